@@ -1,0 +1,101 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The floors of docs/ARCHITECTURE.md: a target imports only floors below its own, and what this table names.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
+
+let crypto = product("Crypto", "swift-crypto")
+let cryptoExtras = product("CryptoExtras", "swift-crypto")
+let log = product("Logging", "swift-log")
+let nio: [Target.Dependency] = [
+    product("NIOCore", "swift-nio"), product("NIOPosix", "swift-nio"), product("NIOConcurrencyHelpers", "swift-nio"),
+]
+let nioWebSocket: [Target.Dependency] = [
+    product("NIOHTTP1", "swift-nio"), product("NIOWebSocket", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
+]
+
+func target(_ name: String, _ floor: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
+}
+
+func tests(_ name: String, _ floor: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.target(name: name), "Support"] + dependencies,
+        path: "Tests/\(floor)/\(name)Tests", swiftSettings: strict)
+}
+
+let package = Package(
+    name: "dsip",
+    products: [
+        .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
+        .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
+        .executable(name: "dsip", targets: ["dsip"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.10.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.0.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.26.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.10.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.25.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+    ],
+    targets: [
+        // Standards
+        target("Encoding", "Standards", []),
+        target("WebRTC", "Standards", ["Encoding", crypto]),
+        .systemLibrary(
+            name: "CQRencode", path: "Sources/Standards/CQRencode", pkgConfig: "libqrencode",
+            providers: [.apt(["libqrencode-dev"])]),
+        // Core
+        target("DSIPIdentity", "Core", ["Encoding", "CQRencode", crypto, cryptoExtras]),
+        target("DSIPSignaling", "Core", ["Encoding", "DSIPIdentity", crypto]),
+        target("DSIPSession", "Core", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
+        target(
+            "DSIPTransport", "Core",
+            ["DSIPSignaling", "DSIPIdentity", "Encoding", log, product("AsyncHTTPClient", "async-http-client"),
+             product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"), crypto] + nio + nioWebSocket),
+        // Profiles
+        target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
+        target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
+        // Products
+        target(
+            "DSIPRelay", "Products",
+            ["DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto, log,
+             product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
+             product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
+             product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
+             product("ServiceLifecycle", "swift-service-lifecycle")] + nio + nioWebSocket),
+        target(
+            "DSIPAgent", "Products",
+            ["DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding",
+             "WebRTC", crypto, log, product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
+             product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
+             product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
+             product("ServiceLifecycle", "swift-service-lifecycle")] + nio + nioWebSocket),
+        target(
+            "DSIPConformance", "Products",
+            ["DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC"]),
+        .executableTarget(
+            name: "dsip",
+            dependencies: [
+                "DSIPAgent", "DSIPRelay", "DSIPConformance",
+                product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
+                product("ServiceLifecycle", "swift-service-lifecycle"), log,
+            ],
+            path: "Sources/Products/dsip", swiftSettings: strict),
+    ]
+)
