@@ -97,6 +97,9 @@ let package = Package(
                 product("ServiceLifecycle", "swift-service-lifecycle"), log,
             ],
             path: "Sources/Products/dsip", swiftSettings: strict),
+        .executableTarget(
+            name: "dsip-fuzz", dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            path: "Fuzz", swiftSettings: strict),
         // Tests
         .target(
             name: "Support", dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"], path: "Tests/Support",
