@@ -27,14 +27,17 @@ struct BindingCheck {
 
     // B§2.1
     private func checkSections(
-        _ description: SessionDescription, _ media: [MediaDescriptor]
+        _ description: SessionDescription,
+        _ media: [MediaDescriptor]
     ) throws(MediaBindingError) {
         if let index = description.media.firstIndex(where: { $0.kind == "application" }) {
             throw fail(.extraSection, "m= section \(index)")
         }
         // RFC 3264 §6: an answer has the sections of its offer, and none that the offer did not have live.
         if let offered {
-            guard description.media.count == offered.media.count else { throw fail(.sectionCount, "not the offer's sections") }
+            guard description.media.count == offered.media.count else {
+                throw fail(.sectionCount, "not the offer's sections")
+            }
             for (index, section) in description.media.enumerated()
             where section.port != 0 && !offered.media[index].isLive(in: .offer) {
                 throw fail(.sectionCount, "m= section \(index) was not offered")
@@ -59,7 +62,8 @@ struct BindingCheck {
 
     // B§2.2, B§3.3, B§7
     private func checkProfile(
-        _ section: (index: Int, section: MediaSection), _ description: SessionDescription
+        _ section: (index: Int, section: MediaSection),
+        _ description: SessionDescription
     ) throws(MediaBindingError) {
         let (index, section) = section
         let profile = section.transportProtocol.split(separator: "/").last
@@ -68,7 +72,9 @@ struct BindingCheck {
         guard description.fingerprints(of: section).contains(where: { $0.hash == "sha-256" }) else {
             throw fail(.fingerprintMissing, "m= section \(index)")
         }
-        guard description.iceCredentials(of: section) != nil else { throw fail(.iceCredentialsMissing, "m= section \(index)") }
+        guard description.iceCredentials(of: section) != nil else {
+            throw fail(.iceCredentialsMissing, "m= section \(index)")
+        }
         let setup = description.setup(of: section)
         guard side == .offer ? setup == .actpass : setup == .active || setup == .passive else {
             throw fail(.setupInvalid, "m= section \(index)")

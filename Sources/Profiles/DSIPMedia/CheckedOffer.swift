@@ -24,8 +24,11 @@ public struct CheckedOffer: Hashable, Sendable {
         let description = try OwnDescription.parse(sdp, check)
         let media = check.live(description).map { _, section in
             MediaDescriptor(
-                type: section.kind, purpose: section.mid.flatMap { purposes[$0] },
-                direction: description.direction(of: section), codecs: CodecMapping.identifiers(of: section))
+                type: section.kind,
+                purpose: section.mid.flatMap { purposes[$0] },
+                direction: description.direction(of: section),
+                codecs: CodecMapping.identifiers(of: section)
+            )
         }
         let transport = TransportDescriptor(id: WebRTCBinding.transportID, ice: WebRTCBinding.iceMode, sdp: sdp)
         let payload = MediaPayload(media: media, transports: [transport])
@@ -69,11 +72,17 @@ public struct CheckedAnswer: Hashable, Sendable {
         let description = try OwnDescription.parse(sdp, check)
         var media: [MediaDescriptor] = []
         for (index, section) in check.live(description) {
-            guard let offered = offer.descriptor(ofSection: index) else { throw check.fail(.sectionCount, "m= section \(index)") }
+            guard let offered = offer.descriptor(ofSection: index) else {
+                throw check.fail(.sectionCount, "m= section \(index)")
+            }
             media.append(
                 MediaDescriptor(
-                    type: section.kind, purpose: offered.purpose, direction: description.direction(of: section),
-                    codecs: CodecMapping.identifiers(of: section).filter(offered.codecs.contains)))
+                    type: section.kind,
+                    purpose: offered.purpose,
+                    direction: description.direction(of: section),
+                    codecs: CodecMapping.identifiers(of: section).filter(offered.codecs.contains)
+                )
+            )
         }
         let transport = TransportDescriptor(id: WebRTCBinding.transportID, sdp: sdp)
         let payload = MediaPayload(media: media, transports: [transport])
@@ -83,7 +92,10 @@ public struct CheckedAnswer: Hashable, Sendable {
     }
 
     private init(
-        _ payload: MediaPayload, _ sdp: String, _ description: SessionDescription, _ offer: CheckedOffer
+        _ payload: MediaPayload,
+        _ sdp: String,
+        _ description: SessionDescription,
+        _ offer: CheckedOffer
     ) throws(MediaBindingError) {
         self.payload = payload
         self.sdp = sdp

@@ -16,13 +16,16 @@ extension MediaPayload {
     public var transportsJSON: JSONValue { .array(transports.map(\.json)) }
 
     private static func list<T>(
-        _ json: JSONValue?, _ read: (JSONValue) -> T?
+        _ json: JSONValue?,
+        _ read: (JSONValue) -> T?
     ) throws(MediaBindingError) -> [T] {
         guard let json else { return [] }
         guard let elements = json.array else { throw MediaBindingError(.schemaInvalid, on: .offer, "not a list") }
         var list: [T] = []
         for element in elements {
-            guard let value = read(element) else { throw MediaBindingError(.schemaInvalid, on: .offer, "not a descriptor") }
+            guard let value = read(element) else {
+                throw MediaBindingError(.schemaInvalid, on: .offer, "not a descriptor")
+            }
             list.append(value)
         }
         return list
