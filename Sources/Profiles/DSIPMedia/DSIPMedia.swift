@@ -13,7 +13,7 @@
 /// | an `answer` to an invite came | ``AnswerSelection/receivedAnswer(_:from:)`` | `bye` to that leg, as told |
 /// | an `answer` to an `update` came | ``CheckedAnswer/init(checking:to:)``, then ``Renegotiation/receivedAnswer(_:)`` | `bye media.failed` |
 /// | either side re-offers | ``Renegotiation`` | `reject`, roll back |
-/// | a candidate is gathered or an `info` came | ``CandidateExchange`` | ignore, as told |
+/// | a candidate is gathered or an `info` came | ``CandidateExchange``; what it sends goes through an ``InfoPacer`` | ignore, as told |
 ///
 /// That no media flows before a signed answer (DSIP §14.1) follows from types: remote SDP reaches a page only out of a
 /// ``CheckedOffer`` or ``CheckedAnswer``, and remote candidates only as an `apply` of a ``CandidateExchange``, which gives none
