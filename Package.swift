@@ -105,10 +105,12 @@ let package = Package(
             name: "Support", dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"], path: "Tests/Support",
             swiftSettings: strict),
         tests("Encoding", "Standards"),
+        tests("WebRTC", "Standards", ["Encoding", crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
         tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
+        tests("DSIPMedia", "Profiles", ["DSIPConformance", "Encoding", "WebRTC"]),
         tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]
