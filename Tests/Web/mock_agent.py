@@ -107,7 +107,7 @@ class Agent:
     def __init__(self, world: World, name: str, did: str | None = None, reachable: bool = True, fresh: bool = False, pace: float = 0.35):
         self.world, self.name, self.reachable, self.pace = world, name, reachable, pace
         self.did = did or did_for(name)
-        self.alias = f"{name.lower()}@relay.test" if name else None
+        self.alias = f"{name.split()[0].lower()}@relay.test" if name else None
         self.token = secrets.token_urlsafe(32)
         self.pages: list[Page] = []
         self.contacts: list[dict] = []

@@ -67,5 +67,5 @@ export function icon(name, className = "") {
 export const deviceIcons = { phone: "mobile", computer: "computer", browser: "browser", service: "service" };
 export const hopIcons = {
   resolved: "resolved", relay: "relay", delivered: "delivered", held: "held", ringing: "bell", queued: "held", forwarded: "forward",
-  trying: "more", answered: "check", elsewhere: "devices", failed: "warning",
+  trying: "more", answered: "phone", elsewhere: "devices", failed: "warning",
 };

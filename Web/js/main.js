@@ -60,7 +60,10 @@ function start() {
     openDial(app, target);
     target = null;
   });
-  addEventListener("hashchange", update);
+  addEventListener("hashchange", () => {
+    update();
+    queueMicrotask(() => document.getElementById("content")?.focus({ preventScroll: true }));
+  });
   addEventListener("keydown", (event) => callShortcut(app, event));
   addEventListener("beforeunload", (event) => { if (calls.live.some((call) => calls.media(call.session))) event.preventDefault(); });
   agent.start();

@@ -1,6 +1,6 @@
 // A call that fills the page: before the answer its progress, then full-bleed picture with the controls, at the end why it ended.
 
-import { h } from "../dom.js";
+import { h, update } from "../dom.js";
 import { duration, now } from "../format.js";
 import { icon } from "../icons.js";
 import { canShareScreen } from "../media.js";
@@ -16,6 +16,10 @@ import { openSendRequest } from "./requests.js";
 
 const text = strings.call;
 const POOR_LOSS = 0.08;
+// The keyboard moves with the page when a call takes it over.
+const focused = { tabindex: "-1", created: (element) => element.focus({ preventScroll: true }) };
+/** Streams whose picture is shown whole, by id. */
+const whole = new Set();
 
 export function callScreen(app, call) {
   if (!call) return placingScreen(app, app.calls.placing);
@@ -23,7 +27,7 @@ export function callScreen(app, call) {
   const media = app.calls.media(call.session);
   if (call.state === "ended") return endedScreen(app, call, name);
   const talking = call.state === "active";
-  return h("main", { key: "call", class: `call ${talking ? "call-active" : "call-before"}`, "aria-label": text.region(name) },
+  return h("main", { key: "call", ...focused, class: `call ${talking ? "call-active" : "call-before"}`, "aria-label": text.region(name) },
     stage(call, media, name, talking),
     h("header", { key: "top", class: "call-top" },
       h("button", { class: "icon-button", type: "button", "aria-label": text.minimise, onclick: () => app.calls.minimise() }, icon("back")),
@@ -44,6 +48,7 @@ function stage(call, media, name, talking) {
   const local = media?.localCamera && !media.held ? media.localCamera : null;
   const main = screen ?? camera;
   return h("div", { key: "stage", class: "stage" },
+    main && whole.has(main.id) && video("backdrop", main, null, "backdrop"),
     main ? video(screen ? "screen" : "camera", main, screen ? text.remoteScreen(name) : text.remoteVideo(name), screen ? "contain" : "cover")
       : talking && h("div", { key: "none", class: "stage-none" }, avatar(call.peer, "giant"), h("p", {}, hidden || call.screening || media?.connection !== "connected" ? "" : text.noVideo(name))),
     h("div", { key: "tiles", class: "tiles" },
@@ -55,19 +60,27 @@ function stage(call, media, name, talking) {
 // Key and stream together: a new stream gets a fresh element, the same one keeps playing.
 function video(key, stream, label, className) {
   return h("video", {
-    key: `${key}-${stream.id}`, class: `video ${className}`, "aria-label": label, srcObject: stream, muted: true, autoplay: true, playsinline: true,
-    created: (element) => { element.play().catch(() => {}); if (className === "cover") fitWhenOdd(element); },
+    key: `${key}-${stream.id}`, class: `video ${className} ${className === "cover" && whole.has(stream.id) ? "whole" : ""}`, "aria-label": label, "aria-hidden": label ? null : "true", srcObject: stream, muted: true, autoplay: true, playsinline: true,
+    created: (element) => { element.play().catch(() => {}); if (className === "cover" || className === "contain") fitWhenOdd(element, stream, className === "contain"); },
+    removed: (element) => element.stopFitting?.(),
   });
 }
 
-// A picture whose shape is far from the window's is shown whole rather than cut.
-function fitWhenOdd(element) {
+// A picture whose shape is far from the window's is shown whole over a blurred copy of itself, rather than cut to a strip.
+function fitWhenOdd(element, stream, always) {
   const fit = () => {
     const ratio = (element.videoWidth / element.videoHeight) / (innerWidth / innerHeight);
-    element.classList.toggle("whole", ratio > 0 && (ratio > 2.4 || ratio < 0.42));
+    if (!(ratio > 0)) return;
+    const odd = always ? Math.abs(Math.log(ratio)) > 0.02 : ratio > 2.2 || ratio < 0.45;
+    if (odd === whole.has(stream.id)) return;
+    odd ? whole.add(stream.id) : whole.delete(stream.id);
+    update();
   };
   element.onresize = fit;
   element.onloadedmetadata = fit;
+  const watcher = new ResizeObserver(fit);
+  watcher.observe(element);
+  element.stopFitting = () => { watcher.disconnect(); whole.delete(stream.id); };
 }
 
 function statusLine(app, call, media, name) {
@@ -91,8 +104,6 @@ function notes(call, media, name) {
     if (call.screening) list.push(["ear", call.direction === "incoming" ? states.screening(name) : states.screened(name)]);
     else if (call.answered_by === "service") list.push(["service", states.service]);
     else if (call.answered_by === "gateway") list.push(["forward", states.gateway]);
-    if (media?.held) list.push(["pause", states.held]);
-    if (call.remote_held) list.push(["pause", states.remoteHeld(name)]);
     if (media?.muted && !media.held) list.push(["micOff", text.micOff]);
     if (media?.sendsScreen) list.push(["screen", text.sharing]);
     if (media?.remoteScreen) list.push(["screen", text.theyShare(name)]);
@@ -139,7 +150,7 @@ function control(kind, iconName, name, caption, onclick, { disabled = false } = 
 }
 
 function placingScreen(app, placing) {
-  return h("main", { key: "call", class: "call call-before", "aria-label": text.region(placing.name) },
+  return h("main", { key: "call", ...focused, class: "call call-before", "aria-label": text.region(placing.name) },
     h("header", { key: "top", class: "call-top" }, h("div", { class: "call-who" }, h("h1", {}, placing.name), h("p", { class: "call-state", role: "status" }, placing.error ? "" : text.placing[placing.step]))),
     h("div", { key: "before", class: "call-panel" }, h("div", { class: "call-person" }, avatar({ name: placing.name }, "huge")),
       h("div", { role: "alert" }, placing.error && h("p", { class: "end-sentence" }, placing.error))),
@@ -152,7 +163,7 @@ function endedScreen(app, call, name) {
   const sentence = call.ended?.sentence || text.ended(name);
   const introduce = call.direction === "outgoing" && call.ended?.reason === "policy.first-contact-required";
   const again = () => { app.calls.dismiss(call.session); app.calls.place(addressOf(call.peer), { video: call.media.video, name }); };
-  return h("main", { key: "ended", class: "call call-before", "aria-label": text.region(name) },
+  return h("main", { key: "ended", ...focused, class: "call call-before", "aria-label": text.region(name) },
     h("header", { key: "top", class: "call-top" }, h("div", { class: "call-who" }, h("h1", {}, name), h("p", { class: "call-state" }, text.states.ended))),
     h("div", { key: "before", class: "call-panel" },
       h("div", { class: "call-person" }, avatar(call.peer, "huge"), h("p", { class: "end-sentence", role: "alert" }, sentence), basis(call.peer)),

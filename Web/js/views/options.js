@@ -59,12 +59,12 @@ function about(call, media) {
     basis(call.peer),
     h("p", { key: "security" }, text.security(nameOf(call.peer))),
     facts([
-      [text.answeredBy[call.answered_by] ?? null, call.answered_by ? icon("check") : null],
+      [text.answeredByTerm, call.answered_by ? text.answeredBy[call.answered_by] ?? text.answeredBy.service : null],
       [text.cipher, stats.cipher], [text.route, text.routes[stats.route] ?? null],
       [text.picture, stats.width ? `${stats.width} × ${stats.height}, ${Math.round(stats.framesPerSecond ?? 0)}/s` : null],
       [text.roundTrip, stats.roundTrip === null ? null : `${Math.round(stats.roundTrip * 1000)} ms`],
       [text.loss, percent.format(stats.loss)], [text.identifier, h("span", { class: "did wrap" }, call.session)],
-    ].filter(([term]) => term)),
+    ]),
     progressList(call),
   ];
 }

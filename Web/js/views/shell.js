@@ -30,10 +30,15 @@ export function route() {
 
 export function shell(app) {
   const { name, argument } = route();
-  return h("div", { key: "shell", class: "shell" },
+  return h("div", { key: "shell", class: `shell ${argument || !["contacts", "recents"].includes(name) ? "shell-inner" : ""}` },
     h("a", { key: "skip", class: "skip", href: "#content", onclick: skip }, strings.app.skip),
     sidebar(app, name),
-    h("main", { key: "main", id: "content", class: "content", tabindex: "-1" }, callBar(app), agentBar(), h("div", { key: name, class: `view view-${name}` }, views[name](app, argument))));
+    h("main", { key: "main", id: "content", class: "content", tabindex: "-1", created: focus }, callBar(app), agentBar(), h("div", { key: name, class: `view view-${name}` }, views[name](app, argument))));
+}
+
+// Coming back from a call, the keyboard starts at the content again.
+function focus(element) {
+  if (document.activeElement === document.body) element.focus({ preventScroll: true });
 }
 
 function skip(event) {
