@@ -467,7 +467,7 @@ class Agent:
     def do_call_open(self, page, p):
         call, line = self.call(p, "incoming")
         if line.page and line.page is not page:
-            raise Failure("busy", "This call is being answered in another window.")
+            raise Failure("not-allowed", "This call is being answered in another window.")
         line.page = page
         self.changed(call)
         return {"sdp": line.sdp, "ice_servers": [], "screen": None}

@@ -50,7 +50,7 @@ export function startNotices() {
   document.body.append(host);
   mount(host, () => [
     h("div", { key: "polite", role: "status", "aria-live": "polite", "aria-label": strings.notices.label }, notices.filter((n) => n.level === "info").map(view)),
-    h("div", { key: "assertive", role: "alert", "aria-live": "assertive" }, notices.filter((n) => n.level !== "info").map(view)),
+    h("div", { key: "assertive", "aria-live": "assertive" }, notices.filter((n) => n.level !== "info").map(view)),
   ]);
 }
 

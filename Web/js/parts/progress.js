@@ -25,6 +25,6 @@ function hopLine(hop, index, current) {
 function evidence(hop) {
   if (!hop.signer) return h("p", { class: "hop-own" }, text.own);
   return h("details", { class: "evidence" },
-    h("summary", { "aria-label": text.evidence(hop.sentence) }, text.signedBy(shortDID(hop.signer)), icon("chevron")),
+    h("summary", { "aria-label": text.evidence(shortDID(hop.signer), hop.sentence) }, text.signedBy(shortDID(hop.signer)), icon("chevron")),
     h("dl", {}, h("dt", {}, text.signer), h("dd", {}, hop.signer), h("dt", {}, text.message), h("dd", {}, hop.message ?? "")));
 }

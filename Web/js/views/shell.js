@@ -63,9 +63,9 @@ function sidebar(app, current) {
 }
 
 function link(name, current, count = 0, say = null, className = "", iconName = name) {
-  return h("a", { key: name, href: `#/${name}`, class: `nav-link ${className}`, "aria-current": current === name ? "page" : null },
+  return h("a", { key: name, href: `#/${name}`, class: `nav-link ${className}`, "aria-current": current === name ? "page" : null, "aria-label": count ? `${strings.nav[name]}, ${say(count)}` : null },
     icon(iconName), h("span", {}, strings.nav[name]),
-    count ? h("span", { class: "badge" }, h("span", { "aria-hidden": "true" }, count), h("span", { class: "visually-hidden" }, `, ${say(count)}`)) : null);
+    count ? h("span", { class: "badge" }, count) : null);
 }
 
 function relayLine() {
