@@ -105,7 +105,7 @@ let package = Package(
             name: "Support", dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"], path: "Tests/Support",
             swiftSettings: strict),
         tests("Encoding", "Standards"),
-        tests("WebRTC", "Standards", ["Encoding", crypto]),
+        tests("WebRTC", "Standards", ["Encoding"]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),

@@ -74,6 +74,16 @@ import WebRTC
         )
     }
 
+    @Test("the slot of a stopped section may be used again by another")
+    func recycledSlot() {
+        var machine = Renegotiation(local: credentials("aaaa", "aaaa"), remote: credentials("bbbb", "bbbb"))
+        let steps: [[Action]] = [
+            machine.receivedReoffer(credentials("bbbb", nil)), machine.answerUpdate(credentials("aaaa", nil)),
+            machine.receivedReoffer(credentials("bbbb", "dddd")),
+        ]
+        #expect(steps == [[.showUpdate], [.applyOfferAndAnswer], [.showUpdate]])
+    }
+
     @Test("of three legs the first valid answer is applied, and its repetition changes nothing")
     func oneAnswer() throws {
         let offer = try Fixture.offer()
