@@ -110,7 +110,7 @@ let package = Package(
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
         tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
-        tests("DSIPMedia", "Profiles", ["DSIPConformance", "Encoding", "WebRTC"]),
+        tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]

@@ -1,4 +1,5 @@
 import DSIPMedia
+import DSIPSignaling
 import Testing
 import WebRTC
 
@@ -89,7 +90,7 @@ import WebRTC
         let offer = try Fixture.offer()
         let good = Fixture.payload(Fixture.sdp([Fixture.answering(Fixture.audio)]), ice: nil)
         let bad = Fixture.payload(Fixture.sdp([Fixture.audio]), ice: nil)
-        let elsewhere = MediaPayload(media: good.media, transports: [TransportDescriptor(id: "transport:rtp")])
+        let elsewhere = MediaPayload(media: good.media, transports: [TransportDescriptor("transport:rtp")])
         var selection = AnswerSelection(offer: offer)
         let first = selection.receivedAnswer(bad, from: "laptop")
         #expect(first == .release(reason: "media.failed", error: MediaBindingError(.setupInvalid, on: .answer, "")))
