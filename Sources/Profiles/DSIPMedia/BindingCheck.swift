@@ -1,3 +1,4 @@
+import DSIPSignaling
 import WebRTC
 
 /// The checks of B§2 to B§3.3, in the order the conformance suite gives; the first breach wins.
@@ -10,8 +11,8 @@ struct BindingCheck {
     func run(_ payload: MediaPayload) throws(MediaBindingError) -> (sdp: String, description: SessionDescription)? {
         guard let transport = payload.webRTC else { return nil }
         // B§2: required on offers, optional on answers.
-        if side == .offer || transport.ice != nil {
-            guard transport.ice == WebRTCBinding.iceMode else { throw fail(.iceMode, "ice is not trickle") }
+        if side == .offer || transport.iceMode != nil {
+            guard transport.iceMode == WebRTCBinding.iceMode else { throw fail(.iceMode, "ice is not trickle") }
         }
         guard let sdp = transport.sdp else { throw fail(.sdpMissing, "no sdp") }
         let description: SessionDescription
@@ -48,13 +49,14 @@ struct BindingCheck {
             throw fail(.sectionCount, "\(sections.count) live m= sections, \(media.count) descriptors")
         }
         for ((index, section), descriptor) in zip(sections, media) {
-            guard section.kind == descriptor.type, offered?.media[index].kind ?? section.kind == section.kind else {
+            guard section.kind == descriptor.kind.rawValue, offered?.media[index].kind ?? section.kind == section.kind
+            else {
                 throw fail(.kindMismatch, "m= section \(index)")
             }
-            guard description.direction(of: section) == descriptor.direction else {
+            guard description.direction(of: section).rawValue == descriptor.direction.rawValue else {
                 throw fail(.directionMismatch, "m= section \(index)")
             }
-            for codec in descriptor.codecs where !CodecMapping.carries(section, codec) {
+            for codec in descriptor.codecs where !CodecMapping.carries(section, codec.id) {
                 throw fail(.codecMissing, "m= section \(index)")
             }
         }

@@ -1,4 +1,5 @@
 import DSIPMedia
+import DSIPSignaling
 import Encoding
 import Testing
 import WebRTC
@@ -86,7 +87,7 @@ import WebRTC
                 Fixture.sdp([first, second]),
                 [
                     Fixture.audioDescriptor,
-                    MediaDescriptor(type: "video", direction: .sendrecv, codecs: ["codec:video/vp8"]),
+                    MediaDescriptor(.video, direction: .sendrecv, codecs: [Codec("codec:video/vp8")]),
                 ]
             )
         )
@@ -108,12 +109,18 @@ import WebRTC
         #expect(offerError(Fixture.payload(sdp)) == nil)
     }
 
+    @Test("an update of a call on this binding has to offer it again")
+    func update() {
+        let elsewhere = MediaPayload(media: [Fixture.audioDescriptor], transports: [])
+        #expect(throws: MediaBindingError(.sdpMissing, on: .offer, "")) { try CheckedOffer(checkingUpdate: elsewhere) }
+    }
+
     @Test("the detail names the section")
     func detail() {
         var video = Fixture.video
         video.direction = "inactive"
         let media = [
-            Fixture.audioDescriptor, MediaDescriptor(type: "video", direction: .sendrecv, codecs: ["codec:video/vp8"]),
+            Fixture.audioDescriptor, MediaDescriptor(.video, direction: .sendrecv, codecs: [Codec("codec:video/vp8")]),
         ]
         #expect(offerError(Fixture.payload(Fixture.sdp([Fixture.audio, video]), media))?.detail == "m= section 1")
     }
@@ -127,20 +134,27 @@ import WebRTC
         #expect(
             offer.payload.media == [
                 Fixture.audioDescriptor,
-                MediaDescriptor(type: "video", direction: .sendrecv, codecs: ["codec:video/vp8", "codec:video/h264"]),
                 MediaDescriptor(
-                    type: "video",
-                    purpose: "screen",
+                    .video,
+                    direction: .sendrecv,
+                    codecs: [Codec("codec:video/vp8"), Codec("codec:video/h264")]
+                ),
+                MediaDescriptor(
+                    .video,
                     direction: .sendonly,
-                    codecs: ["codec:video/vp8", "codec:video/h264"]
+                    codecs: [Codec("codec:video/vp8"), Codec("codec:video/h264")],
+                    purpose: "screen"
                 ),
             ]
         )
-        #expect(offer.payload.transports == [TransportDescriptor(id: "transport:webrtc", ice: "trickle", sdp: sdp)])
+        #expect(offer.payload.transports == [TransportDescriptor(webRTC: sdp)])
         #expect(offer.kinds.audio && offer.kinds.video)
         #expect(try CheckedOffer(checking: offer.payload) == offer)
         // The JSON of the payload is what a peer decodes.
-        let json: JSONValue = ["media": offer.payload.mediaJSON, "transports": offer.payload.transportsJSON]
+        let json: JSONValue = [
+            "media": .array(offer.payload.media.map(\.json)),
+            "transports": .array(offer.payload.transports.map(\.json)),
+        ]
         #expect(try MediaPayload(json: JSONValue(parsing: json.text)) == offer.payload)
     }
 
@@ -178,10 +192,10 @@ import WebRTC
         #expect(
             answer.payload.media == [
                 MediaDescriptor(
-                    type: "video",
-                    purpose: "sign-language",
+                    .video,
                     direction: .recvonly,
-                    codecs: ["codec:video/h264"]
+                    codecs: [Codec("codec:video/h264")],
+                    purpose: "sign-language"
                 )
             ]
         )
@@ -226,7 +240,7 @@ import WebRTC
         }
         let elsewhere = MediaPayload(
             media: [Fixture.audioDescriptor],
-            transports: [TransportDescriptor(id: "transport:rtp")]
+            transports: [TransportDescriptor("transport:rtp")]
         )
         #expect(try CheckedAnswer(checking: elsewhere, to: offer) == nil)
     }

@@ -1,4 +1,6 @@
 import DSIPMedia
+import DSIPSignaling
+import Encoding
 import Testing
 import WebRTC
 
@@ -60,10 +62,16 @@ enum Fixture {
         _ media: [MediaDescriptor] = [audioDescriptor],
         ice: String? = "trickle"
     ) -> MediaPayload {
-        MediaPayload(media: media, transports: [TransportDescriptor(id: "transport:webrtc", ice: ice, sdp: sdp)])
+        var parameters: JSONObject = [:]
+        if let ice { parameters["ice"] = .string(ice) }
+        if let sdp { parameters["sdp"] = .string(sdp) }
+        return MediaPayload(
+            media: media,
+            transports: [TransportDescriptor(TransportDescriptor.webRTC, parameters: parameters)]
+        )
     }
 
-    static let audioDescriptor = MediaDescriptor(type: "audio", direction: .sendrecv, codecs: ["codec:audio/opus"])
+    static let audioDescriptor = MediaDescriptor(.audio, codecs: [Codec("codec:audio/opus")])
 
     static func offer(_ sections: [Section] = [audio]) throws -> CheckedOffer { try CheckedOffer(own: sdp(sections)) }
 }

@@ -1,4 +1,5 @@
 import DSIPMedia
+import DSIPSignaling
 import Testing
 import WebRTC
 
@@ -74,12 +75,22 @@ import WebRTC
         )
     }
 
+    @Test("the slot of a stopped section may be used again by another")
+    func recycledSlot() {
+        var machine = Renegotiation(local: credentials("aaaa", "aaaa"), remote: credentials("bbbb", "bbbb"))
+        let steps: [[Action]] = [
+            machine.receivedReoffer(credentials("bbbb", nil)), machine.answerUpdate(credentials("aaaa", nil)),
+            machine.receivedReoffer(credentials("bbbb", "dddd")),
+        ]
+        #expect(steps == [[.showUpdate], [.applyOfferAndAnswer], [.showUpdate]])
+    }
+
     @Test("of three legs the first valid answer is applied, and its repetition changes nothing")
     func oneAnswer() throws {
         let offer = try Fixture.offer()
         let good = Fixture.payload(Fixture.sdp([Fixture.answering(Fixture.audio)]), ice: nil)
         let bad = Fixture.payload(Fixture.sdp([Fixture.audio]), ice: nil)
-        let elsewhere = MediaPayload(media: good.media, transports: [TransportDescriptor(id: "transport:rtp")])
+        let elsewhere = MediaPayload(media: good.media, transports: [TransportDescriptor("transport:rtp")])
         var selection = AnswerSelection(offer: offer)
         let first = selection.receivedAnswer(bad, from: "laptop")
         #expect(first == .release(reason: "media.failed", error: MediaBindingError(.setupInvalid, on: .answer, "")))
