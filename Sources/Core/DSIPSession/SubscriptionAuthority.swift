@@ -105,7 +105,7 @@ public struct ProvenanceStatement: Hashable, Sendable {
 }
 
 public enum SubscriptionAuthorityAction: Hashable, Sendable {
-    case notify(Notification)
+    case notify(SubscriptionNotice)
     /// `reject` of a subscription; one and the same for a target that is closed and one that is not there.
     case reject(to: DID, subscription: ULID, reason: Reason)
     /// `error` to a `subscribe` that asks for too long (DSIP §9.3).
@@ -134,7 +134,7 @@ public enum BroadcastDrop: String, Hashable, Sendable, Error {
 }
 
 /// A `notify` to sign and send.
-public struct Notification: Hashable, Sendable {
+public struct SubscriptionNotice: Hashable, Sendable {
     public var to: DID
     public var subscription: ULID
     public var seq: Int64
@@ -353,7 +353,7 @@ public struct SubscriptionAuthority: Sendable {
         subscription.seq += 1
         subscriptions[id] = subscription
         let request = subscription.request
-        var notification = Notification(
+        var notification = SubscriptionNotice(
             to: request.device, subscription: id, seq: subscription.seq, isTerminal: reason != nil, reason: reason,
             event: event, state: "none", publication: nil, provenance: [])
         if event == "presence" {
