@@ -120,6 +120,7 @@ class Agent:
         self.confirmed = False
         self.port = None
         self.reject_updates = False
+        self.glares = 0
         self.media_reports: list[dict] = []
         self.methods_seen: list[str] = []
         start = now() - 86400 * 12
@@ -514,8 +515,15 @@ class Agent:
         call, line = self.call(p, "active")
         check_offer(p["sdp"])
         session, update = call["session"], ulid()
-        line.pending = (update, p)
+        theirs = line.other.lines[session]
+        if theirs.pending and not theirs.settled:
+            # Glare: the update with the smaller id, which is the earlier one, wins.
+            asyncio.get_running_loop().call_soon(self.to_page, session, "call.rollback", {"session": session, "update": update, "reason": "session.glare"})
+            self.glares += 1
+            return {"update": update}
+        line.pending, line.settled = (update, p), False
         if line.other.reject_updates:
+            line.settled = True
             asyncio.get_running_loop().call_later(0.05, self.to_page, session, "call.rollback", {"session": session, "update": update, "reason": "media.unsupported"})
         else:
             line.other.to_page(session, "call.description", {"session": session, "type": "offer", "sdp": p["sdp"], "update": update, "screen": p.get("screen")})
@@ -527,6 +535,7 @@ class Agent:
         update, offer = other.lines[session].pending
         if update != p["update"] or len(directions(p["sdp"])) != len(directions(offer["sdp"])):
             raise Failure("media", "The answer does not fit the offer.")
+        other.lines[session].settled = True
         offered = [direction for kind, direction in directions(offer["sdp"]) if kind == "audio"]
         on_hold = all(direction in ("sendonly", "inactive") for direction in offered)
         theirs = other.calls[session]
@@ -543,6 +552,7 @@ class Agent:
 
     def do_call_update_reject(self, page, p):
         call, line = self.call(p, "active")
+        line.other.lines[call["session"]].settled = True
         line.other.to_page(call["session"], "call.rollback", {"session": call["session"], "update": p["update"], "reason": p.get("reason") or "user.declined"})
         return {}
 
@@ -593,7 +603,7 @@ class Line:
     """What one agent keeps of a call beside what pages see."""
 
     def __init__(self, other: Agent):
-        self.other, self.page, self.sdp, self.pending = other, None, None, None
+        self.other, self.page, self.sdp, self.pending, self.settled = other, None, None, None, True
         self.candidates: list[dict] = []
 
 

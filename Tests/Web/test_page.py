@@ -200,6 +200,19 @@ class CallTest(PageTest):
         await self.button(a, "Turn camera on")
         await self.moving(b)
 
+    async def test_both_change_the_call_at_once(self):
+        a, b = await self.pair()
+        await self.connect(a, b, "Call Bob with audio", "Answer with audio")
+        press = "() => [...document.querySelectorAll('button')].find(b => b.ariaLabel === 'Turn camera on').click()"
+        await asyncio.gather(a.evaluate(press), b.evaluate(press))
+        await expect(a.get_by_label("Video of Bob")).to_be_visible()
+        await expect(b.get_by_label("Video of Alice")).to_be_visible()
+        await self.moving(a)
+        await self.moving(b)
+        self.assertGreaterEqual(self.alice.glares + self.bob.glares, 1)
+        sections = "connections[0].localDescription.sdp.split('\\nm=').length - 1"
+        self.assertEqual((await a.evaluate(sections), await b.evaluate(sections)), (2, 2))
+
     async def test_keyboard_shortcuts(self):
         a, b = await self.pair()
         await self.connect(a, b)
@@ -344,6 +357,17 @@ class PeopleTest(PageTest):
         await self.button(a, "Remove contact")
         await self.button(a.get_by_role("dialog", name="Remove Cara?"), "Remove contact")
         await expect(a.get_by_role("link", name="Show Cara")).to_be_hidden()
+
+    async def test_scanning_without_a_reader_says_so_and_takes_the_link(self):
+        a = await self.open(self.alice)
+        await a.evaluate("delete globalThis.BarcodeDetector")
+        await self.button(a, "New call")
+        await self.button(a, "Scan QR code")
+        scan = a.get_by_role("dialog", name="Scan a QR code")
+        await expect(scan.get_by_text("This browser cannot read QR codes.")).to_be_visible()
+        await scan.get_by_label("Pasted dsip: link").fill(f"dsip:{self.carol.did}")
+        await self.button(scan, "Use this link")
+        await expect(a.get_by_role("dialog", name="New call").get_by_text("Carol", exact=True)).to_be_visible()
 
     async def test_a_dsip_link_opens_the_dialog_and_dials_nothing(self):
         a = await self.open(self.alice, path=f"?call=dsip:{self.carol.did}")

@@ -76,7 +76,7 @@ export class CallMedia {
   async answer(session, sdp, screen, mode, { microphone, camera }, send) {
     this.session = session;
     await this.#pc.setRemoteDescription({ type: "offer", sdp });
-    this.#adoptLines(screen);
+    await this.#adoptLines(screen);
     const plan = {
       audio: mode === "screening" ? "recvonly" : "sendrecv",
       camera: mode === "screening" ? "inactive" : camera ? "sendrecv" : "recvonly",
@@ -183,7 +183,7 @@ export class CallMedia {
     if (this.#pc.signalingState === "have-local-offer") await this.#rollBack("session.glare");
     try {
       await this.#pc.setRemoteDescription({ type: "offer", sdp });
-      this.#adoptLines(screen);
+      await this.#adoptLines(screen);
       const answer = await this.#pc.createAnswer();
       await this.#agent.call("call.update.answer", { session: this.session, update, sdp: answer.sdp });
       await this.#pc.setLocalDescription(answer);
@@ -198,7 +198,7 @@ export class CallMedia {
   }
 
   async gotRollback(update, reason) {
-    if (this.#pendingUpdate && (!update || this.#pendingUpdate.id === null || this.#pendingUpdate.id === update)) await this.#rollBack(reason);
+    if (this.#pendingUpdate && this.#pendingUpdate.id === update) await this.#rollBack(reason);
   }
 
   async gotCandidates(candidates, end) {
@@ -259,13 +259,19 @@ export class CallMedia {
   }
 
   // Gives the offer's sections their roles: the first audio, the first video, and the screen, which is the section the agent names or else
-  // the second video.
-  #adoptLines(screen) {
+  // the second video. A line of ours that lost a glare before it was negotiated hands its track to the section that won.
+  async #adoptLines(screen) {
+    const taken = (name) => Boolean(this.#lines[name]?.mid);
     for (const line of this.#pc.getTransceivers()) {
       if (Object.values(this.#lines).includes(line) || line.mid === null) continue;
       const kind = line.receiver.track.kind;
-      const name = kind === "audio" ? "audio" : screen ? (line.mid === screen ? "screen" : "camera") : this.#lines.camera ? "screen" : "camera";
-      if (!this.#lines[name]) this.#lines[name] = line;
+      const name = kind === "audio" ? "audio" : screen ? (line.mid === screen ? "screen" : "camera") : taken("camera") ? "screen" : "camera";
+      if (taken(name)) continue;
+      const own = this.#lines[name];
+      this.#lines[name] = line;
+      if (!own) continue;
+      own.stop();
+      await line.sender.replaceTrack(this.#tracks[name]);
     }
   }
 
@@ -298,6 +304,8 @@ export class CallMedia {
       await this.#dropTrack(name);
       if (line) {
         line.direction = before;
+      } else if (this.#lines[name]?.mid) {
+        this.#lines[name].direction = directionOf(false, true);
       } else {
         this.#lines[name]?.stop();
         this.#lines[name] = null;

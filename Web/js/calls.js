@@ -5,7 +5,7 @@ import { CallMedia } from "./call.js";
 import { update } from "./dom.js";
 import { duration, now } from "./format.js";
 import { capture } from "./media.js";
-import { attempt, notify, notifyError, sentenceOf } from "./notices.js";
+import { attempt, clearNotices, notify, notifyError, sentenceOf } from "./notices.js";
 import { nameOf } from "./parts/peer.js";
 import { prefs } from "./prefs.js";
 import * as ring from "./ring.js";
@@ -63,7 +63,8 @@ export class Calls {
   // MARK: Placing
 
   async place(to, { video, name }) {
-    if (this.placing && !this.placing.error) return;
+    if (this.placing && !this.placing.error && !this.placing.cancelled) return;
+    clearNotices();
     const placing = { to, name: name ?? to, video, step: video ? "media" : "microphone", error: null, cancelled: false };
     this.placing = placing;
     this.shown = "placing";
@@ -84,13 +85,13 @@ export class Calls {
       this.#adopt(call.session, media);
       media.placed(call.session);
       if (!findCall(call.session)) putCall(call);
-      this.placing = null;
-      this.shown = placing.cancelled ? null : call.session;
+      if (this.placing === placing) this.placing = null;
+      if (!placing.cancelled) this.shown = call.session;
       this.#changed(findCall(call.session));
     } catch (error) {
       media ? media.close() : Object.values(tracks).forEach((track) => track?.stop());
-      if (placing.cancelled) this.dismissPlacing();
-      else placing.error = sentenceOf(error);
+      if (!placing.cancelled) placing.error = sentenceOf(error);
+      else if (this.placing === placing) this.dismissPlacing();
     }
     update();
   }
@@ -133,7 +134,9 @@ export class Calls {
       if (media) this.#release(session);
       for (const track of Object.values(tracks)) track?.stop();
       if (this.shown === session) this.shown = null;
-      if (media && findCall(session)?.state !== "ended") attempt(() => this.#agent.call("call.decline", { session }));
+      const state = media ? findCall(session)?.state : null;
+      if (state === "active") this.#agent.call("call.media", { session, state: "failed" }).catch(() => {});
+      else if (state === "incoming") this.#agent.call("call.decline", { session }).catch(() => {});
       notifyError(error);
     } finally {
       this.#answering.delete(session);

@@ -41,6 +41,12 @@ export async function attempt(action) {
   }
 }
 
+/** Takes away what was said before; a new call begins with a clear page. */
+export function clearNotices() {
+  notices = notices.filter((notice) => notice.level !== "info");
+  update();
+}
+
 export function moveNotices(into) {
   into.append(host);
 }

@@ -2,13 +2,13 @@
 // the English ones.
 
 export const strings = {
-  app: { name: "DSIP", tagline: "Calls between people who own their identities.", skip: "Skip to content" },
+  app: { name: "DSIP", skip: "Skip to content" },
 
   time: { today: "Today", yesterday: "Yesterday", at: (clock) => `at ${clock}` },
 
   common: {
-    cancel: "Cancel", close: "Close", save: "Save", back: "Back", done: "Done", copy: "Copy", copied: "Copied.", optional: "optional",
-    continue: "Continue", working: "Working…", remove: "Remove", rename: "Rename", copyFailed: "The browser did not allow copying. Select the text and copy it yourself.",
+    cancel: "Cancel", close: "Close", save: "Save", back: "Back", done: "Done", copied: "Copied.", optional: "optional",
+    remove: "Remove", rename: "Rename", copyFailed: "The browser did not allow copying. Select the text and copy it yourself.",
   },
 
   nav: {
@@ -60,8 +60,6 @@ export const strings = {
     open: (name) => `Show ${name}`,
     callVideo: (name) => `Call ${name} with video`,
     callAudio: (name) => `Call ${name} with audio`,
-    mayRing: "May ring you",
-    mayNotRing: "May not ring you",
     blocked: "Blocked",
     allowed: "May ring you",
     allowedHelp: "When off, a call from this contact is turned away and asked to send a request instead.",
@@ -177,9 +175,7 @@ export const strings = {
     again: "Call again", close: "Close", introduce: "Send a request",
     endedAfter: (name, time) => `Call with ${name} ended after ${time}.`,
     ended: (name) => `Call with ${name} ended.`,
-    failedMedia: "Sound and picture could not be connected within 30 seconds.",
     micOff: "Your microphone is off",
-    leave: "You are in a call.",
     noCamera: "No camera could be used, so this call starts with sound only.",
     keypad: "Keypad", key: (k) => `Tone ${k}`,
     optionsTitle: "Call options",
@@ -199,7 +195,6 @@ export const strings = {
     ["M", "Mute or unmute"], ["V", "Camera on or off"], ["S", "Share screen or stop"], ["H", "Hold or resume"], ["O", "Call options"],
     ["B", "Back to contacts"], ["Shift + E", "Hang up"],
   ],
-  ringShortcuts: "Escape silences the ring.",
 
   incoming: {
     label: "Incoming call",
@@ -218,7 +213,6 @@ export const strings = {
     willHold: (name) => `Your call with ${name} will be put on hold.`,
     nothingUsed: "Until you answer, nothing of the caller’s sound, picture or address is used.",
     title: (name) => `${name} is calling`,
-    soundBlocked: "This browser plays no ring until you have clicked in the page once.",
   },
 
   recents: {
@@ -233,7 +227,6 @@ export const strings = {
     outcome: { answered: "Answered", missed: "Missed", declined: "Declined", cancelled: "Cancelled", failed: "Failed", elsewhere: "Answered on another device" },
     direction: { incoming: "Incoming", outgoing: "Outgoing" },
     video: "video",
-    missedFilter: "Missed only",
   },
 
   requests: {
@@ -295,7 +288,6 @@ export const strings = {
     passphrase: "Passphrase",
     passphraseHelp: "Protects the key on this computer. Leave it empty to keep the key in a file that only you can read.",
     createGo: "Create identity",
-    throwaway: "Throw-away identity",
     throwawayFor: (name) => `Only for ${name}`,
     ownedTitle: "Self-owned",
     owned: "This identity is a key that your agent holds. No company issued it and none can take it away; so keep a backup.",
