@@ -25,7 +25,11 @@ final class ConnectionLoop {
 
     func verify(_ frame: [UInt8], helloVerified: Bool) -> Verdict {
         let now = service.configuration.clock()
-        return service.source.verify(frame, by: &verifier, replay: &replay, at: now, helloVerified: helloVerified)
+        let source = service.source
+        return verifier.verify(
+            frame, at: now, replay: &replay, helloVerified: helloVerified,
+            documents: { source.document(of: $0, at: now) }, delegations: source.delegations,
+            revocations: source.revocations)
     }
 
     func add(_ handler: SignalingServerHandler) {

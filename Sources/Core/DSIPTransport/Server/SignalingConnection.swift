@@ -66,6 +66,9 @@ public final class SignalingConnection: Sendable {
 
     // MARK: For the handler
 
+    /// A document that a frame of this connection waited for has been resolved, or not.
+    func resume() { eventLoop.execute { self.handler.value?.resume() } }
+
     func takeBatch() -> Outbox.Batch? { state.withLock { $0.outbox.take() } }
     func settled(_ bytes: Int) { state.withLock { $0.outbox.settled(bytes) } }
     func bind(_ device: Device) { state.withLock { $0.device = device } }

@@ -228,9 +228,9 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         var buffer = context.channel.allocator.buffer(capacity: FrameWriter.maximumHeader)
         FrameWriter.append(close: code, to: &buffer)
         let channel = context.channel
-        outlet.writeAndFlush(Self.wrapOutboundOut(buffer)).whenComplete { _ in
-            channel.close(mode: .output, promise: nil)
-        }
+        let written = channel.eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenComplete { _ in channel.close(mode: .output, promise: nil) }
+        outlet.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
     }
 
     /// Ends the connection at once.
