@@ -1,0 +1,67 @@
+import Configuration
+
+/// A configuration file in JSON that may hold comments (`// …` to the end of the line, `/* … */`) and trailing commas.
+struct CommentedJSON: FileConfigSnapshot {
+    typealias ParsingOptions = JSONSnapshot.ParsingOptions
+
+    private let json: JSONSnapshot
+
+    init(data: RawSpan, providerName: String, parsingOptions: ParsingOptions) throws {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(data.byteCount)
+        for i in 0..<data.byteCount { bytes.append(data.unsafeLoad(fromByteOffset: i, as: UInt8.self)) }
+        let plain = CommentedJSON.plain(bytes)
+        self.json = try JSONSnapshot(data: plain.span.bytes, providerName: providerName, parsingOptions: parsingOptions)
+    }
+
+    var providerName: String { json.providerName }
+    var description: String { json.description }
+    var debugDescription: String { json.debugDescription }
+
+    func value(forKey key: AbsoluteConfigKey, type: ConfigType) throws -> LookupResult {
+        try json.value(forKey: key, type: type)
+    }
+
+    /// The same text with comments and trailing commas turned into spaces; positions stay.
+    static func plain(_ text: [UInt8]) -> [UInt8] {
+        var out = text
+        var i = 0
+        var comma: Int?
+        while i < out.count {
+            switch out[i] {
+            case UInt8(ascii: "\""):
+                comma = nil
+                i += 1
+                while i < out.count, out[i] != UInt8(ascii: "\"") { i += out[i] == UInt8(ascii: "\\") ? 2 : 1 }
+                i += 1
+            case UInt8(ascii: "/") where i + 1 < out.count && out[i + 1] == UInt8(ascii: "/"):
+                while i < out.count, out[i] != UInt8(ascii: "\n") {
+                    out[i] = UInt8(ascii: " ")
+                    i += 1
+                }
+            case UInt8(ascii: "/") where i + 1 < out.count && out[i + 1] == UInt8(ascii: "*"):
+                out[i] = UInt8(ascii: " ")
+                out[i + 1] = UInt8(ascii: " ")
+                i += 2
+                while i < out.count, !(out[i] == UInt8(ascii: "/") && text[i - 1] == UInt8(ascii: "*")) {
+                    if out[i] != UInt8(ascii: "\n") { out[i] = UInt8(ascii: " ") }
+                    i += 1
+                }
+                if i < out.count { out[i] = UInt8(ascii: " ") }
+                i += 1
+            case UInt8(ascii: ","):
+                comma = i
+                i += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                if let comma { out[comma] = UInt8(ascii: " ") }
+                comma = nil
+                i += 1
+            case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\n"), UInt8(ascii: "\r"): i += 1
+            default:
+                comma = nil
+                i += 1
+            }
+        }
+        return out
+    }
+}
