@@ -1,27 +1,5 @@
-import Configuration
-
-/// A configuration file in JSON that may hold comments (`// …` to the end of the line, `/* … */`) and trailing commas.
-struct CommentedJSON: FileConfigSnapshot {
-    typealias ParsingOptions = JSONSnapshot.ParsingOptions
-
-    private let json: JSONSnapshot
-
-    init(data: RawSpan, providerName: String, parsingOptions: ParsingOptions) throws {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(data.byteCount)
-        for i in 0..<data.byteCount { bytes.append(data.unsafeLoad(fromByteOffset: i, as: UInt8.self)) }
-        let plain = CommentedJSON.plain(bytes)
-        self.json = try JSONSnapshot(data: plain.span.bytes, providerName: providerName, parsingOptions: parsingOptions)
-    }
-
-    var providerName: String { json.providerName }
-    var description: String { json.description }
-    var debugDescription: String { json.debugDescription }
-
-    func value(forKey key: AbsoluteConfigKey, type: ConfigType) throws -> LookupResult {
-        try json.value(forKey: key, type: type)
-    }
-
+/// JSON that may hold comments (`// …` to the end of the line, `/* … */`) and trailing commas, for configuration files.
+enum CommentedJSON {
     /// The same text with comments and trailing commas turned into spaces; positions stay.
     static func plain(_ text: [UInt8]) -> [UInt8] {
         var out = text

@@ -3,7 +3,6 @@ import DSIPIdentity
 import Encoding
 import FoundationEssentials
 import Logging
-import SystemPackage
 
 extension RelayConfiguration {
     /// Reads the settings of `RelaySetting.all`: options before environment before file before what is built in.
@@ -15,26 +14,15 @@ extension RelayConfiguration {
     /// - Throws: `.configuration`; the sentence names the setting, where it was read, and what to write instead.
     public static func read(
         file: String?, environment: [String: String], options: [String: String] = [:]
-    ) async throws(RelayError) -> RelayConfiguration {
+    ) throws(RelayError) -> RelayConfiguration {
+        // Options are strings, and strings become values the way those of the environment do.
+        let spelled = Dictionary(
+            options.map { (RelaySetting(named: $0.key).environment, $0.value) }, uniquingKeysWith: { $1 })
         var sources = [
-            Source(name: { "--" + $0.option }, provider: EnvironmentVariablesProvider(
-                environmentVariables: Dictionary(
-                    options.map { (RelaySetting(named: $0.key).environment, $0.value) }, uniquingKeysWith: { $1 })
-            ).prefixKeys(with: "dsip.relay")),
-            Source(name: \.environment, provider: EnvironmentVariablesProvider(
-                environmentVariables: environment.filter { $0.key.hasPrefix("DSIP_RELAY_") }
-            ).prefixKeys(with: "dsip.relay")),
+            Source(variables: spelled, name: { "--" + $0.option }), Source(variables: environment, name: \.environment),
         ]
         try checkEnvironment(environment)
-        if let file {
-            try checkKeys(of: file)
-            do {
-                let provider = try await FileProvider<CommentedJSON>(filePath: FilePath(file))
-                sources.append(Source(name: { "\($0.key) in \(file)" }, provider: provider))
-            } catch {
-                throw RelayError(.configuration, "the configuration file \(file) cannot be read: \(error)")
-            }
-        }
+        if let file { sources.append(try Source(file: file)) }
         return try RelayConfiguration(Reader(sources: sources), environment: environment)
     }
 
@@ -127,26 +115,24 @@ extension RelayConfiguration {
 
     private static func checkEnvironment(_ environment: [String: String]) throws(RelayError) {
         let known = Set(RelaySetting.all.map(\.environment))
-        for name in environment.keys.sorted() where name.hasPrefix("DSIP_RELAY_") && !known.contains(name) && name != "DSIP_RELAY_CONFIG" {
-            throw RelayError(.configuration, "\(name) is no setting of the relay\(nearest(name, to: known)); see dsip relay --help.")
+        for name in environment.keys.sorted() where name.hasPrefix("DSIP_RELAY_") && name != "DSIP_RELAY_CONFIG" {
+            if known.contains(name) { continue }
+            throw RelayError(
+                .configuration,
+                "\(name) is no setting of the relay\(nearest(name, to: known)); see dsip relay --help.")
         }
     }
 
     /// A misspelt key must not be a setting that silently does nothing.
-    private static func checkKeys(of file: String) throws(RelayError) {
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw RelayError(.configuration, "the configuration file \(file) cannot be read; check the path and its permissions.")
+    fileprivate static func checkKeys(_ root: JSONValue, of file: String) throws(RelayError) {
+        guard case .object = root else {
+            throw RelayError(.configuration, "the configuration file \(file) does not hold an object.")
         }
-        let root: JSONValue
-        do {
-            root = try JSONValue(parsing: CommentedJSON.plain(Array(data)))
-        } catch {
-            throw RelayError(.configuration, "the configuration file \(file) is not JSON: \(error).")
-        }
-        guard case .object = root else { throw RelayError(.configuration, "the configuration file \(file) does not hold an object.") }
         let known = Set(RelaySetting.all.map(\.key))
         for key in leaves(root, "") where !known.contains(key) {
-            throw RelayError(.configuration, "\(file) sets \"\(key)\", which is no setting of the relay\(nearest(key, to: known)); see dsip relay --help.")
+            throw RelayError(
+                .configuration,
+                "\(file) sets \"\(key)\", which is no setting of the relay\(nearest(key, to: known)); see dsip relay --help.")
         }
     }
 
@@ -176,10 +162,35 @@ extension RelayConfiguration {
     }
 }
 
-/// Where settings come from, and what to call it in a sentence.
+/// Where settings come from, and what to call one of them in a sentence.
 private struct Source {
-    var name: @Sendable (RelaySetting) -> String
-    var provider: any ConfigProvider
+    var name: (RelaySetting) -> String
+    var snapshot: any ConfigSnapshot
+
+    init(variables: [String: String], name: @escaping (RelaySetting) -> String) {
+        self.name = name
+        let variables = variables.filter { $0.key.hasPrefix("DSIP_RELAY_") }
+        self.snapshot = EnvironmentVariablesProvider(environmentVariables: variables).prefixKeys(with: "dsip.relay")
+            .snapshot()
+    }
+
+    init(file: String) throws(RelayError) {
+        guard let data = FileManager.default.contents(atPath: file) else {
+            throw RelayError(
+                .configuration, "the configuration file \(file) cannot be read; check the path and its permissions.")
+        }
+        let plain = CommentedJSON.plain(Array(data))
+        do {
+            try RelayConfiguration.checkKeys(JSONValue(parsing: plain), of: file)
+            self.snapshot = try JSONSnapshot(
+                data: plain.span.bytes, providerName: file, parsingOptions: JSONSnapshot.ParsingOptions())
+        } catch let error as RelayError {
+            throw error
+        } catch {
+            throw RelayError(.configuration, "the configuration file \(file) is not JSON: \(error).")
+        }
+        self.name = { "\($0.key) in \(file)" }
+    }
 }
 
 /// Looks a setting up in each source in turn, so that a value of the wrong type is reported where it stands, not passed over.
@@ -209,7 +220,7 @@ private struct Reader {
         for source in sources {
             do {
                 let path = AbsoluteConfigKey(key.split(separator: ".").map(String.init))
-                if let value = try source.provider.value(forKey: path, type: type).value { return value.content }
+                if let value = try source.snapshot.value(forKey: path, type: type).value { return value.content }
             } catch {
                 throw RelayError(.configuration, "\(source.name(setting)) is not a \(setting.kind.noun).")
             }
