@@ -8,17 +8,18 @@ struct AddressKey: Hashable, Sendable {
     init(_ address: SocketAddress?) {
         switch address {
         case .v4(let v4):
+            // struct sockaddr_in: family, port, address; the address in network order at byte 4.
             self.high = 0
-            self.low = UInt64(UInt32(bigEndian: v4.address.sin_addr.s_addr)) | 1 << 32
+            self.low = withUnsafeBytes(of: v4.address) { AddressKey.number($0[4..<8]) } | 1 << 32
         case .v6(let v6):
-            var raw = v6.address.sin6_addr
-            let bytes = withUnsafeBytes(of: &raw) { Array($0) }
+            // struct sockaddr_in6: family, port, flow, address at byte 8.
+            let bytes = withUnsafeBytes(of: v6.address) { Array($0[8..<24]) }
             // An IPv4-mapped address is that IPv4 address (RFC 4291 §2.5.5.2).
             if bytes.prefix(10).allSatisfy({ $0 == 0 }), bytes[10] == 0xff, bytes[11] == 0xff {
                 self.high = 0
-                self.low = bytes[12...].reduce(0) { $0 << 8 | UInt64($1) } | 1 << 32
+                self.low = AddressKey.number(bytes[12...]) | 1 << 32
             } else {
-                self.high = bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+                self.high = AddressKey.number(bytes[..<8])
                 self.low = 0
             }
         case .unixDomainSocket, nil:
@@ -26,4 +27,6 @@ struct AddressKey: Hashable, Sendable {
             self.low = 0
         }
     }
+
+    private static func number(_ bytes: some Sequence<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
 }
