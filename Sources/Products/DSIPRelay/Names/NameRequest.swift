@@ -59,7 +59,7 @@ public struct NameRequest: Sendable, Hashable {
             "issued_at": .int(issuedAt), "expires_at": .int(expiresAt),
         ]
         if let nextKey { object["next_key"] = .string(nextKey.multibase) }
-        if let revocations { object["delegation_revocations"] = .array(revocations.map { .string($0.compact) }) }
+        if let revocations { object["delegation_revocations"] = .array(revocations.map(\.json)) }
         return .object(object)
     }
 
@@ -101,7 +101,7 @@ public struct NameRequest: Sendable, Hashable {
             self.nextKey = key
         }
         if let list = payload["delegation_revocations"] {
-            let envelopes = list.elements.compactMap { Envelope(published: $0.value) }
+            let envelopes = list.elements.compactMap { Envelope($0) }
             guard list.isArray, envelopes.count == list.count, envelopes.count <= NameRequest.maximumRevocations else {
                 return nil
             }

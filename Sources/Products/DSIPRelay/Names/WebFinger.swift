@@ -1,3 +1,4 @@
+import DSIPIdentity
 import Encoding
 
 /// WebFinger for the names of this relay (RFC 7033).
