@@ -1,8 +1,16 @@
 import NIOCore
 
 /// An IP address as bytes: 4 or 16, network order.
-struct IPAddress: Hashable, Sendable {
+struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     let bytes: [UInt8]
+
+    /// - Parameter bytes: 4 or 16.
+    init(bytes: [UInt8]) { self.bytes = bytes }
+
+    /// The literal that a socket address is made from; IPv6 without brackets.
+    var description: String {
+        (try? SocketAddress(packedIPAddress: ByteBuffer(bytes: bytes), port: 0))?.ipAddress ?? "?"
+    }
 
     /// - Returns: nil unless `text` is a literal address, IPv6 with or without brackets.
     init?(_ text: String) {
