@@ -88,13 +88,14 @@ struct RelayRoutes: Sendable {
         guard let resource else {
             return .failure(RelayError(.malformed, "Ask for a resource, such as ?resource=acct:alice@\(names.authority)."))
         }
-        guard let name = WebFinger.name(in: resource, authority: names.authority) else {
-            return .failure(RelayError(.notFound, "No such resource here."))
-        }
-        return await found(name) { record in
+        // `acct:` has no port of its own (RFC 7565); a relay on another port is also known by its bare host.
+        guard resource.utf8.count <= 400, let alias = Alias(resource),
+            alias.host == names.authority.description || alias.host == names.authority.host
+        else { return .failure(RelayError(.notFound, "No such resource here.")) }
+        return await found(alias.user) { record in
             .json(
-                WebFinger.descriptor(of: record, authority: names.authority), type: WebFinger.contentType, crossOrigin: true,
-                maxAge: 60)
+                WebFinger.document(for: alias, did: record.did, relay: names.authority.signaling),
+                type: "application/jrd+json", crossOrigin: true, maxAge: 60)
         }
     }
 

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPSession
 import NIOConcurrencyHelpers
 
 /// A store that forgets with the process: for tests, and for a relay embedded where nothing may be written.
@@ -6,7 +7,7 @@ final class MemoryStore: RelayStore {
     private struct State {
         var held: [UInt64: (row: HeldEnvelope, bytes: [UInt8])] = [:]
         var heldBytes = 0
-        var known: [DID: KnownDevice] = [:]
+        var known: [DID: KnownRecipient] = [:]
         var revocations: [RevocationKey: StoredRevocation] = [:]
         var names: [String: NameRecord] = [:]
         var nextHandle: UInt64 = 1
@@ -25,7 +26,7 @@ final class MemoryStore: RelayStore {
 
     func restore(at now: Int64) -> StoredState {
         state.withLockedValue { state in
-            for (handle, item) in state.held where item.row.dropAt <= now {
+            for (handle, item) in state.held where item.row.deadline <= now {
                 state.heldBytes -= item.bytes.count
                 state.held[handle] = nil
             }
@@ -42,7 +43,7 @@ final class MemoryStore: RelayStore {
                 switch change {
                 case .hold(_, let bytes): growth += bytes.count
                 case .release(let handle): growth -= state.held[handle]?.bytes.count ?? 0
-                case .known, .forget, .revoke: break
+                case .markMissed, .known, .forget, .revoke: break
                 }
             }
             if growth > 0, state.heldBytes + growth > capacity { return true }
@@ -60,8 +61,11 @@ final class MemoryStore: RelayStore {
             state.nextHandle = max(state.nextHandle, row.handle + 1)
         case .release(let handle):
             if let gone = state.held.removeValue(forKey: handle) { state.heldBytes -= gone.bytes.count }
-        case .known(let device): state.known[device.device] = device
-        case .forget(let before): state.known = state.known.filter { $0.value.seenAt >= before }
+        case .markMissed(let handle, let deadline):
+            state.held[handle]?.row.isMissed = true
+            state.held[handle]?.row.deadline = deadline
+        case .known(let entry): state.known[entry.recipient] = entry
+        case .forget(let before): state.known = state.known.filter { $0.value.until >= before }
         case .revoke(let record):
             let key = RevocationKey(subject: record.subject, device: record.device)
             if let old = state.revocations[key], old.revokedAt >= record.revokedAt { return }

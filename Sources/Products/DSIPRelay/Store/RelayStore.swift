@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPSession
 import DSIPSignaling
 import Encoding
 
@@ -41,27 +42,20 @@ struct HeldEnvelope: Hashable, Sendable {
     var recipient: DID
     var type: MessageType
     var id: ULID
-    var session: ULID?
     /// `from` of the message.
     var from: DID
-    /// The identity the signer acts for.
-    var principal: DID
-    /// Unix seconds.
-    var queuedAt: Int64
-    /// When it is dropped: the earlier of its own `expires_at` and the retention bound (DSIP §13.3).
-    var dropAt: Int64
-    /// Whether the sender asked for delivery reports.
-    var wantsReport: Bool
-    /// Size of the envelope, which counts against the bounds.
-    var size: Int
-}
-
-/// An identity some device of which has bound here (DSIP §13.3).
-struct KnownDevice: Hashable, Sendable {
-    var device: DID
+    /// The identity that `from` acts for.
     var identity: DID
-    /// Unix seconds of its last verified `hello`, coarse.
-    var seenAt: Int64
+    /// Unix seconds at which it is dropped: the earlier of its own `expires_at` and the retention bound (DSIP §13.3).
+    var deadline: Int64
+    /// Unix seconds, of the envelope.
+    var expiresAt: Int64?
+    /// Whether the sender asked for delivery reports.
+    var wantsDeliveryReport = false
+    /// Kept only as the evidence of a missed call.
+    var isMissed = false
+    /// Bytes of the envelope.
+    var size: Int
 }
 
 /// A verified `delegation-revocation` record (DSIP §7.4).
@@ -75,10 +69,12 @@ struct StoredRevocation: Hashable, Sendable {
 
 enum StoreChange: Hashable, Sendable {
     case hold(HeldEnvelope, [UInt8])
+    /// A held invite is from now on the evidence of a missed call.
+    case markMissed(UInt64, deadline: Int64)
     /// Delivered, cancelled or expired.
     case release(UInt64)
-    case known(KnownDevice)
-    /// Devices not seen since `before` are forgotten.
+    case known(KnownRecipient)
+    /// Recipients whose time ended before this are forgotten.
     case forget(before: Int64)
     case revoke(StoredRevocation)
 }
@@ -86,7 +82,7 @@ enum StoreChange: Hashable, Sendable {
 struct StoredState: Sendable {
     /// In ascending order of `handle`.
     var held: [HeldEnvelope] = []
-    var known: [KnownDevice] = []
+    var known: [KnownRecipient] = []
     var revocations: [StoredRevocation] = []
     /// Above every handle ever used.
     var nextHandle: UInt64 = 1

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPSession
 import DSIPSignaling
 import Encoding
 import FoundationEssentials
@@ -21,10 +22,10 @@ enum SQLiteSchema {
             try db.execute(
                 sql: """
                     CREATE TABLE held (
-                        handle INTEGER PRIMARY KEY, recipient TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, session TEXT,
-                        sender TEXT NOT NULL, principal TEXT NOT NULL, queued_at INTEGER NOT NULL, drop_at INTEGER NOT NULL,
-                        report INTEGER NOT NULL, envelope BLOB NOT NULL);
-                    CREATE TABLE known (device TEXT PRIMARY KEY, identity TEXT NOT NULL, seen_at INTEGER NOT NULL)
+                        handle INTEGER PRIMARY KEY, recipient TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
+                        sender TEXT NOT NULL, identity TEXT NOT NULL, deadline INTEGER NOT NULL, expires_at INTEGER,
+                        report INTEGER NOT NULL, missed INTEGER NOT NULL, envelope BLOB NOT NULL);
+                    CREATE TABLE known (recipient TEXT PRIMARY KEY, identity TEXT NOT NULL, until INTEGER NOT NULL)
                         WITHOUT ROWID;
                     CREATE TABLE revocation (
                         subject TEXT NOT NULL, device TEXT NOT NULL, revoked_at INTEGER NOT NULL, envelope BLOB NOT NULL,
@@ -41,11 +42,12 @@ enum SQLiteSchema {
     }
 
     static let selectHeld = """
-        SELECT handle, recipient, type, id, session, sender, principal, queued_at, drop_at, report, length(envelope) AS size
-        FROM held WHERE drop_at > ? ORDER BY handle
+        SELECT handle, recipient, type, id, sender, identity, deadline, expires_at, report, missed, length(envelope) AS size
+        FROM held WHERE deadline > ? ORDER BY handle
         """
     static let insertHeld = """
-        INSERT INTO held (handle, recipient, type, id, session, sender, principal, queued_at, drop_at, report, envelope)
+        INSERT OR REPLACE INTO held
+        (handle, recipient, type, id, sender, identity, deadline, expires_at, report, missed, envelope)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     static let insertRevocation = """
@@ -62,20 +64,21 @@ extension HeldEnvelope {
     init?(_ row: Row) {
         guard let handle: Int64 = row["handle"], let recipient = DID(row["recipient"] as String),
             let type = MessageType(rawValue: row["type"]), let id = ULID(row["id"] as String),
-            let from = DID(row["sender"] as String), let principal = DID(row["principal"] as String)
+            let from = DID(row["sender"] as String), let identity = DID(row["identity"] as String)
         else { return nil }
-        let session = (row["session"] as String?).flatMap { ULID($0) }
         self.init(
-            handle: UInt64(bitPattern: handle), recipient: recipient, type: type, id: id, session: session, from: from,
-            principal: principal, queuedAt: row["queued_at"], dropAt: row["drop_at"], wantsReport: row["report"],
-            size: row["size"])
+            handle: UInt64(bitPattern: handle), recipient: recipient, type: type, id: id, from: from, identity: identity,
+            deadline: row["deadline"], expiresAt: row["expires_at"], wantsDeliveryReport: row["report"],
+            isMissed: row["missed"], size: row["size"])
     }
 }
 
-extension KnownDevice {
+extension KnownRecipient {
     init?(_ row: Row) {
-        guard let device = DID(row["device"] as String), let identity = DID(row["identity"] as String) else { return nil }
-        self.init(device: device, identity: identity, seenAt: row["seen_at"])
+        guard let recipient = DID(row["recipient"] as String), let identity = DID(row["identity"] as String) else {
+            return nil
+        }
+        self.init(recipient: recipient, identity: identity, until: row["until"])
     }
 }
 

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPSession
 import DSIPSignaling
 import Encoding
 import FoundationEssentials
@@ -41,14 +42,14 @@ final class SQLiteStore: RelayStore {
                 state.nextHandle = max(last, reserved) + 1
                 // A full disk must not keep a relay from starting: expired rows are then left for later.
                 do {
-                    try db.execute(sql: "DELETE FROM held WHERE drop_at <= ?", arguments: [now])
+                    try db.execute(sql: "DELETE FROM held WHERE deadline <= ?", arguments: [now])
                     try db.execute(
                         sql: "INSERT OR REPLACE INTO meta VALUES ('handle', ?)", arguments: [Int64(state.nextHandle)])
                 } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {}
                 let held = try Row.fetchCursor(db, sql: SQLiteSchema.selectHeld, arguments: [now])
                 while let row = try held.next() { if let row = HeldEnvelope(row) { state.held.append(row) } }
-                let known = try Row.fetchCursor(db, sql: "SELECT device, identity, seen_at FROM known")
-                while let row = try known.next() { if let device = KnownDevice(row) { state.known.append(device) } }
+                let known = try Row.fetchCursor(db, sql: "SELECT recipient, identity, until FROM known WHERE until >= ?", arguments: [now])
+                while let row = try known.next() { if let entry = KnownRecipient(row) { state.known.append(entry) } }
                 let revocations = try Row.fetchCursor(
                     db, sql: "SELECT subject, device, revoked_at, envelope FROM revocation")
                 while let row = try revocations.next() {
@@ -73,17 +74,20 @@ final class SQLiteStore: RelayStore {
         case .hold(let row, let bytes):
             try db.cachedStatement(sql: SQLiteSchema.insertHeld).execute(arguments: [
                 Int64(bitPattern: row.handle), row.recipient.string, row.type.rawValue, row.id.description,
-                row.session?.description, row.from.string, row.principal.string, row.queuedAt, row.dropAt,
-                row.wantsReport, Data(bytes),
+                row.from.string, row.identity.string, row.deadline, row.expiresAt, row.wantsDeliveryReport, row.isMissed,
+                Data(bytes),
             ])
         case .release(let handle):
             try db.cachedStatement(sql: "DELETE FROM held WHERE handle = ?")
                 .execute(arguments: [Int64(bitPattern: handle)])
+        case .markMissed(let handle, let deadline):
+            try db.cachedStatement(sql: "UPDATE held SET missed = 1, deadline = ? WHERE handle = ?")
+                .execute(arguments: [deadline, Int64(bitPattern: handle)])
         case .known(let known):
-            try db.cachedStatement(sql: "INSERT OR REPLACE INTO known (device, identity, seen_at) VALUES (?, ?, ?)")
-                .execute(arguments: [known.device.string, known.identity.string, known.seenAt])
+            try db.cachedStatement(sql: "INSERT OR REPLACE INTO known (recipient, identity, until) VALUES (?, ?, ?)")
+                .execute(arguments: [known.recipient.string, known.identity.string, known.until])
         case .forget(let before):
-            try db.execute(sql: "DELETE FROM known WHERE seen_at < ?", arguments: [before])
+            try db.execute(sql: "DELETE FROM known WHERE until < ?", arguments: [before])
         case .revoke(let record):
             try db.cachedStatement(sql: SQLiteSchema.insertRevocation).execute(arguments: [
                 record.subject.string, record.device.string, record.revokedAt, Data(record.envelope),
