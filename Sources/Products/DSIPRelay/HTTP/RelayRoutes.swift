@@ -21,6 +21,8 @@ struct RelayRoutes: Sendable {
     let publicMetrics: Bool
     /// Documents of those who sign name requests.
     let resolve: @Sendable (DID) async -> DIDDocument?
+    /// Told of every record that was written.
+    let changed: @Sendable (NameRecord) -> Void
     /// Where blocking reads of the store run.
     let threads: NIOThreadPool
     let registrations: NIOLockedValueBox<RateLimiter<AddressKey>>
@@ -136,6 +138,7 @@ struct RelayRoutes: Sendable {
             let outcome = try await blocking { () throws(RelayError) -> NameRegistry.Outcome in
                 try names.apply(envelope, document: document, at: now)
             }.get()
+            if let record = outcome.record { changed(record) }
             metrics.names.set((try? await blocking { () throws(RelayError) -> Int in try names.store.nameCount() }.get()) ?? 0)
             return answer(outcome, names)
         } catch {

@@ -3,6 +3,10 @@ import DSIPSession
 import DSIPSignaling
 import DSIPTransport
 import Encoding
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
 
 extension Switchboard {
     /// Something the relay will sign once the lock is given up, and over which connection.
@@ -227,6 +231,8 @@ extension Switchboard {
     private func take(
         back parcel: RelayParcel, _ row: HeldEnvelope, _ state: inout State, _ utterances: inout [Utterance]
     ) {
+        // Delivered from memory meanwhile: then nothing is lost.
+        guard parcel.takeRow() != nil else { return }
         state.heldBytes -= row.size
         metrics.heldBytes.set(state.heldBytes)
         guard state.router.withdraw(parcel, for: row.recipient) else { return }

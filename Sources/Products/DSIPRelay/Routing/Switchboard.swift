@@ -139,7 +139,7 @@ final class Switchboard: SignalingServerDelegate {
         default: break
         }
         let now = clock()
-        let signal = Signal(message)
+        let signal = Signal(relaying: message)
         let parcel = RelayParcel(message.envelope.bytes)
         let utterances = state.withLockedValue { state -> [Utterance] in
             var actions: [RelayAction] = []
@@ -209,6 +209,18 @@ final class Switchboard: SignalingServerDelegate {
         guard let ended else { return }
         if let bytes = voice.error(.transportHelloRejected, to: record.device, inReplyTo: nil) { ended.send(bytes) }
         ended.close(.policyViolation)
+    }
+
+    /// A document hosted here may publish revocations, too.
+    func revoke(publishedBy record: NameRecord) {
+        guard let text = record.document, let document = try? DIDDocument(parsing: text, expecting: record.did) else { return }
+        for envelope in document.delegationRevocations {
+            guard let revocation = try? DelegationRevocation.verify(envelope, document: document) else { continue }
+            revoke(
+                StoredRevocation(
+                    subject: revocation.subject, device: revocation.device, revokedAt: revocation.revokedAt,
+                    envelope: envelope.bytes))
+        }
     }
 
     // MARK: Time
