@@ -113,7 +113,7 @@ let package = Package(
         tests("DSIPSession", "Core", ["DSIPConformance"]),
         tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "Encoding", "WebRTC"]),
-        tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
+        tests("DSIPRelay", "Products", ["DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]
 )
