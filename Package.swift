@@ -81,7 +81,8 @@ let package = Package(
              product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
              product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
              product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
-             product("ServiceLifecycle", "swift-service-lifecycle")] + nio + nioWebSocket),
+             product("ServiceLifecycle", "swift-service-lifecycle"),
+             product("Configuration", "swift-configuration")] + nio + nioWebSocket),
         target(
             "DSIPAgent", "Products",
             ["DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding",
@@ -97,7 +98,8 @@ let package = Package(
             dependencies: [
                 "DSIPAgent", "DSIPRelay", "DSIPConformance",
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
-                product("ServiceLifecycle", "swift-service-lifecycle"), log,
+                product("ServiceLifecycle", "swift-service-lifecycle"),
+                product("UnixSignals", "swift-service-lifecycle"), log,
             ],
             path: "Sources/Products/dsip", swiftSettings: strict),
         .executableTarget(
@@ -117,7 +119,7 @@ let package = Package(
             product("SwiftASN1", "swift-asn1"),
         ] + nio + nioWebSocket),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
-        tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
+        tests("DSIPRelay", "Products", ["DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]
 )
