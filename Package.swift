@@ -97,15 +97,20 @@ let package = Package(
                 product("ServiceLifecycle", "swift-service-lifecycle"), log,
             ],
             path: "Sources/Products/dsip", swiftSettings: strict),
+        .executableTarget(
+            name: "dsip-fuzz", dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            path: "Fuzz", swiftSettings: strict),
         // Tests
         .target(
             name: "Support", dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"], path: "Tests/Support",
             swiftSettings: strict),
         tests("Encoding", "Standards"),
+        tests("WebRTC", "Standards", ["Encoding", crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
         tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
+        tests("DSIPMedia", "Profiles", ["DSIPConformance", "Encoding", "WebRTC"]),
         tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]
