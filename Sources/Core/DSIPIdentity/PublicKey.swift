@@ -16,18 +16,27 @@ public enum PublicKey: Sendable {
         }
     }
 
-    /// - Returns: nil for text that is no multibase, a codec that signs nothing, or bytes that are no key.
+    /// - Returns: nil for text that is no multibase, a codec that signs nothing, or bytes that are no key to be trusted.
     public init?(multibase text: some StringProtocol) {
         guard let bytes = Multibase.decode(text), let (codec, body) = Multicodec.split(bytes) else { return nil }
         switch codec {
         case .ed25519Public:
-            guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: body) else { return nil }
-            self = .ed25519(key)
+            self.init(ed25519: Array(body))
         case .p256Public:
             guard body.count == 33, let key = try? P256.Signing.PublicKey(compressedRepresentation: body) else { return nil }
             self = .p256(key)
         case .x25519Public, .secp256k1Public: return nil
         }
+    }
+
+    /// An Ed25519 key from its 32 bytes.
+    ///
+    /// - Returns: nil for another length, for points of small order (anyone can sign under them) and for non-canonical spellings.
+    public init?(ed25519 bytes: [UInt8]) {
+        guard !EdwardsKey.isDegenerate(bytes), let key = try? Curve25519.Signing.PublicKey(rawRepresentation: bytes) else {
+            return nil
+        }
+        self = .ed25519(key)
     }
 
     /// The JOSE algorithm that this key verifies (RFC 8037, RFC 7518).

@@ -23,6 +23,13 @@ public struct SigningKey: Sendable, CustomStringConvertible {
     /// The 32-byte seed, for storage in the wallet only.
     public var rawRepresentation: [UInt8] { Array(key.rawRepresentation) }
 
+    /// Hands the 32-byte seed to `body` and wipes the copy afterwards.
+    func withSeed<R>(_ body: ([UInt8]) throws -> R) rethrows -> R {
+        var seed = rawRepresentation
+        defer { seed.zeroize() }
+        return try body(seed)
+    }
+
     public func sign(_ message: [UInt8]) throws(IdentityError) -> [UInt8] {
         do {
             return Array(try key.signature(for: message))

@@ -1,0 +1,72 @@
+import Encoding
+
+/// The record that one verification key of an identity replaces another (DSIP §7.5).
+///
+/// The DID document stays authoritative; the record is what logs keep, what caches act on early and what people are shown.
+public struct KeyRotation: Hashable, Sendable {
+    /// Registry `dsip-rotation-reason`; unknown tokens are kept.
+    public enum Reason {
+        public static let scheduled = "scheduled"
+        public static let compromised = "compromised"
+        public static let lost = "lost"
+        public static let policy = "policy"
+    }
+
+    public var id: ULID
+    /// Also the record's `from`.
+    public var subject: DID
+    public var previous: DIDURL
+    public var next: DIDURL
+    public var nextPublicKey: PublicKey
+    public var reason: String
+    /// Signed by a recovery method of the subject instead of `previous`.
+    public var recovery: Bool
+    /// Devices whose delegations are issued again under `next`.
+    public var devices: [DID]
+    public var issuedAt: Int64
+    public var expiresAt: Int64
+
+    public init(
+        id: ULID, subject: DID, previous: DIDURL, next: DIDURL, nextPublicKey: PublicKey, reason: String,
+        recovery: Bool = false, devices: [DID] = [], issuedAt: Int64, expiresAt: Int64
+    ) {
+        self.id = id
+        self.subject = subject
+        self.previous = previous
+        self.next = next
+        self.nextPublicKey = nextPublicKey
+        self.reason = reason
+        self.recovery = recovery
+        self.devices = devices
+        self.issuedAt = issuedAt
+        self.expiresAt = expiresAt
+    }
+
+    /// The `key-rotation` payload.
+    public var json: JSONValue {
+        var object: JSONObject = [
+            "dsip": RecordVersion.json, "type": "key-rotation", "id": .string(id.description),
+            "from": .string(subject.string), "subject": .string(subject.string),
+            "previous": .string(previous.description), "next": .string(next.description),
+            "next_public_key_multibase": .string(nextPublicKey.multibase), "reason": .string(reason),
+        ]
+        if recovery { object["recovery"] = true }
+        if !devices.isEmpty { object["devices"] = .array(devices.map { .string($0.string) }) }
+        object["issued_at"] = .int(issuedAt)
+        object["expires_at"] = .int(expiresAt)
+        return .object(object)
+    }
+
+    /// - Parameter key: that of `previous`, or with `recovery` one of the subject's recovery methods.
+    /// - Throws: `.refused` when the key may not sign, when `next` is `previous`, or for a `did:key`, which cannot rotate.
+    public func issue(by key: SigningKey) throws(IdentityError) -> Envelope {
+        guard subject.method != "key" else { throw IdentityError(.refused, "a did:key is its key and cannot rotate it") }
+        guard next != previous, next.did == subject, previous.did == subject else {
+            throw IdentityError(.refused, "a rotation names two different methods of the identity itself")
+        }
+        guard recovery ? key.did == subject : key.kid == previous else {
+            throw IdentityError(.refused, "a rotation is signed by the key that is retired, or by a recovery key")
+        }
+        return try Envelope(signing: json.utf8, by: key)
+    }
+}
