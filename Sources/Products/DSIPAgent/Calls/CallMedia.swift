@@ -37,8 +37,12 @@ final class CallMedia {
     /// What is negotiated now.
     private(set) lazy var payload: MediaPayload = offer.payload
 
-    /// Whether the description that is in force turns both ways of every medium off on our or their side.
-    static func isHold(_ payload: MediaPayload) -> Bool {
+    /// We asked the other side to wait, and it agreed; and the other way round.
+    private(set) var held = false
+    private(set) var remoteHeld = false
+
+    /// Whether the sender of this offer no longer takes anything: every medium is `sendonly` or `inactive`.
+    private static func isHold(_ payload: MediaPayload) -> Bool {
         !payload.media.isEmpty && payload.media.allSatisfy { $0.direction == .sendonly || $0.direction == .inactive }
     }
 
@@ -117,6 +121,7 @@ final class CallMedia {
             throw MediaBindingError(code, on: .answer, "ice-restart")
         }
         payload = answer.payload
+        if let ownUpdate { held = CallMedia.isHold(ownUpdate.offer.payload) }
         ownUpdate = nil
         candidates?.renegotiated()
     }
@@ -147,6 +152,7 @@ final class CallMedia {
             throw MediaBindingError(code, on: .answer, detail)
         }
         payload = answer.payload
+        remoteHeld = CallMedia.isHold(update.offer.payload)
         theirUpdate = nil
         candidates?.renegotiated()
         return answer
