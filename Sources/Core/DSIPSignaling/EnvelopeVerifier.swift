@@ -1,0 +1,159 @@
+import DSIPIdentity
+import Encoding
+
+/// The one way in: turns a received frame into a `Verified<Message>`, or says which rule it broke.
+///
+/// The stages are those of the conformance vectors, in their order, over the received bytes; of several faults the first stage
+/// decides (DSIP §7.4, §10, §11, §12.9, §13.2, §20.6). Nothing is fetched and no clock is read: documents, time and the replay
+/// window are passed in, and a document that is missing is a verdict of its own.
+///
+/// A verifier remembers protected headers and the delegations whose signature it has checked, both bounded, so that a device pays
+/// for its delegation once. Give one to each thread that verifies, such as an event loop, rather than one to each connection.
+public struct EnvelopeVerifier: Sendable {
+    public let policy: VerificationPolicy
+    private var headers: GenerationalCache<ByteKey, ProtectedHeader>
+    private var bindings: BindingVerifier
+
+    /// - Parameter cacheCapacity: headers, and as many delegations, to remember; a few KiB each with a delegation inside.
+    public init(policy: VerificationPolicy = VerificationPolicy(), cacheCapacity: Int = 256) {
+        self.policy = policy
+        self.headers = GenerationalCache(capacity: cacheCapacity)
+        self.bindings = BindingVerifier(allowES256: policy.allowES256, cacheCapacity: cacheCapacity)
+    }
+
+    /// Verifies one frame.
+    ///
+    /// - Parameters:
+    ///   - frame: the text frame as received.
+    ///   - now: Unix seconds.
+    ///   - replay: gains the message's id when it is accepted.
+    ///   - helloVerified: whether the connection has had its `hello`; without one only a `hello` passes.
+    ///   - sentHello: the id of the `hello` sent, where a relay's is awaited (DSIP §20.5).
+    ///   - documents: what is known of a DID now; not asked for `did:key`.
+    ///   - delegations: held by the receiver.
+    ///   - revocations: held by the receiver, verified.
+    public mutating func verify(
+        _ frame: [UInt8], at now: Int64, replay: inout some ReplayGuard, helloVerified: Bool = true,
+        sentHello: ULID? = nil, documents: (DID) -> DocumentLookup, delegations: DelegationStore = [],
+        revocations: Revocations = Revocations()
+    ) -> Verdict {
+        do {
+            let context = BindingContext(now: now, held: delegations, revocations: revocations)
+            return .accepted(
+                try check(
+                    frame, context, replay: &replay, helloVerified: helloVerified, sentHello: sentHello,
+                    documents: documents))
+        } catch {
+            switch error {
+            case .rejected(let rejection): return .rejected(rejection)
+            case .needs(let did): return .needs(did)
+            }
+        }
+    }
+
+    private mutating func check(
+        _ frame: [UInt8], _ context: BindingContext, replay: inout some ReplayGuard, helloVerified: Bool,
+        sentHello: ULID?, documents: (DID) -> DocumentLookup
+    ) throws(Stop) -> Verified<Message> {
+        let opened = try open(frame, documents)
+        let (header, payload) = (opened.header, opened.payload)
+        let bound = try bindings.bind(payload, header, context, documents)
+        try payload.checkTimes(at: context.now)
+        if payload.isDeduplicated, replay.contains(payload.id) {
+            throw payload.stop(.duplicateID, "the id was accepted before")
+        }
+        try payload.checkIdentifier()
+        guard helloVerified || payload.type == .hello else {
+            throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
+        }
+        if let reason = payload.versionRefusal(policy) {
+            throw payload.stop(.versionUnsupported, reason: reason, "no version in common")
+        }
+        let message = try Message(checking: payload.root)
+        try message.checkMeaning(
+            MeaningContext(
+                sentHello: sentHello, encodedSize: frame.count, signer: header.kid, identity: bound.identity,
+                recovery: opened.recovery))
+        if payload.isDeduplicated, !replay.remember(payload.id, until: payload.replayableUntil, at: context.now) {
+            throw payload.stop(.duplicateID, "the id was accepted before")
+        }
+        return Verified(
+            message, envelope: opened.envelope, signer: header.kid, identity: bound.identity,
+            principal: bound.principal, delegation: bound.delegation)
+    }
+
+    /// An envelope whose signature is right, its payload decoded.
+    private struct Opened {
+        let envelope: Envelope
+        let header: ProtectedHeader
+        let payload: PayloadHead
+        /// Methods that the signer's document designates for recovery; nil when there is no document.
+        let recovery: [DIDURL]?
+    }
+
+    /// Stages 1 to 6.
+    private mutating func open(_ frame: [UInt8], _ documents: (DID) -> DocumentLookup) throws(Stop) -> Opened {
+        guard frame.count <= ProtocolLimits.frame else {
+            throw .rejected(
+                Rejection(.frameTooLarge, reason: .transportEnvelopeTooLarge, "a frame of \(frame.count) bytes"))
+        }
+        guard let envelope = Envelope(frame) else {
+            throw .rejected(Rejection(.envelopeShape, "not an object of protected, payload and signature"))
+        }
+        let header = try header(of: envelope)
+        var recovery: [DIDURL]?
+        let key: PublicKey
+        if header.kid.did.method == "key" {
+            guard let own = header.selfCertifyingKey else {
+                throw .rejected(Rejection(.kidUnresolvable, "kid names no key of its did:key"))
+            }
+            key = own
+        } else {
+            switch documents(header.kid.did) {
+            case .unknown: throw .needs(header.kid.did)
+            case .unresolvable: throw .rejected(Rejection(.kidUnresolvable, "the DID of kid cannot be resolved"))
+            case .found(let document):
+                guard let method = document.verificationMethod(header.kid),
+                    method.publicKey.algorithm == header.algorithm
+                else { throw .rejected(Rejection(.kidUnresolvable, "kid names no verification method")) }
+                key = method.publicKey
+                recovery = document.recovery
+            }
+        }
+        guard key.isValidSignature(envelope.decodedSignature(), for: envelope.signingInput) else {
+            throw .rejected(Rejection(.signatureInvalid, "the signature does not verify"))
+        }
+        return Opened(
+            envelope: envelope, header: header, payload: try PayloadHead(envelope.decodedPayload()), recovery: recovery)
+    }
+
+    private mutating func header(of envelope: Envelope) throws(Stop) -> ProtectedHeader {
+        let key = ByteKey(envelope.bytes[envelope.protectedRange])
+        if let header = headers.value(for: key) { return header }
+        do {
+            let header = try ProtectedHeader(envelope.decodedProtected(), allowES256: policy.allowES256)
+            headers.insert(header, for: key)
+            return header
+        } catch {
+            throw .rejected(error)
+        }
+    }
+}
+
+/// Why verification ended early.
+enum Stop: Error {
+    case rejected(Rejection)
+    case needs(DID)
+}
+
+extension Message {
+    /// Stage 13.
+    init(checking root: JSONView) throws(Stop) {
+        do { try self.init(decoding: root) } catch { throw .rejected(error) }
+    }
+
+    /// Stage 14.
+    func checkMeaning(_ context: MeaningContext) throws(Stop) {
+        do { try check(context) } catch { throw .rejected(error) }
+    }
+}

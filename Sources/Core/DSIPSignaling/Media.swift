@@ -1,0 +1,156 @@
+import Encoding
+
+/// One codec of a descriptor: a registered id and the codec's own parameters (DSIP §16.2).
+public struct Codec: Hashable, Sendable {
+    /// `codec:` kind `/` name, such as `codec:audio/opus`.
+    public var id: String
+    public var parameters: JSONObject
+
+    public init(_ id: String, parameters: JSONObject = [:]) {
+        self.id = id
+        self.parameters = parameters
+    }
+
+    init(_ view: JSONView) throws(ShapeFault) {
+        var fields = try Fields(view, "codec")
+        self.id = try fields.required("id").text("codec.id", Pattern.codecID)
+        self.parameters = fields.rest(except: ["id"])
+    }
+
+    var json: JSONValue { .object(JSONObject([("id", .string(id))] + parameters.members.map { ($0.name, $0.value) })) }
+}
+
+/// One medium offered or selected (DSIP §16.1).
+public struct MediaDescriptor: Hashable, Sendable {
+    public enum Kind: String, Hashable, Sendable { case audio, video, text, application }
+
+    public enum Direction: String, Hashable, Sendable {
+        case sendrecv, sendonly, recvonly, inactive
+
+        /// Whether `self` may answer `offered` (DSIP §14.2).
+        public func answers(_ offered: Direction) -> Bool {
+            switch offered {
+            case .sendrecv: true
+            case .sendonly: self == .recvonly || self == .inactive
+            case .recvonly: self == .sendonly || self == .inactive
+            case .inactive: self == .inactive
+            }
+        }
+    }
+
+    public var kind: Kind
+    /// A registered purpose, such as `sign-language` (DSIP §21).
+    public var purpose: String?
+    public var direction: Direction
+    /// Never empty.
+    public var codecs: [Codec]
+    public var parameters: JSONObject
+
+    public init(
+        _ kind: Kind, direction: Direction = .sendrecv, codecs: [Codec], purpose: String? = nil,
+        parameters: JSONObject = [:]
+    ) {
+        self.kind = kind
+        self.purpose = purpose
+        self.direction = direction
+        self.codecs = codecs
+        self.parameters = parameters
+    }
+
+    init(_ view: JSONView) throws(ShapeFault) {
+        var fields = try Fields(view, "media descriptor")
+        self.kind = try fields.required("type").choice("media.type", Kind.self)
+        self.purpose = try fields.optional("purpose").map { (view) throws(ShapeFault) in
+            try view.text("media.purpose", Pattern.token)
+        }
+        self.direction = try fields.required("direction").choice("media.direction", Direction.self)
+        self.codecs = try fields.required("codecs").list("media.codecs", atLeast: 1, Codec.init)
+        self.parameters = fields.rest(except: ["type", "purpose", "direction", "codecs"])
+    }
+
+    public var json: JSONValue {
+        var object: JSONObject = ["type": .string(kind.rawValue)]
+        if let purpose { object["purpose"] = .string(purpose) }
+        object["direction"] = .string(direction.rawValue)
+        object["codecs"] = .array(codecs.map(\.json))
+        return .object(JSONObject((object.members + parameters.members).map { ($0.name, $0.value) }))
+    }
+}
+
+/// One media transport offered or selected, with what its binding carries in it (DSIP §16.3).
+public struct TransportDescriptor: Hashable, Sendable {
+    public static let webRTC = "transport:webrtc"
+
+    /// `transport:` name.
+    public var id: String
+    /// Members of the binding, such as `ice` and `sdp`; unchecked here.
+    public var parameters: JSONObject
+
+    public init(_ id: String, parameters: JSONObject = [:]) {
+        self.id = id
+        self.parameters = parameters
+    }
+
+    /// The descriptor of the WebRTC binding with trickled candidates.
+    public init(webRTC sdp: String) { self.init(Self.webRTC, parameters: ["ice": "trickle", "sdp": .string(sdp)]) }
+
+    public var sdp: String? { parameters["sdp"]?.string }
+
+    init(_ view: JSONView) throws(ShapeFault) {
+        var fields = try Fields(view, "transport descriptor")
+        self.id = try fields.required("id").text("transport.id", Pattern.transportID)
+        self.parameters = fields.rest(except: ["id"])
+    }
+
+    public var json: JSONValue {
+        .object(JSONObject([("id", .string(id))] + parameters.members.map { ($0.name, $0.value) }))
+    }
+}
+
+/// What an invite or update offers, for holding a selection against it.
+public struct MediaOffer: Hashable, Sendable {
+    public var media: [MediaDescriptor]
+    public var transports: [TransportDescriptor]
+
+    public init(media: [MediaDescriptor], transports: [TransportDescriptor]) {
+        self.media = media
+        self.transports = transports
+    }
+
+    /// Whether an answer selects from this offer and adds nothing (DSIP §14.2).
+    ///
+    /// Descriptors match by kind and purpose; several of one kind are matched in order, each offered one at most once.
+    public func contains(media selected: [MediaDescriptor], transports chosen: [TransportDescriptor]) -> Bool {
+        var free = media
+        for descriptor in selected {
+            let match = free.firstIndex { offered in
+                offered.kind == descriptor.kind && offered.purpose == descriptor.purpose
+                    && descriptor.direction.answers(offered.direction)
+                    && descriptor.codecs.allSatisfy { codec in offered.codecs.contains { $0.id == codec.id } }
+            }
+            guard let match else { return false }
+            free.remove(at: match)
+        }
+        return chosen.allSatisfy { selected in transports.contains { $0.id == selected.id } }
+    }
+}
+
+/// Declared handling of media: registered keys to registered values (DSIP §16.4).
+public typealias MediaPolicy = [String: String]
+
+extension JSONView {
+    func mediaPolicy() throws(ShapeFault) -> MediaPolicy {
+        guard isObject else { throw ShapeFault("policy is no object") }
+        var policy: MediaPolicy = [:]
+        for (name, value) in memberViews {
+            policy[try name.text("policy key", Pattern.policyKey)] = try value.text("policy value", Pattern.token)
+        }
+        return policy
+    }
+}
+
+extension JSONValue {
+    init(policy: MediaPolicy) {
+        self = .object(JSONObject(policy.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    }
+}

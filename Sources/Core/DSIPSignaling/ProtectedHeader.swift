@@ -1,0 +1,61 @@
+import DSIPIdentity
+import Encoding
+
+/// A JOSE protected header, decoded (DSIP §10.2).
+struct ProtectedHeader: Sendable {
+    let algorithm: SignatureAlgorithm
+    let kid: DIDURL
+    /// The key when `kid` names a `did:key`, which resolves to itself; nil for a key of another algorithm or a wrong fragment.
+    let selfCertifyingKey: PublicKey?
+    /// Those of the `delegations` member that can be read.
+    let delegations: [PresentedDelegation]
+    /// Whether that member held anything else.
+    let presentsMalformed: Bool
+
+    static let delegationLimit = 16
+
+    /// - Throws: `header-invalid`, `alg-unsupported`, `kid-invalid`, in this order.
+    init(_ bytes: [UInt8], allowES256: Bool) throws(Rejection) {
+        guard let document = try? JSONDocument(scanning: bytes, limits: .init(bytes: ProtocolLimits.frame, depth: 8)),
+            document.root.isObject
+        else { throw Rejection(.headerInvalid, "the protected header is no JSON object") }
+        let root = document.root
+        guard let alg = root["alg"]?.string, let kid = root["kid"]?.string else {
+            throw Rejection(.headerInvalid, "alg or kid is missing")
+        }
+        // No JOSE header extension is understood here, and those named in `crit` must be (RFC 7515 §4.1.11).
+        guard root["crit"] == nil else { throw Rejection(.headerInvalid, "a critical header extension") }
+        guard let algorithm = SignatureAlgorithm(rawValue: alg), algorithm == .edDSA || allowES256 else {
+            throw Rejection(.algUnsupported, "the algorithm is not supported")
+        }
+        guard let kid = DIDURL(kid) else { throw Rejection(.kidInvalid, "kid is no DID URL with a fragment") }
+        self.algorithm = algorithm
+        self.kid = kid
+        if kid.did.method == "key", kid.fragment == kid.did.identifier {
+            let key = DIDKey.publicKey(of: kid.did)
+            self.selfCertifyingKey = key?.algorithm == algorithm ? key : nil
+        } else {
+            self.selfCertifyingKey = nil
+        }
+        var presented: [PresentedDelegation] = []
+        var malformed = false
+        if let list = root["delegations"] {
+            malformed = !list.isArray || list.count > Self.delegationLimit
+            for view in list.elements.prefix(Self.delegationLimit) {
+                if let delegation = Envelope(view).flatMap(PresentedDelegation.init) {
+                    presented.append(delegation)
+                } else {
+                    malformed = true
+                }
+            }
+        }
+        self.delegations = presented
+        self.presentsMalformed = malformed
+    }
+
+    /// The `kid` of an envelope, unverified.
+    static func kid(of envelope: Envelope) -> DIDURL? {
+        let document = try? JSONDocument(scanning: envelope.decodedProtected())
+        return document?.root["kid"]?.string.flatMap { DIDURL($0) }
+    }
+}
