@@ -35,6 +35,9 @@ final class EventHub: Sendable {
         continuation?.finish()
     }
 
+    /// Whether anybody would see or hear an incoming call.
+    var hasListeners: Bool { state.withLockedValue { !$0.listeners.isEmpty } }
+
     func publish(_ event: AgentEvent) {
         let listeners = state.withLockedValue { $0.listeners }
         for (page, continuation) in listeners {

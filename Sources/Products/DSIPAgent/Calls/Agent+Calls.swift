@@ -42,10 +42,9 @@ extension Agent {
         desk.calls[id] = live
         publish(live)
         let link = links.link(owner: desk.identity, url: live.path)
-        if let status = await link.ready(within: .seconds(8)) {
-            live.add(
-                Hop(
-                    .relay, at: now(), "Relay reached.", signer: status.did, message: status.hello?.description))
+        if let relay = await link.ready(within: .seconds(8)) {
+            live.add(Hop(.relay, at: now(), "Relay reached.", signer: relay))
+            publish(live)
         }
         guard live.call.state != .ended else { return live.call }
         // The relay hop may be missing here: the invite then waits in the link, and T-Establish decides.

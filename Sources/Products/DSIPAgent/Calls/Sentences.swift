@@ -13,6 +13,12 @@ enum Sentences {
         return table[reason.token].map { $0(name) } ?? fallback(reason, name: name)
     }
 
+    /// What a reason means where no person is concerned, as a clause.
+    static func table(_ reason: Reason) -> String {
+        let sentence = table[reason.token].map { $0("the relay") } ?? fallback(reason, name: "the relay")
+        return String(sentence.prefix(1).lowercased() + sentence.dropFirst().dropLast())
+    }
+
     private static func byUs(_ reason: Reason, name: String, direction: Call.Direction, answered: Bool) -> String? {
         switch reason {
         case .userHangup: "You hung up."

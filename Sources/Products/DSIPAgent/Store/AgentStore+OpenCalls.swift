@@ -74,6 +74,10 @@ extension AgentStore {
         try read { db in try Row.fetchAll(db, sql: "SELECT * FROM open_call").compactMap(OpenCall.init(row:)) }
     }
 
+    func forget(openCall session: String) throws(AgentError) {
+        try write { db in try db.execute(sql: "DELETE FROM open_call WHERE session = ?", arguments: [session]) }
+    }
+
     public func save(_ notice: StandingNotice) throws(AgentError) {
         try write { db in
             try db.execute(

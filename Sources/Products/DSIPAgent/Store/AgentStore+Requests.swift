@@ -96,17 +96,13 @@ extension AgentStore {
         }
     }
 
-    /// The live grant between `owner` and `peer` that permits `scope`, if any.
-    public func grant(owner: DID, peer: DID, given: Bool, scope: String, at now: Int64) throws(AgentError) -> StoredGrant? {
+    /// The live grants of `owner`, given and held.
+    public func grants(of owner: DID, at now: Int64) throws(AgentError) -> [StoredGrant] {
         try read { db in
             try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT * FROM grant_held WHERE owner = ? AND peer = ? AND given = ? AND valid_until > ?
-                    ORDER BY valid_until DESC LIMIT 16
-                    """,
-                arguments: [owner.string, peer.string, given, now]
-            ).compactMap(StoredGrant.init(row:)).first { $0.scope.contains(scope) }
+                db, sql: "SELECT * FROM grant_held WHERE owner = ? AND valid_until > ? ORDER BY id LIMIT 65536",
+                arguments: [owner.string, now]
+            ).compactMap(StoredGrant.init(row:))
         }
     }
 
