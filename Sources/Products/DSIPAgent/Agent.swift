@@ -25,7 +25,7 @@ public actor Agent {
     let keyring: Keyring
     nonisolated let directory: Directory
     nonisolated let links: RelayLinks
-    nonisolated let log: Logger
+    nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
     var notices: [String: StandingNotice] = [:]
@@ -41,23 +41,17 @@ public actor Agent {
     /// - Throws: `AgentError` `.wrongPassphrase`, `.damaged`, `.internal`.
     public init(_ configuration: AgentConfiguration, log: Logger = Logger(label: "dsip.agent")) throws(AgentError) {
         self.configuration = configuration
-        self.log = log
+        self.logger = log
         try StateFolder.prepare(configuration.stateFolder)
         self.store = try AgentStore(path: configuration.stateFolder + "/agent.sqlite")
-        self.keyring = try Keyring(configuration)
+        self.keyring = try Keyring(configuration, store: store)
         self.relayStatus = RelayStatus(
             url: configuration.relay, state: .connecting, since: configuration.clock(), sentence: "Connecting to the relay.")
-        let fetcher: any DocumentFetcher
-        do {
-            fetcher = try HTTPDocumentFetcher(
-                policy: AddressPolicy(allowing: configuration.allowedAddresses),
-                roots: TrustRoots(additionalFiles: configuration.trustRoots))
-        } catch {
-            throw AgentError(.internal, "\(error)")
-        }
+        let roots = TrustRoots(additionalFiles: configuration.trustRoots)
+        let fetcher = GuardedFetcher(roots: roots, allowing: configuration.allowedAddresses)
         self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
         self.links = RelayLinks(
-            roots: TrustRoots(additionalFiles: configuration.trustRoots), resolver: directory.resolver,
+            roots: roots, resolver: directory.resolver,
             clock: configuration.clock, log: log)
     }
 
@@ -103,7 +97,7 @@ public actor Agent {
 
     /// Opens the desk of one of our identities and connects it to its relay for good.
     func openDesk(_ identity: Keyring.Record) throws(AgentError) {
-        guard desks[identity.did] == nil, let (key, delegations) = keyring.signer(for: identity.did) else { return }
+        guard desks[identity.did] == nil, let (key, delegations) = keyring.signer(for: identity.did, at: now()) else { return }
         let desk = Desk(
             identity: identity.did, key: key, delegations: delegations, relay: identity.relay, name: identity.name,
             contacts: try contactBook(of: identity.did))

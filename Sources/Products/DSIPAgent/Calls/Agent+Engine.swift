@@ -3,6 +3,7 @@ import DSIPMedia
 import DSIPSession
 import DSIPSignaling
 import Encoding
+import Logging
 
 /// Doing what the engine decides. Everything that is sent for a session is sent here.
 extension Agent {
@@ -40,7 +41,7 @@ extension Agent {
                     receiveInfo(about, message, live, desk)
                 }
             case .refused(let reason): refusal = reason
-            case .drop(let reason): log.debug("message ignored", metadata: ["why": "\(reason.rawValue)"])
+            case .drop(let reason): logger.debug("message ignored", metadata: ["why": "\(reason.rawValue)"])
             case .startTimer, .stopTimer, .timerFired: break
             }
         }
@@ -145,7 +146,7 @@ extension Agent {
             links.link(owner: desk.identity, url: path)
                 .enqueue(RelayLink.Item(envelope: envelope, message: message))
         } catch {
-            log.error("a message could not be signed")
+            logger.error("a message could not be signed")
         }
     }
 

@@ -10,7 +10,13 @@ extension Agent {
     ///   - owner: the identity of ours whose connection it came on.
     ///   - path: the relay it came through.
     func received(_ message: Verified<Message>, owner: DID, path: String) {
-        guard let desk = desks[owner] else { return }
+        guard let desk = desks[owner] else {
+            // A device that waits to be paired is bound under its own key.
+            if case .notify(let notify) = message.body.body {
+                Task { await receivePairingAnswer(notify, at: owner) }
+            }
+            return
+        }
         // A message for somebody else is not ours to act on.
         if let to = message.body.to, to != desk.identity, to != desk.key.did { return }
         switch message.body.body {

@@ -1,6 +1,7 @@
 import DSIPMedia
 import DSIPIdentity
 import Encoding
+import WebRTC
 
 /// The WebRTC binding's rules for one call, from the first offer on: who may name candidates when, what an update may change.
 ///
@@ -61,7 +62,7 @@ final class CallMedia {
         if earlyEnd { actions += exchange.completedGathering() }
         actions += exchange.becameActive()
         actions += exchange.appliedRemoteDescription()
-        candidates = exchange
+        candidates = consume exchange
         early = []
         return CallMedia.effects(actions)
     }

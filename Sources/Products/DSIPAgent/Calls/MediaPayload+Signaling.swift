@@ -1,6 +1,7 @@
 import DSIPMedia
 import DSIPSignaling
 import Encoding
+import WebRTC
 
 // The descriptors of a message (DSIP §16) and those the binding reasons about are two views of the same JSON.
 

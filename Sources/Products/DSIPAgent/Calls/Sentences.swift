@@ -10,12 +10,12 @@ enum Sentences {
     ///   - ours: we ended it.
     static func ended(_ reason: Reason, name: String, direction: Call.Direction, ours: Bool, answered: Bool) -> String {
         if ours, let sentence = byUs(reason, name: name, direction: direction, answered: answered) { return sentence }
-        return table[reason.token].map { $0(name) } ?? fallback(reason, name: name)
+        return filled(reason, name) ?? fallback(reason, name: name)
     }
 
     /// What a reason means where no person is concerned, as a clause.
     static func table(_ reason: Reason) -> String {
-        let sentence = table[reason.token].map { $0("the relay") } ?? fallback(reason, name: "the relay")
+        let sentence = filled(reason, "the relay") ?? fallback(reason, name: "the relay")
         return String(sentence.prefix(1).lowercased() + sentence.dropFirst().dropLast())
     }
 
@@ -35,55 +35,60 @@ enum Sentences {
         }
     }
 
-    private static let table: [String: @Sendable (String) -> String] = [
-        "user.declined": { "\($0) declined the call." },
-        "user.no-answer": { "\($0) did not answer." },
-        "user.hangup": { "\($0) hung up." },
-        "user.cancelled": { "\($0) called and gave up before you answered." },
-        "user.blocked": { "\($0) does not take calls from you." },
-        "endpoint.busy": { "\($0) is in another call." },
-        "endpoint.unavailable": { "\($0) cannot take calls right now." },
-        "endpoint.capability": { "\($0)’s device cannot do what this call asks for." },
-        "identity.not-in-service": { "\($0)’s address is no longer in service." },
-        "identity.moved": { "\($0) has moved to a new address. Ask them for it." },
-        "identity.suspended": { "\($0)’s address is suspended by its provider for now." },
-        "identity.unknown": { "There is nobody at \($0)’s address." },
-        "session.expired": { "The call reached \($0) too late. Try again." },
-        "session.timeout": { "The call with \($0) rang out." },
-        "session.glare": { "You and \($0) called each other at the same moment." },
-        "session.answered-elsewhere": { _ in "The call was answered on another of your devices." },
-        "session.already-answered": { "\($0)’s call was already answered on another device." },
-        "session.cancelled": { "\($0) had already given up the call." },
-        "session.invalid-state": { "\($0)’s device and this one disagreed about the call." },
-        "session.unknown-session": { "\($0)’s device no longer knows this call." },
-        "session.update-pending": { "Both sides changed the call at once; try the change again." },
-        "session.unsupported-core-version": { "\($0)’s program is too old or too new to talk with this one." },
-        "session.unsupported-profile-version": { "\($0)’s program does not do this kind of call." },
-        "session.unsupported-critical-extension": { "\($0)’s program lacks something this call insists on." },
-        "session.version-downgrade-detected": { "Someone tried to weaken the call with \($0), so it was stopped." },
-        "session.unsupported-wire-format": { "\($0)’s program could not read this call." },
-        "session.failed": { "The call with \($0) failed." },
-        "media.unsupported": { "\($0)’s device and this one have no audio or video format in common." },
-        "media.offer-required": { "The call carried no offer of audio or video." },
-        "media.encryption-required": { "\($0) takes encrypted calls only." },
-        "media.failed": { "Audio and video between you and \($0) could not be connected or broke off." },
-        "policy.trust-insufficient": { "\($0) takes calls only from people whose identity is better attested." },
-        "policy.first-contact-required": { "\($0) does not know you yet. Send a request first." },
-        "policy.blocked": { "\($0)’s provider refused the call." },
-        "policy.terminated": { "\($0)’s provider ended the call." },
-        "policy.recording-declined": { "The call ended because recording was not agreed to." },
-        "policy.rate-limited": { "Too many calls in a short time. Wait a little and try again." },
-        "policy.subscription-lifetime": { _ in "The relay does not watch for that long." },
-        "transport.envelope-too-large": { _ in "The call offer is too large for the relay." },
-        "transport.hello-required": { _ in "The relay has not admitted this device." },
-        "transport.hello-rejected": { _ in "The relay refused this device. Check the clock, and whether the device was revoked." },
-        "transport.routing-refused": { "The relay refused to carry the call to \($0)." },
-        "transport.unknown-recipient": { "\($0) has never been seen at this relay. Check the address, or ask for a new link." },
-        "transport.rate-limited": { _ in "The relay is limiting how much this device sends. Wait a little and try again." },
-        "transport.no-response": { "None of \($0)’s devices answered in time." },
-        "gateway.unreachable": { "The telephone network beyond \($0) could not be reached." },
-        "gateway.downgraded": { "The call to \($0) went on without its identity protection." },
-        "gateway.mapped": { "The telephone network reported a failure for \($0)." },
+    private static func filled(_ reason: Reason, _ name: String) -> String? {
+        table[reason.token].map { $0.split(separator: "%", omittingEmptySubsequences: false).joined(separator: name) }
+    }
+
+    /// `%` stands for the name.
+    private static let table: [String: String] = [
+        "user.declined": "% declined the call.",
+        "user.no-answer": "% did not answer.",
+        "user.hangup": "% hung up.",
+        "user.cancelled": "% called and gave up before you answered.",
+        "user.blocked": "% does not take calls from you.",
+        "endpoint.busy": "% is in another call.",
+        "endpoint.unavailable": "% cannot take calls right now.",
+        "endpoint.capability": "%’s device cannot do what this call asks for.",
+        "identity.not-in-service": "%’s address is no longer in service.",
+        "identity.moved": "% has moved to a new address. Ask them for it.",
+        "identity.suspended": "%’s address is suspended by its provider for now.",
+        "identity.unknown": "There is nobody at %’s address.",
+        "session.expired": "The call reached % too late. Try again.",
+        "session.timeout": "The call with % rang out.",
+        "session.glare": "You and % called each other at the same moment.",
+        "session.answered-elsewhere": "The call was answered on another of your devices.",
+        "session.already-answered": "%’s call was already answered on another device.",
+        "session.cancelled": "% had already given up the call.",
+        "session.invalid-state": "%’s device and this one disagreed about the call.",
+        "session.unknown-session": "%’s device no longer knows this call.",
+        "session.update-pending": "Both sides changed the call at once; try the change again.",
+        "session.unsupported-core-version": "%’s program is too old or too new to talk with this one.",
+        "session.unsupported-profile-version": "%’s program does not do this kind of call.",
+        "session.unsupported-critical-extension": "%’s program lacks something this call insists on.",
+        "session.version-downgrade-detected": "Someone tried to weaken the call with %, so it was stopped.",
+        "session.unsupported-wire-format": "%’s program could not read this call.",
+        "session.failed": "The call with % failed.",
+        "media.unsupported": "%’s device and this one have no audio or video format in common.",
+        "media.offer-required": "The call carried no offer of audio or video.",
+        "media.encryption-required": "% takes encrypted calls only.",
+        "media.failed": "Audio and video between you and % could not be connected or broke off.",
+        "policy.trust-insufficient": "% takes calls only from people whose identity is better attested.",
+        "policy.first-contact-required": "% does not know you yet. Send a request first.",
+        "policy.blocked": "%’s provider refused the call.",
+        "policy.terminated": "%’s provider ended the call.",
+        "policy.recording-declined": "The call ended because recording was not agreed to.",
+        "policy.rate-limited": "Too many calls in a short time. Wait a little and try again.",
+        "policy.subscription-lifetime": "The relay does not watch for that long.",
+        "transport.envelope-too-large": "The call offer is too large for the relay.",
+        "transport.hello-required": "The relay has not admitted this device.",
+        "transport.hello-rejected": "The relay refused this device. Check the clock, and whether the device was revoked.",
+        "transport.routing-refused": "The relay refused to carry the call to %.",
+        "transport.unknown-recipient": "% has never been seen at this relay. Check the address, or ask for a new link.",
+        "transport.rate-limited": "The relay is limiting how much this device sends. Wait a little and try again.",
+        "transport.no-response": "None of %’s devices answered in time.",
+        "gateway.unreachable": "The telephone network beyond % could not be reached.",
+        "gateway.downgraded": "The call to % went on without its identity protection.",
+        "gateway.mapped": "The telephone network reported a failure for %.",
     ]
 
     /// By category (DSIP §15.3); an unrecognized category is `session.failed`.

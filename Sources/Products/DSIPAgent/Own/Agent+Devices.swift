@@ -23,7 +23,7 @@ extension Agent {
         } catch {
             throw AgentError(.internal, "The QR code could not be drawn: \(error.reason).")
         }
-        awaitGrant(device: pairing.device)
+        awaitAnswer(device: pairing.device)
         return [
             "code": .string(pairing.code), "uri": .string(pairing.code), "svg": .string(svg),
             "words": .string(pairing.words), "expires_at": .int(pairing.expiresAt),
@@ -41,10 +41,55 @@ extension Agent {
 
     /// Signs the delegation and sends it, sealed to the new device, through the relay.
     public func approvePairing(_ code: String, name: String) throws(AgentError) -> Device {
-        let (device, grant) = try keyring.approvePairing(code, name: name, identity: current, at: now())
-        if let desk = desks[current] { sendGrant(grant, to: device.did, desk) }
+        try approve(code, name: name).device
+    }
+
+    /// The same, with the sealed answer for the new device, to be carried there another way.
+    public func approve(_ code: String, name: String) throws(AgentError) -> (device: Device, answer: String) {
+        let (device, answer, relay) = try keyring.approvePairing(code, name: name, identity: current, at: now())
+        if let desk = desks[current] { send(pairingAnswer: answer, to: device.did, at: relay ?? desk.relay, desk) }
         hub.publish(.devices(try devices()))
-        return device
+        return (device, answer)
+    }
+
+    /// The answer travels as a `notify` to the new device; it is sealed to that device's key, so that the relay learns nothing.
+    private func send(pairingAnswer answer: String, to device: DID, at relay: String, _ desk: Desk) {
+        let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now(), lifetime: 290)
+        let body = Notify(
+            subscription: makeID(), seq: 1, state: .terminated, content: ["type": "pairing", "answer": .string(answer)])
+        transmit(Message(stamp, to: device, body), desk, path: relay)
+    }
+
+    /// On the new device: takes part in the identity that an answer is for.
+    public func completePairing(_ answer: String) async throws(AgentError) -> OwnIdentity {
+        let record = try keyring.completePairing(answer, document: nil, at: now())
+        try openDesk(record)
+        try keyring.select(record.did)
+        hub.publish(.stateChanged)
+        guard let identity = ownIdentities().first(where: { $0.did == record.did }) else {
+            throw AgentError(.internal, "The identity could not be opened.")
+        }
+        return identity
+    }
+
+    /// Waits at the relay, under the new device's own key, for the answer to a pairing request.
+    private func awaitAnswer(device: DID) {
+        guard let key = keyring.pairingKey(of: device) else { return }
+        links.add(owner: device, key: key, delegations: [], home: configuration.relay)
+    }
+
+    /// A `notify` to a device of ours that waits to be paired.
+    func receivePairingAnswer(_ notify: Notify, at device: DID) async {
+        guard keyring.pairingKey(of: device) != nil, notify.content["type"]?.string == "pairing",
+            let answer = notify.content["answer"]?.string
+        else { return }
+        do {
+            let identity = try await completePairing(answer)
+            links.remove(owner: device)
+            hub.publish(.notice(level: .info, sentence: "This device now belongs to \(identity.name)."))
+        } catch {
+            hub.publish(.notice(level: .error, sentence: error.message))
+        }
     }
 
     /// Takes a device's authority back and tells whoever verifies it: our relay, and the contacts we have (DSIP §7.4).
@@ -56,7 +101,7 @@ extension Agent {
         guard let desk = desks[current], device != desk.key.did else {
             throw AgentError(.notAllowed, "This is the device in front of you. Revoke it from another one.")
         }
-        let (revoked, record) = try keyring.revoke(device, of: current, reason: reason, id: makeID(), at: now())
+        let (revoked, record) = try keyring.revoke(device, of: current, reason: reason, at: now())
         distribute(record, desk)
         hub.publish(.devices(try devices()))
         return revoked

@@ -16,8 +16,13 @@ extension Agent {
     private func own(_ record: Keyring.Record) -> OwnIdentity {
         OwnIdentity(
             did: record.did, name: record.name, alias: record.alias, relay: record.relay,
-            current: record.did == keyring.current, throwawayFor: record.throwawayFor,
+            current: record.did == keyring.current, throwawayFor: contactID(record),
             phraseConfirmed: record.phraseConfirmed, uri: link(to: record).description)
+    }
+
+    private func contactID(_ record: Keyring.Record) -> String? {
+        guard let did = record.throwawayFor.flatMap({ DID($0) }) else { return nil }
+        return ((try? store.contact(did: did, of: record.did)) ?? nil)?.id
     }
 
     private func link(to record: Keyring.Record) -> IdentityURI {
@@ -55,7 +60,7 @@ extension Agent {
             guard known != nil else { throw AgentError(.notFound, "This contact no longer exists.") }
         }
         let relay = desks[current]?.relay ?? configuration.relay
-        let record = try keyring.create(name: name, relay: relay, throwawayFor: contact, at: now())
+        let record = try keyring.create(name: name, relay: relay, throwawayFor: known?.did, at: now())
         if var known {
             // The contact moves to the identity made for it: from now on the two meet nowhere else.
             _ = try store.removeContact(id: known.id)
@@ -80,7 +85,7 @@ extension Agent {
     }
 
     public func renameIdentity(_ did: String, name: String) throws(AgentError) -> OwnIdentity {
-        let record = try keyring.update(record(did).did) { $0.name = name }
+        let record = try keyring.rename(record(did).did, to: name)
         desks[record.did]?.name = name
         hub.publish(.stateChanged)
         return own(record)
@@ -102,7 +107,7 @@ extension Agent {
                 throw AgentError(.badRequest, "Word \(place) is not right. Look at your note again.")
             }
         }
-        _ = try keyring.update(current) { $0.phraseConfirmed = true }
+        _ = try keyring.confirmPhrase(of: current, at: now())
         hub.publish(.stateChanged)
     }
 
@@ -139,7 +144,7 @@ extension Agent {
         let alias = try await NameRegistration.register(
             name, did: record.did, key: key, relay: record.relay, roots: configuration.trustRoots,
             allowing: configuration.allowedAddresses, id: makeID(), at: now())
-        _ = try keyring.update(record.did) { $0.alias = alias }
+        _ = try keyring.setAlias(alias, of: record.did)
         hub.publish(.stateChanged)
         return alias
     }

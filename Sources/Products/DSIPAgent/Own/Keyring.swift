@@ -183,7 +183,7 @@ final class Keyring {
         let before = Set(wallet.identities.map(\.did))
         let device = device
         try change { wallet throws(IdentityError) in
-            try Backup.restore(bytes, passphrase: passphrase, into: &wallet, device: device, at: now)
+            try wallet.merge(Backup.restore(bytes, passphrase: passphrase, device: device, at: now), at: now)
         }
         return identities.filter { !before.contains($0.did) }
     }
@@ -266,7 +266,7 @@ final class Keyring {
     }
 
     /// The key of a pairing request of this device, to be reachable by it at the relay.
-    func pairingKey(of device: DID) -> SigningKey? { wallet.pendingPairings.first { $0.request.device == device }?.key }
+    func pairingKey(of device: DID) -> SigningKey? { wallet.pendingPairings.first { $0.request.device == device }?.deviceKey }
 
     func inspectPairing(_ code: String, at now: Int64) throws(AgentError) -> PairingView {
         let view = try PairingView(parse(code))

@@ -29,9 +29,9 @@ public struct Found: Sendable {
 extension Agent {
     /// The people of the current identity.
     public func contacts() throws(AgentError) -> [Contact] {
-        try (desks.keys.sorted() + []).filter { visible($0) }.flatMap { owner throws(AgentError) in
-            try store.contacts(of: owner)
-        }
+        var all: [Contact] = []
+        for owner in desks.keys.sorted() where visible(owner) { all += try store.contacts(of: owner) }
+        return all
     }
 
     /// The current identity and the throw-away ones, which live in its contact list.
@@ -86,7 +86,7 @@ extension Agent {
     public func acceptKey(of id: String) throws(AgentError) -> Contact {
         var contact = try existing(id)
         guard contact.keyChanged != nil else { throw AgentError(.notAllowed, "The key of \(contact.name) has not changed.") }
-        try keyring.acceptKeys(of: contact.did)
+        try keyring.acceptKeys(of: contact.did, at: now())
         contact.keyChanged = nil
         try store.save(contact)
         publishPeople()

@@ -116,7 +116,7 @@ final class RelayLink: Sendable {
         let tasks = [
             Task { await client.run() },
             Task { [weak self] in
-                for await event in client.stream { self?.handle(event) }
+                for await event in client.events { self?.handle(event) }
             },
             Task { [weak self, wake] in
                 for await _ in wake { await self?.flush(client) }
