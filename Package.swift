@@ -109,8 +109,7 @@ let package = Package(
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
-        tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
-        tests("DSIPMedia", "Profiles", ["DSIPConformance", "Encoding", "WebRTC"]),
+        tests("DSIPTransport", "Core", [crypto, product("NIOEmbedded", "swift-nio")] + nio + nioWebSocket),
         tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]

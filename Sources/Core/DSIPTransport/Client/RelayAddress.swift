@@ -36,7 +36,7 @@ public struct RelayAddress: Hashable, Sendable, CustomStringConvertible {
         if authority.first == "[" {
             host = authority.dropFirst().prefix { $0 != "]" }
             tail = authority.dropFirst(host.count + 2)
-            guard authority.count >= host.count + 2, IPAddress(String(host))?.bytes.count == 16 else {
+            guard authority.count >= host.count + 2, HostAddress(String(host))?.bytes.count == 16 else {
                 throw TransportError(.address, "the address in brackets is no IPv6 address")
             }
         } else {
@@ -52,7 +52,7 @@ public struct RelayAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Whether the host is an address rather than a name; then TLS authenticates the address.
-    var isLiteral: Bool { IPAddress(host) != nil }
+    var isLiteral: Bool { HostAddress(host) != nil }
 
     /// The value of the `Host` header (RFC 9110 §7.2).
     var hostHeader: String {

@@ -156,7 +156,7 @@ public struct GuardedHTTPClient: Sendable {
         configuration.httpVersion = .http1Only
         configuration.maximumUsesPerConnection = 1
         configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.dnsOverride = [host: IPAddress(bytes: address).description]
+        configuration.dnsOverride = [host: HostAddress(bytes: address).description]
         return configuration
     }
 

@@ -23,7 +23,7 @@ public struct SystemHostResolver: HostResolver {
     public init(pool: NIOThreadPool = .singleton) { self.pool = pool }
 
     public func addresses(of host: String) async throws(TransportError) -> [[UInt8]] {
-        if let literal = IPAddress(host) { return [literal.bytes] }
+        if let literal = HostAddress(host) { return [literal.bytes] }
         do {
             return try await pool.runIfActive { try SystemHostResolver.lookUp(host) }
         } catch let error as TransportError {

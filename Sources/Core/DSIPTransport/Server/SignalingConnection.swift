@@ -33,7 +33,7 @@ public final class SignalingConnection: Sendable {
 
     init(_ channel: any Channel, handler: SignalingServerHandler, outboundLimit: Int) {
         self.eventLoop = channel.eventLoop
-        self.remoteAddress = channel.remoteAddress.flatMap { IPAddress($0)?.bytes } ?? []
+        self.remoteAddress = channel.remoteAddress.flatMap { HostAddress($0)?.bytes } ?? []
         self.outboundLimit = outboundLimit
         self.handler = NIOLoopBoundBox(handler, eventLoop: channel.eventLoop)
     }

@@ -136,7 +136,7 @@ public struct DevelopmentAuthority: Sendable {
     }
 
     private func subjectName(_ name: String) throws(TransportError) -> GeneralName {
-        if let address = IPAddress(name) { return .ipAddress(ASN1OctetString(contentBytes: address.bytes[...])) }
+        if let address = HostAddress(name) { return .ipAddress(ASN1OctetString(contentBytes: address.bytes[...])) }
         guard !name.isEmpty, name.utf8.count <= 253, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
             throw TransportError(.credentials, "\(name) is no host name")
         }

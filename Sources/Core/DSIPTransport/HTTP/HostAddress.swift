@@ -1,7 +1,7 @@
 import NIOCore
 
 /// An IP address as bytes: 4 or 16, network order.
-struct IPAddress: Hashable, Sendable, CustomStringConvertible {
+struct HostAddress: Hashable, Sendable, CustomStringConvertible {
     let bytes: [UInt8]
 
     /// - Parameter bytes: 4 or 16.
