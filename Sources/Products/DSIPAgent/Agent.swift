@@ -198,7 +198,7 @@ public actor Agent {
         }
     }
 
-    static let abandonmentGrace: Duration = .seconds(3)
+    static let abandonmentGrace: Duration = .seconds(8)
 
     private func abandon(_ session: String, _ page: PageID) {
         guard let (desk, live) = try? liveCall(session), live.call.holder == page else { return }
@@ -213,20 +213,18 @@ public actor Agent {
 
     /// Everything a page shows, as docs/agent-api.md has it.
     public func state(for page: PageID = .request) throws(AgentError) -> JSONValue {
-        guard let identity = ownIdentities().first(where: \.current) else {
-            throw AgentError(.notFound, "There is no identity on this device yet.")
-        }
+        let identity = ownIdentities().first(where: \.current)
         let calls = desks.values.flatMap { $0.calls.values }.map(\.call).filter { $0.state != .ended }
             .sorted { $0.startedAt < $1.startedAt }
         return [
-            "identity": identity.json, "identities": .array(ownIdentities().map(\.json)),
-            "device": thisDevice().json, "relay": relayStatus.json,
+            "identity": identity?.json ?? .null, "identities": .array(ownIdentities().map(\.json)),
+            "device": identity == nil ? .null : thisDevice().json, "relay": relayStatus.json,
             "contacts": .array(try contacts().map(\.json)),
             "calls": .array(calls.map { $0.json(for: page) }),
             "requests": .array(try requests().map { $0.0.json(peer: $0.1) }),
             "log": .array(try log().map { $0.0.json(peer: $0.1) }), "missed": .int(try missed()),
             "settings": [
-                "ring_unknown": false, "display_name": .string(identity.name), "version": .string(configuration.version),
+                "ring_unknown": false, "display_name": .string(identity?.name ?? ""), "version": .string(configuration.version),
             ],
         ]
     }

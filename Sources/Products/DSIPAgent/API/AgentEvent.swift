@@ -5,7 +5,8 @@ public enum AgentEvent: Sendable {
     /// A complete snapshot follows: the identity changed.
     case stateChanged
     case call(Call)
-    case description(session: String, type: DescriptionType, sdp: String, update: String?, holder: PageID?)
+    case description(
+        session: String, type: DescriptionType, sdp: String, update: String?, screen: String?, holder: PageID?)
     case rollback(session: String, update: String, reason: String, holder: PageID?)
     case candidates(session: String, candidates: JSONValue, endOfCandidates: Bool, holder: PageID?)
     case relay(RelayStatus)
@@ -26,13 +27,13 @@ public enum AgentEvent: Sendable {
         switch self {
         case .stateChanged: return nil
         case .call(let call): return event("call", call.json(for: page))
-        case .description(let session, let type, let sdp, let update, let holder):
+        case .description(let session, let type, let sdp, let update, let screen, let holder):
             guard concerns(holder) else { return nil }
             return event(
                 "call.description",
                 [
                     "session": .string(session), "type": .string(type.rawValue), "sdp": .string(sdp),
-                    "update": .optional(update),
+                    "update": .optional(update), "screen": .optional(screen),
                 ])
         case .rollback(let session, let update, let reason, let holder):
             guard concerns(holder) else { return nil }

@@ -35,6 +35,8 @@ final class EventHub: Sendable {
         continuation?.finish()
     }
 
+    func isListening(_ page: PageID) -> Bool { state.withLockedValue { $0.listeners[page] != nil } }
+
     /// Whether anybody would see or hear an incoming call.
     var hasListeners: Bool { state.withLockedValue { !$0.listeners.isEmpty } }
 

@@ -147,8 +147,10 @@ enum MethodTable {
             ).json(for: page)
         },
         "call.open": method { agent, p, page throws(AgentError) in
-            let (sdp, servers) = try await agent.open(p.string("session"), page: page)
-            return ["sdp": .string(sdp), "ice_servers": servers]
+            try await agent.open(p.string("session"), page: page)
+        },
+        "call.claim": method { agent, p, page throws(AgentError) in
+            try await agent.claim(p.string("session"), page: page).json(for: page)
         },
         "call.answer": slow { agent, p, page throws(AgentError) in
             try await agent.answer(
@@ -194,7 +196,7 @@ enum MethodTable {
         "call.update": method { agent, p, page throws(AgentError) in
             let id = try await agent.update(
                 p.string("session"), sdp: p.string("sdp", limit: maximumSDP),
-                answeredBy: p.optionalString("answered_by"), page: page)
+                answeredBy: p.optionalString("answered_by"), screen: p.optionalString("screen", limit: 64), page: page)
             return ["update": .string(id)]
         },
         "call.update.answer": method { agent, p, page throws(AgentError) in

@@ -54,7 +54,7 @@ extension Agent {
     }
 
     /// The person chose to answer. From here on, and not before, the page has the caller's offer (DSIP §14.1).
-    public func open(_ session: String, page: PageID = .request) throws(AgentError) -> (sdp: String, servers: JSONValue) {
+    public func open(_ session: String, page: PageID = .request) throws(AgentError) -> JSONValue {
         let (_, live) = try liveCall(session)
         guard live.call.direction == .incoming, live.call.state == .incoming else {
             throw AgentError(.notAllowed, "This call cannot be answered any more.")
@@ -65,7 +65,23 @@ extension Agent {
         live.call.holder = page
         live.opened = true
         publish(live)
-        return (live.media.offer.sdp, iceServers())
+        return [
+            "sdp": .string(live.media.offer.sdp), "ice_servers": iceServers(),
+            "screen": .optional(live.media.offer.screenMid),
+        ]
+    }
+
+    /// A page that was cut off says again that it holds the media of a call.
+    public func claim(_ session: String, page: PageID = .request) throws(AgentError) -> Call {
+        let (_, live) = try liveCall(session)
+        if let holder = live.call.holder, holder != page, hub.isListening(holder) {
+            throw AgentError(.notAllowed, "Another window holds this call.")
+        }
+        live.abandonment?.cancel()
+        live.abandonment = nil
+        live.call.holder = page
+        publish(live)
+        return live.call
     }
 
     /// - Parameter answeredBy: `user`, or `screening` (DSIP §14.4).
@@ -137,7 +153,7 @@ extension Agent {
     /// Offers a change: more media, screen sharing, hold, the end of screening (DSIP §12.8).
     /// - Returns: the update's id.
     public func update(
-        _ session: String, sdp: String, answeredBy: String? = nil, page: PageID = .request
+        _ session: String, sdp: String, answeredBy: String? = nil, screen: String? = nil, page: PageID = .request
     ) throws(AgentError) -> String {
         let (desk, live) = try liveCall(session)
         try holds(live, page)
@@ -152,7 +168,7 @@ extension Agent {
             throw AgentError(.busy, "Another change of this call is still being agreed. Try again in a moment.")
         }
         do {
-            live.reoffer = try live.media.checkOwnUpdate(sdp)
+            live.reoffer = try live.media.checkOwnUpdate(sdp, screen: screen)
         } catch {
             throw AgentError(.media, "This browser’s new offer cannot be used: \(error.detail).")
         }

@@ -81,18 +81,18 @@ extension Agent {
             guard let live else { return }
             version.extensions = [.deliveryReport]
             body = Invite(
-                media: live.media.offer.payload.messageMedia, transports: live.media.offer.payload.messageTransports,
+                media: live.media.offer.payload.media, transports: live.media.offer.payload.transports,
                 identity: presentation(of: desk), grant: outbound.grant)
         case .progress:
             guard let status = outbound.status.flatMap({ ProgressStatus($0.rawValue) }) else { return }
             body = Progress(status, ringTimeout: outbound.ringTimeout, queueTimeout: outbound.queueTimeout)
         case .answer:
             guard let live, let answer = outbound.inReplyTo == nil ? live.answer : live.updateAnswer,
-                let transport = answer.payload.messageTransports.first,
+                let transport = answer.payload.transports.first,
                 let by = outbound.answeredBy.flatMap({ AnsweredBy($0.rawValue) })
             else { return }
             body = Answer(
-                by: by, media: answer.payload.messageMedia, transport: transport, inReplyTo: outbound.inReplyTo)
+                by: by, media: answer.payload.media, transport: transport, inReplyTo: outbound.inReplyTo)
         case .reject:
             body = Reject(
                 outbound.reason ?? .sessionFailed, detail: live?.detail.map { .text($0) }, inReplyTo: outbound.inReplyTo)
@@ -103,7 +103,7 @@ extension Agent {
             live.media.sentUpdate(id, offer)
             live.reoffer = nil
             body = Update(
-                media: offer.payload.messageMedia, transports: offer.payload.messageTransports,
+                media: offer.payload.media, transports: offer.payload.transports,
                 answeredBy: outbound.answeredBy.flatMap { AnsweredBy($0.rawValue) })
         case .info:
             guard let live, !live.outgoingInfo.isEmpty else { return }
@@ -183,7 +183,7 @@ extension Agent {
                 hub.publish(
                     .description(
                         session: live.call.session, type: .answer, sdp: answer.sdp, update: nil,
-                        holder: live.call.holder))
+                        screen: nil, holder: live.call.holder))
             }
             publish(live)
             apply(live.media.begin(answer, peer: peer, weOffered: weOffered), live, desk)
@@ -198,7 +198,7 @@ extension Agent {
                 hub.publish(
                     .description(
                         session: live.call.session, type: .answer, sdp: answer.sdp, update: update.id.description,
-                        holder: live.call.holder))
+                        screen: nil, holder: live.call.holder))
                 do {
                     try live.media.applyUpdateAnswer(answer)
                 } catch {

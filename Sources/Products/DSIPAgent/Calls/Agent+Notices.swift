@@ -151,7 +151,7 @@ extension Agent {
         }
         let offer: CheckedOffer
         do throws(MediaBindingError) {
-            guard let checked = try CheckedOffer(checking: MediaPayload(invite.media, invite.transports)) else {
+            guard let checked = try CheckedOffer(checking: MediaPayload(media: invite.media, transports: invite.transports)) else {
                 throw MediaBindingError(.sectionCount, on: .offer, "no transport:webrtc")
             }
             offer = checked
@@ -204,9 +204,8 @@ extension Agent {
     private func updateOffered(_ id: ULID, _ live: LiveCall, _ desk: Desk, _ origin: Origin) {
         guard case .received(let message, _) = origin, case .update(let update) = message.body.body else { return }
         do throws(MediaBindingError) {
-            guard let offer = try CheckedOffer(checking: MediaPayload(update.media, update.transports ?? [])) else {
-                throw MediaBindingError(.sdpMissing, on: .offer, "no transport:webrtc")
-            }
+            let offer = try CheckedOffer(
+                checkingUpdate: MediaPayload(media: update.media, transports: update.transports ?? []))
             if let lost = try live.media.offered(id, offer) {
                 hub.publish(
                     .rollback(
@@ -218,7 +217,7 @@ extension Agent {
             hub.publish(
                 .description(
                     session: live.call.session, type: .offer, sdp: offer.sdp, update: id.description,
-                    holder: live.call.holder))
+                    screen: offer.screenMid, holder: live.call.holder))
         } catch {
             live.detail = error.detail
             run(.rejectUpdate(session: live.id, inReplyTo: id, reason: Reason(error.reason) ?? .mediaUnsupported), desk)

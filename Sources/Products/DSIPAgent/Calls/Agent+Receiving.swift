@@ -48,7 +48,7 @@ extension Agent {
             return
         }
         do throws(MediaBindingError) {
-            let payload = try MediaPayload(answer.media, answer.transports)
+            let payload = MediaPayload(media: answer.media, transports: answer.transports)
             if let update = answer.inReplyTo {
                 guard let own = live.media.ownUpdate, own.id == update else {
                     run(.received(signal), desk, origin: origin)

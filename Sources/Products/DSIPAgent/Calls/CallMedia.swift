@@ -95,8 +95,8 @@ final class CallMedia {
     // MARK: Renegotiation
 
     /// - Throws: `MediaBindingError` when our own stack made something that must not be sent.
-    func checkOwnUpdate(_ sdp: String) throws(MediaBindingError) -> CheckedOffer {
-        let offer = try CheckedOffer(own: sdp)
+    func checkOwnUpdate(_ sdp: String, screen: String?) throws(MediaBindingError) -> CheckedOffer {
+        let offer = try CheckedOffer(own: sdp, purposes: screen.map { [$0: CheckedOffer.screen] } ?? [:])
         if renegotiation != nil {
             for case .refuse(let code, let detail) in renegotiation!.reoffer(offer.iceCredentials) {
                 throw MediaBindingError(code, on: .offer, detail)
@@ -175,5 +175,18 @@ final class CallMedia {
             case .buffered, .ignored, .dropped: nil
             }
         }
+    }
+}
+
+extension CheckedOffer {
+    /// The purpose of a section that carries a shared screen.
+    static let screen = "screen"
+
+    /// The mid of the section that carries a shared screen, if there is one.
+    var screenMid: String? {
+        guard let index = payload.media.firstIndex(where: { $0.purpose == CheckedOffer.screen }) else { return nil }
+        // Descriptors stand for the live sections in order (B§2.1).
+        let live = description.media.filter { $0.port != 0 || $0.isBundleOnly }
+        return live.indices.contains(index) ? live[index].mid : nil
     }
 }

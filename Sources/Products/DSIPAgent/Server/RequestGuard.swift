@@ -64,6 +64,6 @@ struct RequestGuard: Sendable {
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
         ("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=()"),
-        ("Cache-Control", "no-store"),
+        ("Cache-Control", "no-cache"),
     ]
 }
