@@ -110,8 +110,8 @@ let package = Package(
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
-        tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
-        tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
+        tests("DSIPTransport", "Core", [crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
+                                         product("SwiftASN1", "swift-asn1")] + nio + nioWebSocket),
         tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]
