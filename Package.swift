@@ -95,7 +95,8 @@ let package = Package(
             dependencies: [
                 "DSIPAgent", "DSIPRelay", "DSIPConformance",
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
-                product("ServiceLifecycle", "swift-service-lifecycle"), log,
+                product("ServiceLifecycle", "swift-service-lifecycle"),
+                product("UnixSignals", "swift-service-lifecycle"), log,
             ],
             path: "Sources/Products/dsip", swiftSettings: strict),
         .executableTarget(

@@ -58,10 +58,7 @@ final class Engine: Sendable {
         let authority = configuration.hostname.flatMap(Authority.init)
         let identity = try RelayIdentity.open(in: folder, authority: authority)
         let (tls, rootPath) = try certificate(configuration, authority, folder, now)
-        let store: any RelayStore =
-            configuration.holding.inMemory
-            ? MemoryStore()
-            : try SQLiteStore(path: folder.file("relay.sqlite"), maximumBytes: configuration.holding.maximumBytes)
+        let store = try openStore(configuration, folder)
         let stored = try store.restore(at: now)
         metrics.names.set(stored.names)
         let threads = NIOThreadPool(numberOfThreads: 2)
@@ -70,10 +67,12 @@ final class Engine: Sendable {
 
         let names = configuration.names.enabled
             ? authority.map { NameRegistry(authority: $0, store: store, configuration: configuration.names) } : nil
+        let upstream: any DSIPIdentity.Resolver
+        if let resolver { upstream = resolver } else { upstream = try standardResolver(configuration, group) }
         let documents = RelayDocuments(
             upstream: HostedResolver(
                 own: identity.document.flatMap { try? DIDDocument(parsing: $0, expecting: identity.did) }, names: names,
-                upstream: try resolver ?? standardResolver(configuration, group), threads: threads),
+                upstream: upstream, threads: threads),
             clock: clock)
         let gate = Gatekeeper(configuration.limits, clock: clock)
         let switchboard = Switchboard(
@@ -135,6 +134,13 @@ final class Engine: Sendable {
         await writer.stop()
         try? await threads.shutdownGracefully()
         store.close()
+    }
+
+    private static func openStore(
+        _ configuration: RelayConfiguration, _ folder: StateFolder
+    ) throws(RelayError) -> any RelayStore {
+        if configuration.holding.inMemory { return MemoryStore() }
+        return try SQLiteStore(path: folder.file("relay.sqlite"), maximumBytes: configuration.holding.maximumBytes)
     }
 
     private static func certificate(

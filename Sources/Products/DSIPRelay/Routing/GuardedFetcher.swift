@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPTransport
+import NIOHTTP1
 
 /// Fetches the DID documents of others, through the guarded client.
 struct GuardedFetcher: DocumentFetcher {
