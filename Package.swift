@@ -114,6 +114,6 @@ let package = Package(
         tests("DSIPTransport", "Core", [crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
                                          product("SwiftASN1", "swift-asn1")] + nio + nioWebSocket),
         tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
-        tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
+        tests("DSIPAgent", "Products", ["DSIPRelay", "DSIPMedia", "DSIPIdentity", "Encoding", log] + nio),
     ]
 )

@@ -25,6 +25,7 @@ public actor Agent {
     let keyring: Keyring
     nonisolated let directory: Directory
     nonisolated let links: RelayLinks
+    nonisolated let fetcher: HTTPDocumentFetcher
     nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
@@ -48,7 +49,8 @@ public actor Agent {
         self.relayStatus = RelayStatus(
             url: configuration.relay, state: .connecting, since: configuration.clock(), sentence: "Connecting to the relay.")
         let roots = TrustRoots(additionalFiles: configuration.trustRoots)
-        let fetcher = GuardedFetcher(roots: roots, allowing: configuration.allowedAddresses)
+        let fetcher = HTTPDocumentFetcher(policy: AddressPolicy(allowing: configuration.allowedAddresses), roots: roots)
+        self.fetcher = fetcher
         self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
         self.links = RelayLinks(
             roots: roots, resolver: directory.resolver,

@@ -1,4 +1,5 @@
 import DSIPAgent
+import DSIPIdentity
 import DSIPMedia
 import Encoding
 import Testing

@@ -3,6 +3,7 @@ import DSIPIdentity
 import DSIPRelay
 import Encoding
 import Foundation
+import Logging
 import NIOConcurrencyHelpers
 import Testing
 
@@ -34,7 +35,7 @@ enum SDP {
 }
 
 /// A folder that is gone when the test is over.
-final class TemporaryFolder {
+final class TemporaryFolder: Sendable {
     let path: String
 
     init() {

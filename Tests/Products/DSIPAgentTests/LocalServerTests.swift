@@ -24,7 +24,7 @@ struct LocalServerTests {
     }
 
     private func post(
-        _ method: String, _ body: String = "{}", _ server: LocalServer, host: String? = nil, origin: String? = nil,
+        _ method: String, _ body: String, _ server: LocalServer, host: String? = nil, origin: String? = nil,
         token: String?
     ) async throws -> (status: Int, head: String, body: JSONValue) {
         var lines = [
@@ -48,44 +48,44 @@ struct LocalServerTests {
 
     @Test("the page’s token opens the API; no token and a wrong one do not")
     func token() async throws {
-        try await served { _, server in
-            let good = try await post("state.get", server, token: server.token)
+        try await served { (_, server) async throws -> Void in
+            let good = try await post("state.get", "{}", server, token: server.token)
             #expect(good.status == 200)
             #expect(good.body["identity"]?["name"]?.string == "Alice")
-            #expect(try await post("state.get", server, token: nil).status == 401)
-            #expect(try await post("state.get", server, token: String(repeating: "A", count: 43)).status == 401)
-            #expect(try await post("state.get", server, token: server.token + "x").status == 401)
+            #expect(try await post("state.get", "{}", server, token: nil).status == 401)
+            #expect(try await post("state.get", "{}", server, token: String(repeating: "A", count: 43)).status == 401)
+            #expect(try await post("state.get", "{}", server, token: server.token + "x").status == 401)
         }
     }
 
     @Test("a foreign Host or Origin is refused before the token is looked at")
     func hostAndOrigin() async throws {
-        try await served { _, server in
+        try await served { (_, server) async throws -> Void in
             let token = server.token
-            #expect(try await post("state.get", server, host: "evil.example", token: token).status == 403)
-            #expect(try await post("state.get", server, host: "127.0.0.1:1", token: token).status == 403)
-            #expect(try await post("state.get", server, origin: "https://evil.example", token: token).status == 403)
-            #expect(try await post("state.get", server, origin: "null", token: token).status == 403)
+            #expect(try await post("state.get", "{}", server, host: "evil.example", token: token).status == 403)
+            #expect(try await post("state.get", "{}", server, host: "127.0.0.1:1", token: token).status == 403)
+            #expect(try await post("state.get", "{}", server, origin: "https://evil.example", token: token).status == 403)
+            #expect(try await post("state.get", "{}", server, origin: "null", token: token).status == 403)
             #expect(
-                try await post("state.get", server, origin: "http://127.0.0.1:\(server.port)", token: token).status == 200)
+                try await post("state.get", "{}", server, origin: "http://127.0.0.1:\(server.port)", token: token).status == 200)
             #expect(
                 try await post(
-                    "state.get", server, host: "localhost:\(server.port)", origin: "http://localhost:\(server.port)",
+                    "state.get", "{}", server, host: "localhost:\(server.port)", origin: "http://localhost:\(server.port)",
                     token: token).status == 200)
             // Two names of this machine are two origins.
             #expect(
                 try await post(
-                    "state.get", server, host: "localhost:\(server.port)", origin: "http://127.0.0.1:\(server.port)",
+                    "state.get", "{}", server, host: "localhost:\(server.port)", origin: "http://127.0.0.1:\(server.port)",
                     token: token).status == 403)
         }
     }
 
     @Test("every reply carries the security headers, refusals too")
     func headers() async throws {
-        try await served { _, server in
+        try await served { (_, server) async throws -> Void in
             for reply in [
-                try await post("state.get", server, token: server.token),
-                try await post("state.get", server, host: "evil.example", token: nil),
+                try await post("state.get", "{}", server, token: server.token),
+                try await post("state.get", "{}", server, host: "evil.example", token: nil),
                 try await exchange("GET / HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nConnection: close\r\n\r\n", server),
             ] {
                 let head = reply.head.lowercased()
@@ -98,7 +98,7 @@ struct LocalServerTests {
 
     @Test("the page itself needs no token, and nothing outside its folder is served")
     func files() async throws {
-        try await served { _, server in
+        try await served { (_, server) async throws -> Void in
             func get(_ path: String) async throws -> Int {
                 try await exchange("GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nConnection: close\r\n\r\n", server).status
             }
@@ -112,7 +112,7 @@ struct LocalServerTests {
 
     @Test("a request of more than 256 KiB is refused")
     func oversize() async throws {
-        try await served { _, server in
+        try await served { (_, server) async throws -> Void in
             let big = "{\"input\": \"" + String(repeating: "a", count: 300 << 10) + "\"}"
             #expect(try await post("peer.lookup", big, server, token: server.token).status == 413)
         }
@@ -120,7 +120,7 @@ struct LocalServerTests {
 
     @Test("errors are sentences with a code")
     func errors() async throws {
-        try await served { _, server in
+        try await served { (_, server) async throws -> Void in
             func code(_ method: String, _ body: String) async throws -> String? {
                 try await post(method, body, server, token: server.token).body["error"]?["code"]?.string
             }
@@ -137,7 +137,7 @@ struct LocalServerTests {
 
     @Test("contacts, identities, phrase and backup go through the method table and back")
     func roundTrips() async throws {
-        try await served { _, server in
+        try await served { (_, server) async throws -> Void in
             func call(_ method: String, _ parameters: JSONValue) async throws -> JSONValue {
                 let reply = try await post(method, parameters.text, server, token: server.token)
                 #expect(reply.status == 200, "\(method): \(reply.body.text)")
@@ -186,7 +186,7 @@ struct LocalServerTests {
 
     @Test("the event socket wants the token in its subprotocol, and begins with a snapshot")
     func socket() async throws {
-        try await served { agent, server in
+        try await served { (agent, server) async throws -> Void in
             func upgrade(_ protocols: String, origin: String? = nil) async throws -> (String, RawSocket) {
                 let socket = try await RawSocket(port: server.port)
                 var lines = [

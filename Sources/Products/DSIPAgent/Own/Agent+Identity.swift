@@ -142,8 +142,8 @@ extension Agent {
             throw AgentError(.notAllowed, "Only the device that holds the identity’s own key can register a name.")
         }
         let alias = try await NameRegistration.register(
-            name, did: record.did, key: key, relay: record.relay, roots: configuration.trustRoots,
-            allowing: configuration.allowedAddresses, id: makeID(), at: now())
+            name, did: record.did, key: key, relay: record.relay, fetcher: fetcher, id: makeID(),
+            at: now())
         _ = try keyring.setAlias(alias, of: record.did)
         hub.publish(.stateChanged)
         return alias

@@ -182,7 +182,7 @@ final class Keyring {
         }
         let before = Set(wallet.identities.map(\.did))
         let device = device
-        try change { wallet throws(IdentityError) in
+        _ = try change { wallet throws(IdentityError) in
             try wallet.merge(Backup.restore(bytes, passphrase: passphrase, device: device, at: now), at: now)
         }
         return identities.filter { !before.contains($0.did) }

@@ -1,14 +1,12 @@
 import DSIPIdentity
 import DSIPTransport
 import Encoding
-import NIOHTTP1
 
 /// Claims a name at a relay: a request signed by the identity's own key, posted to `/names`.
 enum NameRegistration {
     /// - Returns: the alias, `name@host`.
     static func register(
-        _ name: String, did: DID, key: SigningKey, relay: String, roots: [String], allowing ranges: [AddressRange],
-        id: ULID, at now: Int64
+        _ name: String, did: DID, key: SigningKey, relay: String, fetcher: HTTPDocumentFetcher, id: ULID, at now: Int64
     ) async throws(AgentError) -> String {
         let authority = String(relay.dropFirst(6).prefix { $0 != "/" && $0 != "?" })
         guard relay.hasPrefix("wss://"), let alias = Alias("\(name)@\(authority)") else {
@@ -19,15 +17,9 @@ enum NameRegistration {
             "host": .string(authority), "name": .string(alias.user), "action": "claim", "hosted": false,
             "issued_at": .int(now), "expires_at": .int(now + 60),
         ]
-        let policy = AddressPolicy(allowing: ranges)
-        let client = GuardedHTTPClient(
-            allows: { !policy.refuses($0) }, roots: TrustRoots(additionalFiles: roots))
         do throws(IdentityError) {
-            let envelope = try Envelope(signing: request.utf8, by: key)
-            let response = try await client.send(
-                .init(
-                    .POST, "https://\(authority)/names", headers: [("Content-Type", "application/json")],
-                    body: envelope.bytes), limit: 64 << 10)
+            let response = try await fetcher.post(
+                url: "https://\(authority)/names", Envelope(signing: request.utf8, by: key))
             guard (200..<300).contains(response.status) else {
                 let answer = try? JSONValue(parsing: response.body)
                 let why = answer?["error"]?["message"]?.string ?? answer?["message"]?.string
