@@ -111,9 +111,9 @@ let package = Package(
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
-        tests("DSIPTransport", "Core", [crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
-                                         product("SwiftASN1", "swift-asn1")] + nio + nioWebSocket),
-        tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
-        tests("DSIPAgent", "Products", ["DSIPRelay", "DSIPMedia", "DSIPIdentity", "Encoding", log] + nio),
+        tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
+        tests("DSIPMedia", "Profiles", ["DSIPConformance", "Encoding", "WebRTC"]),
+        tests("DSIPRelay", "Products", ["DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
+        tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]
 )

@@ -58,8 +58,7 @@ struct RelayCommand: AsyncParsableCommand {
         if let root = running.rootPath { print("trust \(root)") }
         if let port = running.stunPort { print("stun \(port)") }
         // The lines are read by programs, through a pipe.
-        try? FileHandle.standardOutput.synchronize()
-        fflush(stdout)
+        fflush(nil)
     }
 
     private func serve(_ relay: Relay) async throws {

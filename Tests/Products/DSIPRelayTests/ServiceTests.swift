@@ -5,6 +5,7 @@ import DSIPTransport
 import Encoding
 import Foundation
 import Glibc
+import NIOHTTP1
 import Testing
 
 @testable import DSIPRelay
@@ -149,7 +150,6 @@ struct ServiceTests {
     func exclusive() async throws {
         let harness = try await RelayHarness()
         var second = harness.configuration
-        second.logLevel = .critical
         await #expect(throws: RelayError(.storage, "")) { try await Relay(second).start() }
         second.stateFolder += "-2"
         second.port = harness.running.port

@@ -27,6 +27,15 @@ struct StoreConformanceTests {
             deadline: deadline, expiresAt: 300, wantsDeliveryReport: true, size: 5)
     }
 
+    private func fault(_ body: () throws(RelayError) -> Void) -> RelayError? {
+        do throws(RelayError) {
+            try body()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
     @Test("what is held comes back in order of arrival, fields and bytes unchanged", arguments: StoreKind.allCases)
     func held(_ kind: StoreKind) throws {
         let folder = try TemporaryFolder()
@@ -69,14 +78,11 @@ struct StoreConformanceTests {
         var accepted: [UInt64] = []
         let big = [UInt8](repeating: 7, count: 10_000)
         var refusal: RelayError?
-        for handle in 1...40 as ClosedRange<UInt64> {
-            do {
+        for handle in (1...40).map({ UInt64($0) }) where refusal == nil {
+            refusal = fault { () throws(RelayError) in
                 try store.commit([.hold(row(handle * 2), big), .hold(row(handle * 2 + 1), big)])
-                accepted += [handle * 2, handle * 2 + 1]
-            } catch let error as RelayError {
-                refusal = error
-                break
             }
+            if refusal == nil { accepted += [handle * 2, handle * 2 + 1] }
         }
         #expect(refusal?.code == .full)
         #expect(!accepted.isEmpty)
