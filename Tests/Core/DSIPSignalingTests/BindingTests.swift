@@ -12,7 +12,7 @@ struct BindingTests {
     @Test("a device speaks as its identity by a delegation in the header or in the store")
     func delegated() throws {
         let delegation = try Fixture.delegation()
-        var receiver = Receiver()
+        let receiver = Receiver()
         let verified = try #require(receiver.accepted(try frame(from: Fixture.alice.did, header: [delegation])))
         #expect(verified.identity == Fixture.alice.did && verified.principal == Fixture.alice.did)
         #expect(verified.delegation?.device == Fixture.phone.did)
@@ -23,7 +23,7 @@ struct BindingTests {
 
     @Test("a device that speaks as itself acts for whom it was delegated")
     func principal() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         let verified = try #require(
             receiver.accepted(try frame(from: Fixture.phone.did, header: [try Fixture.delegation()])))
         #expect(verified.identity == Fixture.phone.did)
@@ -47,7 +47,7 @@ struct BindingTests {
             (try Envelope(signing: Array("{\"type\":\"other\"}".utf8), by: Fixture.alice), .delegationInvalid),
         ]
         for (delegation, code) in cases {
-            var receiver = Receiver()
+            let receiver = Receiver()
             #expect(receiver.code(try frame(from: Fixture.alice.did, header: [delegation])) == code)
         }
     }
@@ -56,14 +56,14 @@ struct BindingTests {
     func several() throws {
         let bad = try Fixture.delegation(by: Fixture.mallory)
         let old = try Fixture.delegation(expiresAt: Fixture.now - 1)
-        var receiver = Receiver()
+        let receiver = Receiver()
         #expect(receiver.code(try frame(from: Fixture.alice.did, header: [bad, old])) == .delegationExpired)
         #expect(receiver.code(try frame(from: Fixture.alice.did, header: [bad, old, try Fixture.delegation()])) == nil)
     }
 
     @Test("a revocation, held or published, ends a delegation; a later delegation enrols the device again")
     func revoked() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         let revocation = DelegationRevocation(
             id: Fixture.ulid(), subject: Fixture.alice.did, device: Fixture.phone.did, revokedAt: Fixture.now - 50,
             reason: "lost", issuedAt: Fixture.now - 50, expiresAt: Fixture.now + 50)
@@ -89,7 +89,7 @@ struct BindingTests {
 
     @Test("a delegation under a key that the document no longer lists is invalid, though it was verified before")
     func retired() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         let delegation = try Fixture.delegation(subject: Fixture.bobDID, by: Fixture.bob)
         receiver.documents[Fixture.bobDID] = .found(Fixture.document(Fixture.bobDID, [Fixture.bob]))
         #expect(receiver.code(try frame(from: Fixture.bobDID, header: [delegation])) == nil)
@@ -111,7 +111,7 @@ struct BindingTests {
             try Message.hello(Fixture.stamp(Fixture.phone.did, salt: salt), Hello(onBehalfOf: asked))
                 .signed(by: Fixture.phone, delegations: delegations).bytes
         }
-        var receiver = Receiver()
+        let receiver = Receiver()
         receiver.helloVerified = false
         let verified = try #require(receiver.accepted(try hello(Fixture.alice.did, [try Fixture.delegation()])))
         #expect(verified.identity == Fixture.alice.did && verified.principal == Fixture.alice.did)
@@ -131,7 +131,7 @@ struct BindingTests {
         let second = try Fixture.delegation(of: Fixture.mallory.did, subject: Fixture.alice.did, by: Fixture.phone)
         let frame = try Fixture.invite(from: Fixture.alice.did)
             .signed(by: Fixture.mallory, delegations: [first, second]).bytes
-        var receiver = Receiver()
+        let receiver = Receiver()
         #expect(receiver.code(frame) == .delegationInvalid)
     }
 }

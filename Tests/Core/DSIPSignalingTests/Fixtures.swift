@@ -93,7 +93,7 @@ struct SplitMix: RandomNumberGenerator {
 }
 
 /// A receiver with everything it may know; each test sets what it is about.
-struct Receiver {
+final class Receiver {
     var verifier = EnvelopeVerifier()
     var replay = ReplayWindow()
     var documents: [DID: DocumentLookup] = [:]
@@ -104,7 +104,7 @@ struct Receiver {
 
     init(policy: VerificationPolicy = VerificationPolicy()) { self.verifier = EnvelopeVerifier(policy: policy) }
 
-    mutating func verify(_ frame: [UInt8], at now: Int64 = Fixture.now) -> Verdict {
+    func verify(_ frame: [UInt8], at now: Int64 = Fixture.now) -> Verdict {
         verifier.verify(
             frame, at: now, replay: &replay, helloVerified: helloVerified, sentHello: sentHello,
             documents: { [documents] in documents[$0] ?? .unresolvable }, delegations: delegations,
@@ -112,9 +112,9 @@ struct Receiver {
     }
 
     /// The code of the rejection, or nil when the frame is accepted.
-    mutating func code(_ frame: [UInt8], at now: Int64 = Fixture.now) -> VerdictCode? { rejection(frame, at: now)?.code }
+    func code(_ frame: [UInt8], at now: Int64 = Fixture.now) -> VerdictCode? { rejection(frame, at: now)?.code }
 
-    mutating func rejection(_ frame: [UInt8], at now: Int64 = Fixture.now) -> Rejection? {
+    func rejection(_ frame: [UInt8], at now: Int64 = Fixture.now) -> Rejection? {
         switch verify(frame, at: now) {
         case .accepted: nil
         case .rejected(let rejection): rejection
@@ -122,7 +122,7 @@ struct Receiver {
         }
     }
 
-    mutating func accepted(_ frame: [UInt8], at now: Int64 = Fixture.now) -> Verified<Message>? {
+    func accepted(_ frame: [UInt8], at now: Int64 = Fixture.now) -> Verified<Message>? {
         if case .accepted(let verified) = verify(frame, at: now) { verified } else { nil }
     }
 }

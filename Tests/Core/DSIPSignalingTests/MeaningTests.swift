@@ -96,7 +96,7 @@ struct MeaningTests {
 
     @Test("a relay's hello answers the hello that was sent, and a client's answers none")
     func splicing() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         receiver.sentHello = Fixture.ulid(8)
         func hello(_ reply: ULID, salt: UInt64) throws -> [UInt8] {
             try Message.hello(Fixture.stamp(Fixture.phone.did, salt: salt), Hello(inReplyTo: reply))

@@ -12,7 +12,7 @@ struct MutationTests {
             .signed(by: Fixture.phone, delegations: [try Fixture.delegation()]).bytes
         let original = try #require(Envelope(frame))
         var random = SeededRandom(seed: seed)
-        var receiver = Receiver()
+        let receiver = Receiver()
         for round in 0..<1500 {
             var bytes = frame
             switch Int.random(in: 0..<5, using: &random) {
@@ -34,7 +34,7 @@ struct MutationTests {
     @Test("any signed payload gets a verdict, however strange", arguments: [7, 8] as [UInt64])
     func strangePayloads(_ seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
-        var receiver = Receiver()
+        let receiver = Receiver()
         let payload = Fixture.invite().payload()
         for _ in 0..<400 {
             var bytes = payload
@@ -52,7 +52,7 @@ struct MutationTests {
         header["delegations"] = .array(Array(repeating: delegation.json, count: 40))
         let frame = try Fixture.frame(
             header: .object(header), payload: Fixture.invite(from: Fixture.alice.did).payload())
-        var receiver = Receiver()
+        let receiver = Receiver()
         #expect(receiver.code(frame) == .delegationInvalid)
         var deep = Array("{\"alg\":\"EdDSA\",\"kid\":".utf8)
         deep += Array(repeating: UInt8(ascii: "["), count: 5000)

@@ -9,7 +9,7 @@ struct PipelineTests {
     @Test("a well-formed invite is accepted, and its bytes are kept")
     func accepted() throws {
         let frame = try Fixture.invite().signed(by: Fixture.phone).bytes
-        var receiver = Receiver()
+        let receiver = Receiver()
         let verified = try #require(receiver.accepted(frame))
         #expect(verified.body == Fixture.invite())
         #expect(verified.envelope.bytes == frame)
@@ -22,7 +22,7 @@ struct PipelineTests {
 
     @Test("a frame of one byte more than 65,536 is refused before it is read; one of exactly that many is read")
     func frameSize() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         let frame = try Fixture.invite().signed(by: Fixture.phone).bytes
         let padded = frame + Array(repeating: UInt8(ascii: " "), count: 65_536 - frame.count)
         #expect(receiver.code(padded) == nil)
@@ -45,7 +45,7 @@ struct PipelineTests {
             "{\"protected\":\"e30\",\"payload\":\"e30\",\"signature\":\"e30\"}x",
         ])
     func envelopeShape(_ text: String) {
-        var receiver = Receiver()
+        let receiver = Receiver()
         #expect(receiver.code(Array(text.utf8)) == .envelopeShape)
     }
 
@@ -56,14 +56,14 @@ struct PipelineTests {
             { "signature" : "\(envelope.signatureText)", "payload":"\(envelope.payloadText)",
               "protected": "\(envelope.protectedText)" }
             """
-        var receiver = Receiver()
+        let receiver = Receiver()
         #expect(receiver.code(Array(text.utf8)) == nil)
     }
 
     @Test("the header decides in its order: object, alg and kid, algorithm, kid")
     func header() throws {
         let payload = Fixture.invite().payload()
-        var receiver = Receiver()
+        let receiver = Receiver()
         func code(_ header: JSONValue) throws -> VerdictCode? {
             receiver.code(try Fixture.frame(header: header, payload: payload))
         }
@@ -81,7 +81,7 @@ struct PipelineTests {
 
     @Test("a did:key is named by its own fragment; other keys come from the document")
     func kid() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         let invite = Fixture.invite(from: Fixture.bobDID).payload()
         var header = Fixture.header()
         header["kid"] = .string("\(Fixture.phone.did)#other")
@@ -112,9 +112,8 @@ struct PipelineTests {
         let envelope = try #require(
             Envelope(
                 protected: String(parts[0]), payload: String(parts[1]), signature: Base64URL.encode(Array(signature))))
-        var receiver = Receiver()
-        #expect(receiver.code(envelope.bytes) == .algUnsupported)
-        receiver = Receiver(policy: VerificationPolicy(allowES256: true))
+        #expect(Receiver().code(envelope.bytes) == .algUnsupported)
+        let receiver = Receiver(policy: VerificationPolicy(allowES256: true))
         #expect(receiver.accepted(envelope.bytes)?.identity == did)
         // The algorithm is the key's, not the header's.
         let confused = try Fixture.frame(
@@ -124,7 +123,7 @@ struct PipelineTests {
 
     @Test("a signature by another key, or over other bytes, does not verify")
     func signature() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         let payload = Fixture.invite().payload()
         #expect(
             receiver.code(try Fixture.frame(header: .object(Fixture.header()), payload: payload, key: Fixture.mallory))
@@ -139,7 +138,7 @@ struct PipelineTests {
 
     @Test("the payload decides in its order: UTF-8, JSON object, integers, core members")
     func payload() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         func code(_ payload: [UInt8]) throws -> VerdictCode? {
             receiver.code(try Fixture.frame(header: .object(Fixture.header()), payload: payload))
         }
@@ -167,7 +166,7 @@ struct PipelineTests {
                 Fixture.invite(salt: UInt64(bitPattern: issued &+ expires)),
                 [("issued_at", .int(issued)), ("expires_at", .int(expires)), ("type", type)])
         }
-        var receiver = Receiver()
+        let receiver = Receiver()
         #expect(receiver.code(try frame(now, now)) == .expiryOrder)
         #expect(receiver.code(try frame(now, now - 1)) == .expiryOrder)
         #expect(receiver.code(try frame(now - 301, now + 10)) == .replayWindow)
@@ -192,7 +191,7 @@ struct PipelineTests {
                 Introduction(identity: IdentityInfo(displayName: "Carol"))
             ).signed(by: Fixture.phone).bytes
         }
-        var receiver = Receiver()
+        let receiver = Receiver()
         #expect(receiver.code(try introduction(now - 500_000, 604_800, salt: 1)) == nil)
         #expect(receiver.code(try introduction(now - 500_000, 604_801, salt: 2)) == .introductionValidity)
         #expect(receiver.code(try introduction(now + 301, 60, salt: 3)) == .replayWindow)
@@ -215,7 +214,7 @@ struct PipelineTests {
 
     @Test("an id is accepted once; a refused message does not use up its id")
     func duplicates() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         let frame = try Fixture.invite().signed(by: Fixture.phone).bytes
         receiver.helloVerified = false
         #expect(receiver.rejection(frame) == Rejection(.helloRequired, reason: .transportHelloRequired, ""))
@@ -226,7 +225,7 @@ struct PipelineTests {
 
     @Test("the time in the id lies within 300 s of issued_at")
     func identifierTime() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         for (seconds, code) in [(300, nil), (-300, nil), (301, VerdictCode.ulidIssuedAtMismatch), (-301, .ulidIssuedAtMismatch)] {
             let id = Fixture.ulid(9, at: Fixture.now + Int64(seconds))
             #expect(receiver.code(try Fixture.altered(Fixture.invite(), [("id", .string(id.description))])) == code)
@@ -235,7 +234,7 @@ struct PipelineTests {
 
     @Test("an unknown type, then a shape that is not its schema's")
     func shape() throws {
-        var receiver = Receiver()
+        let receiver = Receiver()
         let unknown = try #require(receiver.rejection(try Fixture.altered(Fixture.invite(), [("type", "deposit")])))
         #expect(unknown.code == .unknownType)
         let wrong = try #require(receiver.rejection(try Fixture.altered(Fixture.invite(), [("media", [])])))
@@ -247,7 +246,7 @@ struct PipelineTests {
     func stageOrder() throws {
         // Each step breaks one more, earlier rule; the verdict follows.
         var changes: [(String, JSONValue?)] = []
-        var receiver = Receiver()
+        let receiver = Receiver()
         receiver.helloVerified = false
         _ = receiver.replay.remember(Fixture.invite().id, until: Fixture.now + 600, at: Fixture.now)
         let steps: [(String, JSONValue?, VerdictCode)] = [
@@ -268,7 +267,7 @@ struct PipelineTests {
             changes.removeAll { $0.0 == name }
             changes.append((name, value))
             if code == .expired { changes.append(("issued_at", .int(Fixture.now - 100))) }
-            var fresh = Receiver()
+            let fresh = Receiver()
             #expect(fresh.code(try Fixture.altered(Fixture.invite(), changes)) == code, "\(name)")
         }
         // Repetition comes after time and before the hello; the hello before versions.
