@@ -94,6 +94,7 @@ extension EndpointEngine {
         } else if !contacts.admitsInvite(from: signal.identity, grant: signal.grant, at: now) {
             return refuse(signal, .policyFirstContactRequired, at: now, into: &out)
         }
+        if liveCount >= configuration.maximumSessions { endForgottenOffers(at: now) }
         guard liveCount < configuration.maximumSessions else {
             return refuse(signal, .endpointUnavailable, at: now, into: &out)
         }
@@ -101,6 +102,14 @@ extension EndpointEngine {
         let start = out.count
         session.start(into: &out)
         keep(.responder(session), signal.id, at: now, following: out[start...])
+    }
+
+    /// Offers nobody decided on are over once their invite has run out; their ids stay used.
+    private mutating func endForgottenOffers(at now: Int64) {
+        for (id, session) in sessions {
+            guard case .responder(var offer) = session, offer.forget(at: now) else { continue }
+            keep(.responder(offer), id, at: now, following: [])
+        }
     }
 
     /// Our unanswered invites to whoever sent this one, in id order.

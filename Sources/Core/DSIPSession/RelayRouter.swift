@@ -17,6 +17,8 @@ public struct RelayConfiguration: Hashable, Sendable {
     public var maximumIntroductions = 25_000
     /// Attempts tracked at once; an invite beyond it is refused.
     public var maximumAttempts = 100_000
+    /// Devices that share what is addressed to their identity; more of them are reached by their own DID alone.
+    public var maximumDevicesPerIdentity = 64
     /// Identities and devices remembered after they left.
     public var maximumKnown = 1_000_000
     public var scope = ServiceScope.open
@@ -126,7 +128,7 @@ public struct RelayRouter: Sendable {
         if let previous = bindings[device], previous != identity { unbind(device, at: now) }
         bindings[device] = identity
         var bound = devices[identity] ?? []
-        if !bound.contains(device) {
+        if !bound.contains(device), bound.count < configuration.maximumDevicesPerIdentity {
             bound.insert(device, at: bound.firstIndex { device < $0 } ?? bound.count)
             devices[identity] = bound
         }
@@ -136,7 +138,8 @@ public struct RelayRouter: Sendable {
             flush(held, to: device, at: now, into: &out)
             reached.insert(held.id)
         }
-        for session in (liveAttempts[identity] ?? []).sorted() where !reached.contains(session) {
+        let ringing = (liveAttempts[identity] ?? []).union(liveAttempts[device] ?? [])
+        for session in ringing.sorted() where !reached.contains(session) {
             addLateLeg(device, to: session, at: now, into: &out)
         }
     }

@@ -176,6 +176,14 @@ struct ResponderSession: Hashable, Sendable {
         state = .active(dialogue)
     }
 
+    /// Ends an offer whose invite ran out undecided.
+    /// - Returns: whether it was one.
+    mutating func forget(at now: Int64) -> Bool {
+        guard case .offered(let expiresAt?, acknowledged: false) = state, expiresAt < now else { return false }
+        state = .ended
+        return true
+    }
+
     /// Ends a session that was refused on arrival, so that its id stays used.
     mutating func refuseOnArrival(_ reason: Reason, into out: inout [EndpointAction]) {
         out.append(.send(Outbound(.reject, to: caller, session: id, reason: reason)))
