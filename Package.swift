@@ -33,6 +33,9 @@ func tests(_ name: String, _ floor: String, _ dependencies: [Target.Dependency] 
 let package = Package(
     name: "dsip",
     products: [
+        .library(name: "Encoding", targets: ["Encoding"]),
+        .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
+        .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
@@ -97,15 +100,23 @@ let package = Package(
                 product("ServiceLifecycle", "swift-service-lifecycle"), log,
             ],
             path: "Sources/Products/dsip", swiftSettings: strict),
+        .executableTarget(
+            name: "dsip-fuzz", dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            path: "Fuzz", swiftSettings: strict),
         // Tests
         .target(
             name: "Support", dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"], path: "Tests/Support",
             swiftSettings: strict),
         tests("Encoding", "Standards"),
+        tests("WebRTC", "Standards", ["Encoding"]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
-        tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
+        tests("DSIPTransport", "Core", [
+            crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
+            product("SwiftASN1", "swift-asn1"),
+        ] + nio + nioWebSocket),
+        tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]

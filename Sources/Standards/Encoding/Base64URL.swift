@@ -43,6 +43,35 @@ public enum Base64URL {
         return valid ? bytes : nil
     }
 
+    /// Whether `decode` would read `text`; nothing is allocated.
+    public static func isValid(_ text: UnsafeRawBufferPointer) -> Bool {
+        let rest = text.count % 4
+        guard rest != 1 else { return false }
+        var i = 0
+        var foreign = SIMD16<UInt8>(repeating: 0)
+        while i + 16 <= text.count {
+            let block = text.loadUnaligned(fromByteOffset: i, as: SIMD16<UInt8>.self)
+            let letter = ((block | 0x20) &- 0x61) .< 26
+            let digit = (block &- 0x30) .< 10
+            let known = letter .| digit .| (block .== 0x2d) .| (block .== 0x5f)
+            foreign.replace(with: 1, where: .!known)
+            i += 16
+        }
+        guard foreign.max() == 0 else { return false }
+        return reverse.withUnsafeBufferPointer { table in
+            while i < text.count {
+                if table[Int(text[i])] == 0xff { return false }
+                i += 1
+            }
+            // The bits that the last character has to spare are zero.
+            switch rest {
+            case 2: return table[Int(text[text.count - 1])] & 0x0f == 0
+            case 3: return table[Int(text[text.count - 1])] & 0x03 == 0
+            default: return true
+            }
+        }
+    }
+
     private static func decode(_ text: UnsafeRawBufferPointer, into out: UnsafeMutableBufferPointer<UInt8>) -> Bool {
         reverse.withUnsafeBufferPointer { table in
             var input = 0
