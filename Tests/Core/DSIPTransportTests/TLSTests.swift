@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import NIOSSL
 import SwiftASN1
@@ -81,5 +82,26 @@ import X509
         #expect(throws: TransportError(.credentials, "")) {
             try TrustRoots(additionalFiles: ["/nonexistent/ca.pem"]).configuration()
         }
+    }
+}
+
+@Suite struct ServerNameTests {
+    @Test("a certificate is good for the names it lists and for no others") func names() throws {
+        let key = Certificate.PrivateKey(P256.Signing.PrivateKey())
+        let certificate = try Certificate(
+            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey, notValidBefore: .now,
+            notValidAfter: .now + 60, issuer: DistinguishedName {}, subject: DistinguishedName { CommonName("cn.example") },
+            signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: Certificate.Extensions {
+                SubjectAlternativeNames([
+                    .dnsName("a.example"), .dnsName("*.wild.example"), .dnsName("*.com"), .dnsName("f*.part.example"),
+                    .ipAddress(ASN1OctetString(contentBytes: [127, 0, 0, 1])),
+                ])
+            }, issuerPrivateKey: key)
+        for name in ["a.example", "A.Example", "a.example.", "x.wild.example"] { #expect(certificate.names(name), "\(name)") }
+        for name in [
+            "b.example", "x.a.example", "wild.example", "x.y.wild.example", "example.com", "foo.part.example", "127.0.0.1",
+            "cn.example", "",
+        ] { #expect(!certificate.names(name), "\(name)") }
     }
 }

@@ -172,11 +172,7 @@ public final class SignalingClient: Sendable {
         } catch {
             return (.zero, error)
         }
-        let isClosed = live.withLock { live in
-            live.link = link
-            return live.isClosed
-        }
-        if isClosed { link.perform { $0.close(.normal) } }
+        if attach(link) { link.perform { $0.close(.normal) } }
         defer { live.withLock { $0.link = nil } }
         return await withTaskCancellationHandler {
             var lifetime = Duration.zero
@@ -189,6 +185,17 @@ public final class SignalingClient: Sendable {
             return (lifetime, failure ?? TransportError(.unreachable, "the connection to the relay was lost"))
         } onCancel: {
             link.perform { $0.close(.normal) }
+        }
+    }
+
+    /// Makes `link` the connection that `send` and `close` mean.
+    ///
+    /// - Returns: whether the client has been closed meanwhile.
+    @discardableResult
+    func attach(_ link: ClientLink) -> Bool {
+        live.withLock { live in
+            live.link = link
+            return live.isClosed
         }
     }
 

@@ -66,7 +66,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         timer = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             link.perform { $0.tick() }
         }
-        sendHello()
+        // The upgrade is not over while this handler is being added, and until then nothing may be written.
+        eventLoop.execute { link.perform { $0.sendHello() } }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { end() }
@@ -139,6 +140,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         self.relay = relay
         phase = .bound
         bound.succeed(relay)
+        // Whoever hears that the client is connected may send at once.
+        client.attach(link)
         client.sink.yield(.state(.connected(relay)))
     }
 

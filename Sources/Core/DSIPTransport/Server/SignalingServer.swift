@@ -59,22 +59,16 @@ public final class SignalingServer: Sendable {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(identity.makeHandler())
         try pipeline.addHandler(UpgradeDeadline(after: TimeAmount(Binding.connectTimeout)))
-        try pipeline.configureHTTPServerPipeline(
-            withPipeliningAssistance: false,
-            withServerUpgrade: (
-                upgraders: [service.upgrader()],
-                completionHandler: { context in
-                    let pipeline = context.channel.pipeline
-                    // Neither is of use on a WebSocket; their removal cannot fail in a way that matters.
-                    pipeline.context(handlerType: NotFound.self).whenSuccess { context in
-                        pipeline.syncOperations.removeHandler(context: context, promise: nil)
-                    }
-                    pipeline.context(handlerType: UpgradeDeadline.self).whenSuccess { context in
-                        pipeline.syncOperations.removeHandler(context: context, promise: nil)
-                    }
-                }
-            ), withErrorHandling: true, withOutboundHeaderValidation: false)
-        try pipeline.addHandler(NotFound())
+        var configuration = NIOUpgradableHTTPServerPipelineConfiguration(
+            upgradeConfiguration: NIOTypedHTTPServerUpgradeConfiguration(
+                upgraders: [service.typedUpgrader { UpgradeDeadline.remove(from: $0) }],
+                notUpgradingCompletionHandler: { channel in
+                    channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(NotFound()) }
+                }))
+        configuration.enablePipelining = false
+        configuration.enableResponseHeaderValidation = false
+        // A connection that ends before it became anything has been dealt with by the channel itself.
+        _ = try pipeline.configureUpgradableHTTPServerPipeline(configuration: configuration)
     }
 }
 
@@ -86,6 +80,14 @@ final class UpgradeDeadline: ChannelInboundHandler, RemovableChannelHandler {
     private var timeout: Scheduled<Void>?
 
     init(after limit: TimeAmount) { self.limit = limit }
+
+    /// The upgrade has come about. Call on the channel's event loop.
+    static func remove(from channel: any Channel) {
+        let pipeline = channel.pipeline.syncOperations
+        if let context = try? pipeline.context(handlerType: UpgradeDeadline.self) {
+            pipeline.removeHandler(context: context, promise: nil)
+        }
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let channel = context.channel
@@ -99,7 +101,7 @@ final class UpgradeDeadline: ChannelInboundHandler, RemovableChannelHandler {
 }
 
 /// Answers any request that did not become a WebSocket.
-private final class NotFound: ChannelInboundHandler, RemovableChannelHandler {
+private final class NotFound: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
