@@ -66,7 +66,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         timer = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             link.perform { $0.tick() }
         }
-        sendHello()
+        // The upgrade is not over while this handler is being added, and until then nothing may be written.
+        eventLoop.execute { link.perform { $0.sendHello() } }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { end() }
