@@ -74,6 +74,7 @@ public actor Agent {
             }
         }
         try endLeftOvers()
+        publishPeople()
         reschedule()
     }
 

@@ -122,8 +122,13 @@ final class Person: Sendable {
     }
 
     func connected() async throws {
-        try await until("\(name) is connected") {
-            (try? await self.agent.state())?["relay"]?["state"]?.string == "connected"
+        do {
+            try await until("\(name) is connected") {
+                (try? await self.agent.state())?["relay"]?["state"]?.string == "connected"
+            }
+        } catch {
+            Issue.record("\(name)’s relay: \(try await agent.state()["relay"]?.text ?? "")")
+            throw error
         }
     }
 

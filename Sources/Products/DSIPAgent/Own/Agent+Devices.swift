@@ -15,7 +15,7 @@ extension Agent {
     }
 
     /// On the new device: the code that one of the person's other devices signs a delegation for.
-    public func beginPairing() throws(AgentError) -> JSONValue {
+    public func beginPairing() async throws(AgentError) -> JSONValue {
         let pairing = try keyring.beginPairing(at: now())
         let svg: String
         do {
@@ -23,7 +23,7 @@ extension Agent {
         } catch {
             throw AgentError(.internal, "The QR code could not be drawn: \(error.reason).")
         }
-        awaitAnswer(device: pairing.device)
+        await awaitAnswer(device: pairing.device)
         return [
             "code": .string(pairing.code), "uri": .string(pairing.code), "svg": .string(svg),
             "words": .string(pairing.words), "expires_at": .int(pairing.expiresAt),
@@ -62,7 +62,7 @@ extension Agent {
     }
 
     /// On the new device: takes part in the identity that an answer is for.
-    public func completePairing(_ answer: String) async throws(AgentError) -> OwnIdentity {
+    public func completePairing(_ answer: String) throws(AgentError) -> OwnIdentity {
         let (record, contacts) = try keyring.completePairing(answer, document: nil, at: now())
         take(contacts, for: record.did)
         try openDesk(record)
@@ -98,9 +98,11 @@ extension Agent {
     }
 
     /// Waits at the relay, under the new device's own key, for the answer to a pairing request.
-    private func awaitAnswer(device: DID) {
+    private func awaitAnswer(device: DID) async {
         guard let key = keyring.pairingKey(of: device) else { return }
         links.add(owner: device, key: key, delegations: [], home: configuration.relay)
+        // The relay refuses what is for a device it has never seen; without a relay the answer can still be carried by hand.
+        _ = await links.link(owner: device, url: configuration.relay).ready(within: .seconds(5))
     }
 
     /// A `notify` to a device of ours that waits to be paired.
@@ -108,12 +110,14 @@ extension Agent {
         guard keyring.pairingKey(of: device) != nil, notify.content["type"]?.string == "pairing",
             let answer = notify.content["answer"]?.string
         else { return }
+        // One device is bound once to one relay (DSIP §13.2): the waiting connection makes room for the identity's own.
+        links.remove(owner: device)
         do {
-            let identity = try await completePairing(answer)
-            links.remove(owner: device)
+            let identity = try completePairing(answer)
             hub.publish(.notice(level: .info, sentence: "This device now belongs to \(identity.name)."))
         } catch {
             hub.publish(.notice(level: .error, sentence: error.message))
+            await awaitAnswer(device: device)
         }
     }
 

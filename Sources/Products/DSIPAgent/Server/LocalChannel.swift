@@ -67,6 +67,10 @@ struct LocalChannel: ServerChildChannel, HTTPChannelHandler {
             pipelineConfiguration.decoderConfiguration.maxHeaderListSize = 32 << 10
             let upgrade = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
                 configuration: pipelineConfiguration)
+            let upgradeHandler = try channel.pipeline.syncOperations.handler(
+                type: NIOTypedHTTPServerUpgradeHandler<Upgrade>.self)
+            try channel.pipeline.syncOperations.addHandler(
+                RefusedUpgrade { admit($0) == nil }, position: .before(upgradeHandler))
             return Value(upgrade: upgrade, channel: channel)
         }
     }
@@ -86,6 +90,27 @@ struct LocalChannel: ServerChildChannel, HTTPChannelHandler {
             requestGuard.accepts(subprotocols: head.headers["sec-websocket-protocol"])
         else { return nil }
         return ["Sec-WebSocket-Protocol": RequestGuard.subprotocol]
+    }
+}
+
+/// Makes a plain request of an upgrade that is refused, so that the router answers it with a sentence: NIO's upgrade handler forgets the
+/// head of a request whose upgrade it has offered and then refuses.
+private final class RefusedUpgrade: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+
+    private let refuses: (HTTPRequestHead) -> Bool
+    private var hasLooked = false
+
+    init(_ refuses: @escaping (HTTPRequestHead) -> Bool) { self.refuses = refuses }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // Only the first request of a connection can be upgraded; behind an admitted one come bytes, not requests.
+        guard !hasLooked else { return context.fireChannelRead(data) }
+        hasLooked = true
+        guard case .head(var head) = Self.unwrapInboundIn(data) else { return context.fireChannelRead(data) }
+        if head.headers.contains(name: "upgrade"), refuses(head) { head.headers.remove(name: "upgrade") }
+        context.fireChannelRead(Self.wrapInboundOut(.head(head)))
     }
 }
 
