@@ -33,6 +33,9 @@ func tests(_ name: String, _ floor: String, _ dependencies: [Target.Dependency] 
 let package = Package(
     name: "dsip",
     products: [
+        .library(name: "Encoding", targets: ["Encoding"]),
+        .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
+        .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
