@@ -69,7 +69,7 @@ let package = Package(
         target("DSIPSession", "Core", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
         target(
             "DSIPTransport", "Core",
-            ["DSIPSignaling", "DSIPIdentity", "Encoding", log, product("AsyncHTTPClient", "async-http-client"),
+            ["DSIPSignaling", "DSIPIdentity", "Encoding", product("NIOTLS", "swift-nio"),
              product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"), crypto] + nio + nioWebSocket),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
