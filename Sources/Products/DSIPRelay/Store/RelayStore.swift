@@ -84,7 +84,7 @@ struct StoredState: Sendable {
     var held: [HeldEnvelope] = []
     var known: [KnownRecipient] = []
     var revocations: [StoredRevocation] = []
-    /// Above every handle ever used.
+    /// Above every handle in use.
     var nextHandle: UInt64 = 1
     var names = 0
 }
