@@ -21,7 +21,10 @@ public struct SimulatedNetwork<Node: Hashable & Sendable, Payload: Sendable>: Se
         public var isCut: Bool
 
         public init(
-            latency: ClosedRange<Int64> = 5...50, loss: Int = 0, duplication: Int = 0, isOrdered: Bool = true,
+            latency: ClosedRange<Int64> = 5...50,
+            loss: Int = 0,
+            duplication: Int = 0,
+            isOrdered: Bool = true,
             isCut: Bool = false
         ) {
             self.latency = latency
@@ -112,7 +115,8 @@ public struct SimulatedNetwork<Node: Hashable & Sendable, Payload: Sendable>: Se
             }
             order += 1
             inFlight.append(
-                InFlight(arrival: Arrival(from: from, to: to, payload: payload, at: at), order: order))
+                InFlight(arrival: Arrival(from: from, to: to, payload: payload, at: at), order: order)
+            )
         }
     }
 

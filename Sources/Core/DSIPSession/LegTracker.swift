@@ -120,7 +120,12 @@ struct LegTracker: Sendable {
         let reason = signal.reason
         if outcome == nil, best.map({ LegTracker.rank(reason) < LegTracker.rank($0.reason) }) ?? true {
             best = Rejected(
-                from: signal.from, id: signal.id, reason: reason, expiresAt: signal.expiresAt, parcel: parcel)
+                from: signal.from,
+                id: signal.id,
+                reason: reason,
+                expiresAt: signal.expiresAt,
+                parcel: parcel
+            )
         }
         return settle()
     }

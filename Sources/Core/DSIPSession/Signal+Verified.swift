@@ -10,8 +10,14 @@ extension Signal {
     public init(_ verified: Verified<Message>) {
         let message = verified.body
         self.init(
-            message.type, id: message.id, from: message.from, identity: verified.principal, to: message.to,
-            session: message.session, expiresAt: message.expiresAt)
+            message.type,
+            id: message.id,
+            from: message.from,
+            identity: verified.principal,
+            to: message.to,
+            session: message.session,
+            expiresAt: message.expiresAt
+        )
         switch message.body {
         case .invite(let invite):
             grant = invite.grant
@@ -59,23 +65,46 @@ extension SubscriptionAuthorityEvent {
         case .subscribe(let subscribe):
             self = .receivedSubscribe(
                 SubscribeRequest(
-                    id: message.id, device: message.from, identity: identity, target: subscribe.target,
-                    events: subscribe.events, expiresIn: subscribe.expiresIn, capability: subscribe.capability))
+                    id: message.id,
+                    device: message.from,
+                    identity: identity,
+                    target: subscribe.target,
+                    events: subscribe.events,
+                    expiresIn: subscribe.expiresIn,
+                    capability: subscribe.capability
+                )
+            )
         case .publish(let publish):
             self = .receivedPublish(
                 Publication(
-                    id: message.id, identity: identity, publisher: publish.publisher, stream: publish.streamID,
-                    state: publish.state.rawValue, variants: publish.variants.map(\.id), expiresAt: message.expiresAt))
+                    id: message.id,
+                    identity: identity,
+                    publisher: publish.publisher,
+                    stream: publish.streamID,
+                    state: publish.state.rawValue,
+                    variants: publish.variants.map(\.id),
+                    expiresAt: message.expiresAt
+                )
+            )
         case .unpublish(let unpublish):
             self = .receivedUnpublish(
                 Withdrawal(
-                    identity: identity, publisher: unpublish.publisher, stream: unpublish.streamID,
-                    publication: unpublish.publication))
+                    identity: identity,
+                    publisher: unpublish.publisher,
+                    stream: unpublish.streamID,
+                    publication: unpublish.publication
+                )
+            )
         case .provenance(let provenance):
             self = .receivedProvenance(
                 ProvenanceStatement(
-                    identity: identity, processor: provenance.processor, stream: provenance.originalStream,
-                    publication: provenance.originalPublication, inputVariant: provenance.inputVariant))
+                    identity: identity,
+                    processor: provenance.processor,
+                    stream: provenance.originalStream,
+                    publication: provenance.originalPublication,
+                    inputVariant: provenance.inputVariant
+                )
+            )
         default:
             return nil
         }
@@ -89,13 +118,23 @@ extension SubscriberEvent {
         switch message.body {
         case .notify(let notify):
             self = .receivedNotify(
-                subscription: notify.subscription, from: message.from, identity: verified.principal, seq: notify.seq,
-                isTerminal: notify.state == .terminated, reason: notify.reason,
-                event: notify.content["type"]?.string, state: notify.content["state"]?.string)
+                subscription: notify.subscription,
+                from: message.from,
+                identity: verified.principal,
+                seq: notify.seq,
+                isTerminal: notify.state == .terminated,
+                reason: notify.reason,
+                event: notify.content["type"]?.string,
+                state: notify.content["state"]?.string
+            )
         case .reject(let reject):
             guard let session = message.session else { return nil }
             self = .receivedReject(
-                subscription: session, from: message.from, identity: verified.principal, reason: reject.reason)
+                subscription: session,
+                from: message.from,
+                identity: verified.principal,
+                reason: reject.reason
+            )
         default:
             return nil
         }

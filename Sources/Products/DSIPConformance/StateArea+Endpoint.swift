@@ -12,17 +12,22 @@ struct EndpointTrace: StateTrace {
         context = StateContext(vector)
         let timers = vector["timers"]
         var configuration = EndpointConfiguration(
-            establishSeconds: timers?["t_establish"]?.int, ringSeconds: timers?["t_ring"]?.int,
-            ringLocalSeconds: timers?["t_ring_local"]?.int)
+            establishSeconds: timers?["t_establish"]?.int,
+            ringSeconds: timers?["t_ring"]?.int,
+            ringLocalSeconds: timers?["t_ring_local"]?.int
+        )
         // The traces hold verified messages of parties that belong together, under several names for one identity.
         configuration.trustsSenders = true
         let policy = vector["policy"]
         engine = EndpointEngine(
-            device: try (vector["self"] ?? [:]).did("device"), identity: try (vector["self"] ?? [:]).did("identity"),
+            device: try (vector["self"] ?? [:]).did("device"),
+            identity: try (vector["self"] ?? [:]).did("identity"),
             configuration: configuration,
             contacts: ContactBook(
                 firstContactRequired: policy?["first_contact_required"]?.bool ?? false,
-                allow: policy?["allow"]?.array?.compactMap { $0.string.flatMap { DID($0) } } ?? []))
+                allow: policy?["allow"]?.array?.compactMap { $0.string.flatMap { DID($0) } } ?? []
+            )
+        )
     }
 
     mutating func feed(_ event: JSONValue) throws -> [JSONValue] {
@@ -42,7 +47,9 @@ struct EndpointTrace: StateTrace {
         case "cancel": return .cancel(session: try event.ulid("session"))
         case "hangup":
             return .hangUp(
-                session: try event.ulid("session"), reason: event["reason"] == nil ? .userHangup : try event.reason("reason"))
+                session: try event.ulid("session"),
+                reason: event["reason"] == nil ? .userHangup : try event.reason("reason")
+            )
         case "alert": return .alert(session: try event.ulid("session"), ringTimeout: event["ring_timeout"]?.int)
         case "auto_reject":
             return .autoReject(session: try event.ulid("session"), reason: try event.reason("reason"))
@@ -51,13 +58,18 @@ struct EndpointTrace: StateTrace {
         case "decline": return .decline(session: try event.ulid("session"))
         case "update":
             return .offerUpdate(
-                session: try event.ulid("session"), id: try event.ulid("id"), answeredBy: answeredBy(event))
+                session: try event.ulid("session"),
+                id: try event.ulid("id"),
+                answeredBy: answeredBy(event)
+            )
         case "answer_update":
             return .answerUpdate(session: try event.ulid("session"), inReplyTo: try event.ulid("in_reply_to"))
         case "reject_update":
             return .rejectUpdate(
-                session: try event.ulid("session"), inReplyTo: try event.ulid("in_reply_to"),
-                reason: try event.reason("reason"))
+                session: try event.ulid("session"),
+                inReplyTo: try event.ulid("in_reply_to"),
+                reason: try event.reason("reason")
+            )
         case "info": return .sendInfo(session: try event.ulid("session"))
         default: return try readFirstContact(event)
         }
@@ -67,12 +79,18 @@ struct EndpointTrace: StateTrace {
         switch event["local"]?.string {
         case "introduce":
             return .introduce(
-                id: try event.ulid("id"), to: try event.did("to"), purpose: event["purpose"]?.string,
-                contactToken: event["contact_token"]?.string)
+                id: try event.ulid("id"),
+                to: try event.did("to"),
+                purpose: event["purpose"]?.string,
+                contactToken: event["contact_token"]?.string
+            )
         case "grant":
             return .grant(
-                introduction: try event.ulid("introduction"), id: try event.ulid("id"),
-                scope: event["scope"]?.array?.compactMap(\.string) ?? [], validUntil: event["valid_until"]?.int ?? 0)
+                introduction: try event.ulid("introduction"),
+                id: try event.ulid("id"),
+                scope: event["scope"]?.array?.compactMap(\.string) ?? [],
+                validUntil: event["valid_until"]?.int ?? 0
+            )
         case "reject_introduction":
             return .rejectIntroduction(try event.ulid("introduction"), reason: try event.reason("reason"))
         case "revoke": return .revokeGrant(try event.ulid("grant"))

@@ -39,12 +39,21 @@ struct RelayTrace: StateTrace {
             router.unbind(try event.did("device"), at: context.now)
         case "leg_expired":
             router.expireLeg(
-                try event.did("leg"), of: try event.ulid("session"), at: context.now, into: &actions)
+                try event.did("leg"),
+                of: try event.ulid("session"),
+                at: context.now,
+                into: &actions
+            )
         case "invite":
             let from = try event.did("from")
             let invite = Signal(
-                .invite, id: try event.ulid("session"), from: from, identity: context.identity(of: from),
-                to: try event.did("to"), expiresAt: event["expires_at"]?.int)
+                .invite,
+                id: try event.ulid("session"),
+                from: from,
+                identity: context.identity(of: from),
+                to: try event.did("to"),
+                expiresAt: event["expires_at"]?.int
+            )
             let legs = event["legs"]?.array?.compactMap { $0.string.flatMap { DID($0) } } ?? []
             router.fork(invite, Blank(), to: legs, at: context.now, into: &actions)
         default:

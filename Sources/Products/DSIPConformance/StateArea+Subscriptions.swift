@@ -24,7 +24,9 @@ struct AuthorityTrace: StateTrace {
         case ("policy", _):
             let allow = event["allow"]?.array?.compactMap { $0.string.flatMap { DID($0) } } ?? []
             return .setPolicy(
-                target: try event.text("target"), try event.text("mode") == "public" ? .everyone : .only(Set(allow)))
+                target: try event.text("target"),
+                try event.text("mode") == "public" ? .everyone : .only(Set(allow))
+            )
         case ("issue_capability", _):
             return .issueCapability(token: try event.text("token"), target: try event.text("target"))
         case (_, "bind"): return .bound(device: try event.did("device"), identity: try event.did("identity"))
@@ -40,27 +42,46 @@ struct AuthorityTrace: StateTrace {
         case "subscribe":
             return .receivedSubscribe(
                 SubscribeRequest(
-                    id: try message.ulid("id"), device: from, identity: identity, target: try message.text("target"),
+                    id: try message.ulid("id"),
+                    device: from,
+                    identity: identity,
+                    target: try message.text("target"),
                     events: message["events"]?.array?.compactMap(\.string) ?? [],
-                    expiresIn: message["expires_in"]?.int ?? 0, capability: message["capability"]?.string))
+                    expiresIn: message["expires_in"]?.int ?? 0,
+                    capability: message["capability"]?.string
+                )
+            )
         case "publish":
             return .receivedPublish(
                 Publication(
-                    id: try message.ulid("id"), identity: identity, publisher: try message.did("publisher"),
-                    stream: try message.text("stream_id"), state: try message.text("state"),
+                    id: try message.ulid("id"),
+                    identity: identity,
+                    publisher: try message.did("publisher"),
+                    stream: try message.text("stream_id"),
+                    state: try message.text("state"),
                     variants: message["variants"]?.array?.compactMap { $0["id"]?.string } ?? [],
-                    expiresAt: message["expires_at"]?.int ?? .max))
+                    expiresAt: message["expires_at"]?.int ?? .max
+                )
+            )
         case "unpublish":
             return .receivedUnpublish(
                 Withdrawal(
-                    identity: identity, publisher: try message.did("publisher"),
-                    stream: try message.text("stream_id"), publication: try message.ulid("publication")))
+                    identity: identity,
+                    publisher: try message.did("publisher"),
+                    stream: try message.text("stream_id"),
+                    publication: try message.ulid("publication")
+                )
+            )
         case "provenance":
             return .receivedProvenance(
                 ProvenanceStatement(
-                    identity: identity, processor: try message.did("processor"),
-                    stream: try message.text("original_stream"), publication: try message.ulid("original_publication"),
-                    inputVariant: try message.text("input_variant")))
+                    identity: identity,
+                    processor: try message.did("processor"),
+                    stream: try message.text("original_stream"),
+                    publication: try message.ulid("original_publication"),
+                    inputVariant: try message.text("input_variant")
+                )
+            )
         default:
             throw StateArea.Unreadable(what: "type")
         }
@@ -79,7 +100,9 @@ struct AuthorityTrace: StateTrace {
                                 "state": .string($0.state),
                             ]
                         )
-                    }))
+                    }
+                )
+            )
         case "subscriptions":
             return .object(
                 JSONObject(
@@ -92,7 +115,9 @@ struct AuthorityTrace: StateTrace {
                                 "expires_at": .int($0.expiresAt),
                             ]
                         )
-                    }))
+                    }
+                )
+            )
         default:
             return .null
         }
@@ -160,21 +185,33 @@ struct SubscriberTrace: StateTrace {
         guard let message = event["recv"] else {
             guard event["local"]?.string == "subscribe" else { throw StateArea.Unreadable(what: "event") }
             return .subscribe(
-                id: try event.ulid("id"), to: try event.did("to"), target: try event.text("target"),
-                events: event["events"]?.array?.compactMap(\.string) ?? [], expiresIn: event["expires_in"]?.int ?? 0)
+                id: try event.ulid("id"),
+                to: try event.did("to"),
+                target: try event.text("target"),
+                events: event["events"]?.array?.compactMap(\.string) ?? [],
+                expiresIn: event["expires_in"]?.int ?? 0
+            )
         }
         let from = try message.did("from")
         switch try message.text("type") {
         case "notify":
             return .receivedNotify(
-                subscription: try message.ulid("subscription"), from: from, identity: context.identity(of: from),
-                seq: message["seq"]?.int ?? 0, isTerminal: message["state"]?.string == "terminated",
-                reason: message["reason"]?.string.flatMap { Reason($0) }, event: message["body"]?["event"]?.string,
-                state: message["body"]?["state"]?.string)
+                subscription: try message.ulid("subscription"),
+                from: from,
+                identity: context.identity(of: from),
+                seq: message["seq"]?.int ?? 0,
+                isTerminal: message["state"]?.string == "terminated",
+                reason: message["reason"]?.string.flatMap { Reason($0) },
+                event: message["body"]?["event"]?.string,
+                state: message["body"]?["state"]?.string
+            )
         case "reject":
             return .receivedReject(
-                subscription: try message.ulid("session"), from: from, identity: context.identity(of: from),
-                reason: try message.reason("reason"))
+                subscription: try message.ulid("session"),
+                from: from,
+                identity: context.identity(of: from),
+                reason: try message.reason("reason")
+            )
         default:
             throw StateArea.Unreadable(what: "type")
         }
@@ -189,7 +226,9 @@ struct SubscriberTrace: StateTrace {
                         $0.id.description,
                         ["target": .string($0.target), "state": .string($0.state.rawValue), "seq": .int($0.seq)]
                     )
-                }))
+                }
+            )
+        )
     }
 }
 

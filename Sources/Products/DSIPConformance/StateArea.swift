@@ -30,7 +30,8 @@ enum StateArea {
                     result[name] = trace.snapshot(name, naming: expected)
                 }
                 return .object(result)
-            })
+            }
+        )
     }
 }
 
@@ -66,15 +67,26 @@ struct StateContext {
         }
         let from = try message.did("from")
         return Signal(
-            type, id: try message.ulid("id"), from: from, identity: identity(of: from),
-            to: message.optionalDID("to"), session: message.optionalULID("session"),
-            expiresAt: message["expires_at"]?.int, reason: message["reason"]?.string.flatMap { Reason($0) },
-            status: message["status"]?.string, ringTimeout: message["ring_timeout"]?.int,
-            queueTimeout: message["queue_timeout"]?.int, answeredBy: message["answered_by"]?.string,
-            inReplyTo: message.optionalULID("in_reply_to"), about: message["about"]?.string,
-            grant: message.optionalULID("grant"), contactToken: message["contact_token"]?.string,
-            purpose: message["purpose"]?.string, scope: message["scope"]?.array?.compactMap(\.string) ?? [],
-            validUntil: message["valid_until"]?.int)
+            type,
+            id: try message.ulid("id"),
+            from: from,
+            identity: identity(of: from),
+            to: message.optionalDID("to"),
+            session: message.optionalULID("session"),
+            expiresAt: message["expires_at"]?.int,
+            reason: message["reason"]?.string.flatMap { Reason($0) },
+            status: message["status"]?.string,
+            ringTimeout: message["ring_timeout"]?.int,
+            queueTimeout: message["queue_timeout"]?.int,
+            answeredBy: message["answered_by"]?.string,
+            inReplyTo: message.optionalULID("in_reply_to"),
+            about: message["about"]?.string,
+            grant: message.optionalULID("grant"),
+            contactToken: message["contact_token"]?.string,
+            purpose: message["purpose"]?.string,
+            scope: message["scope"]?.array?.compactMap(\.string) ?? [],
+            validUntil: message["valid_until"]?.int
+        )
     }
 }
 

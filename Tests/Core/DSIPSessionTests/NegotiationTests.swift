@@ -31,7 +31,8 @@ struct NegotiationTests {
             alice.receives(inbound) == [
                 .stopTimer(.establish, session: session), sends(.cancel, Cast.bob, session, .sessionGlare),
                 .ui(.ended(.sessionGlare), session: session), .ui(.offered, session: inbound.id),
-            ])
+            ]
+        )
     }
 
     @Test("Of several invites of ours only the smallest of all stays")
@@ -44,7 +45,8 @@ struct NegotiationTests {
                 .stopTimer(.establish, session: Cast.id(12)), sends(.cancel, Cast.bob, Cast.id(12), .sessionGlare),
                 .ui(.ended(.sessionGlare), session: Cast.id(12)),
                 sends(.reject, Cast.bobPhone, inbound.id, .sessionGlare),
-            ])
+            ]
+        )
     }
 
     @Test("Both sides, whichever message arrives first, come to one session")
@@ -68,7 +70,8 @@ struct NegotiationTests {
         #expect(
             alice.does(.offerUpdate(session: session, id: Cast.id(20))) == [
                 .send(Outbound(.update, to: Cast.bobPhone, session: session, id: Cast.id(20)))
-            ])
+            ]
+        )
         #expect(alice.engine.session(session)?.isRenegotiating == true)
         let answer = Cast.signal(.answer, 21, from: Cast.bobPhone, session: session, inReplyTo: Cast.id(20))
         #expect(alice.receives(answer) == [.media(.applyUpdate, session: session)])
@@ -80,7 +83,13 @@ struct NegotiationTests {
         var alice = Endpoint.active(session)
         _ = alice.does(.offerUpdate(session: session, id: Cast.id(20)))
         let reject = Cast.signal(
-            .reject, 21, from: Cast.bobPhone, session: session, reason: .mediaUnsupported, inReplyTo: Cast.id(20))
+            .reject,
+            21,
+            from: Cast.bobPhone,
+            session: session,
+            reason: .mediaUnsupported,
+            inReplyTo: Cast.id(20)
+        )
         #expect(alice.receives(reject) == [.ui(.updateRejected(Cast.id(20), .mediaUnsupported), session: session)])
         #expect(alice.state(session) == .active)
     }
@@ -96,9 +105,11 @@ struct NegotiationTests {
         #expect(
             alice.does(.rejectUpdate(session: session, inReplyTo: Cast.id(23), reason: .mediaUnsupported)) == [
                 sends(.reject, Cast.bobPhone, session, .mediaUnsupported, inReplyTo: Cast.id(23))
-            ])
+            ]
+        )
         #expect(
-            alice.does(.answerUpdate(session: session, inReplyTo: Cast.id(23))) == [.refused(.noPendingUpdate)])
+            alice.does(.answerUpdate(session: session, inReplyTo: Cast.id(23))) == [.refused(.noPendingUpdate)]
+        )
     }
 
     @Test("Update glare: the smaller id proceeds")
@@ -108,12 +119,14 @@ struct NegotiationTests {
         #expect(
             alice.receives(update(21)) == [
                 sends(.reject, Cast.bobPhone, session, .sessionGlare, inReplyTo: Cast.id(21))
-            ])
+            ]
+        )
         #expect(
             alice.receives(update(19)) == [
                 .ui(.updateRejected(Cast.id(20), .sessionGlare), session: session),
                 .ui(.updateOffered(Cast.id(19)), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("A second update before the first resolves discards both")
@@ -123,7 +136,8 @@ struct NegotiationTests {
         #expect(
             alice.receives(update(21)) == [
                 sends(.error, Cast.bobPhone, session, .sessionUpdatePending, inReplyTo: Cast.id(21))
-            ])
+            ]
+        )
         #expect(alice.engine.session(session)?.update == nil)
     }
 
@@ -134,7 +148,8 @@ struct NegotiationTests {
             alice.receives(update(20, answeredBy: "user")) == [
                 .ui(.updateOffered(Cast.id(20)), session: session),
                 .ui(.answered(.user, device: Cast.bobPhone), session: session),
-            ])
+            ]
+        )
     }
 
     // MARK: Info
@@ -160,7 +175,8 @@ struct NegotiationTests {
         let outcomes = (0..<5).map { _ in alice.receives(info) }
         #expect(outcomes[2] == [.info(about: "media:dtmf", session: session)])
         #expect(
-            outcomes[3] == [sends(.error, Cast.bobPhone, session, .policyRateLimited, inReplyTo: info.id)])
+            outcomes[3] == [sends(.error, Cast.bobPhone, session, .policyRateLimited, inReplyTo: info.id)]
+        )
         #expect(outcomes[4] == [.drop(.rateLimited)])
         alice.now += 60
         #expect(alice.receives(info) == [.info(about: "media:dtmf", session: session)])
@@ -185,11 +201,13 @@ struct FirstContactTests {
         #expect(
             bob.receives(invite(1)) == [
                 sends(.reject, Cast.carolPhone, Cast.id(1), .policyFirstContactRequired)
-            ])
+            ]
+        )
         #expect(
             bob.receives(introduction(2)) == [
                 .ui(.introductionReceived(Cast.id(2), from: Cast.carol, token: false), session: nil)
-            ])
+            ]
+        )
         #expect(bob.receives(introduction(2)) == [.drop(.duplicateIntroduction)])
         #expect(bob.engine.liveSessions.isEmpty)
     }
@@ -203,12 +221,21 @@ struct FirstContactTests {
             bob.does(.grant(introduction: Cast.id(2), id: Cast.id(3), scope: ["dsip.invite"], validUntil: end)) == [
                 .send(
                     Outbound(
-                        .grant, to: Cast.carol, session: Cast.id(2), id: Cast.id(3), scope: ["dsip.invite"],
-                        validUntil: end))
-            ])
+                        .grant,
+                        to: Cast.carol,
+                        session: Cast.id(2),
+                        id: Cast.id(3),
+                        scope: ["dsip.invite"],
+                        validUntil: end
+                    )
+                )
+            ]
+        )
         #expect(bob.receives(invite(4)) == [.ui(.offered, session: Cast.id(4))])
         bob.now += 101
-        #expect(bob.receives(invite(5)).first == sends(.reject, Cast.carolPhone, Cast.id(5), .policyFirstContactRequired))
+        #expect(
+            bob.receives(invite(5)).first == sends(.reject, Cast.carolPhone, Cast.id(5), .policyFirstContactRequired)
+        )
     }
 
     @Test("A revoked grant admits nobody")
@@ -218,7 +245,9 @@ struct FirstContactTests {
         _ = bob.does(.grant(introduction: Cast.id(2), id: Cast.id(3), scope: ["dsip.invite"], validUntil: .max))
         #expect(bob.does(.revokeGrant(Cast.id(3))).isEmpty)
         #expect(bob.does(.revokeGrant(Cast.id(3))) == [.refused(.unknownGrant)])
-        #expect(bob.receives(invite(4)).first == sends(.reject, Cast.carolPhone, Cast.id(4), .policyFirstContactRequired))
+        #expect(
+            bob.receives(invite(4)).first == sends(.reject, Cast.carolPhone, Cast.id(4), .policyFirstContactRequired)
+        )
     }
 
     @Test("A contact token grants the first introduction that carries it, and is used up")
@@ -232,7 +261,8 @@ struct FirstContactTests {
         #expect(
             bob.receives(introduction(4, token: "card")) == [
                 .ui(.introductionReceived(Cast.id(4), from: Cast.carol, token: false), session: nil)
-            ])
+            ]
+        )
     }
 
     @Test("Requests are bounded, by identity and in total")
@@ -256,7 +286,8 @@ struct FirstContactTests {
         #expect(alice.receives(grant) == [.ui(.granted(by: Cast.bob, grant: Cast.id(3)), session: nil)])
         #expect(
             alice.does(.placeCall(session: Cast.id(4), to: Cast.bob)).first
-                == .send(Outbound(.invite, to: Cast.bob, session: Cast.id(4), grant: Cast.id(3))))
+                == .send(Outbound(.invite, to: Cast.bob, session: Cast.id(4), grant: Cast.id(3)))
+        )
     }
 
     @Test("A contact book is what it was after a restart")

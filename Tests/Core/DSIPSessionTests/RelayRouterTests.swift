@@ -12,7 +12,9 @@ private struct Relay {
     var now = Cast.start
     var held: [Held] = []
 
-    init(_ configuration: RelayConfiguration = RelayConfiguration()) { router = RelayRouter(configuration: configuration) }
+    init(_ configuration: RelayConfiguration = RelayConfiguration()) {
+        router = RelayRouter(configuration: configuration)
+    }
 
     mutating func binds(_ device: DID) -> [String] {
         does { router, now, out in router.bind(device, identity: Cast.identity(of: device), at: now, into: &out) }
@@ -42,7 +44,8 @@ private struct Relay {
         switch action {
         case .deliver(let delivery): "\(delivery.type) to \(name(delivery.device)) (\(delivery.cause))"
         case .forward(let forward): "\(forward.type) of \(name(forward.from)) forwarded to \(name(forward.to))"
-        case .queue(let held): held.isMissed ? "missed kept for \(name(held.to))" : "\(held.type) held for \(name(held.to))"
+        case .queue(let held):
+            held.isMissed ? "missed kept for \(name(held.to))" : "\(held.type) held for \(name(held.to))"
         case .dequeue(let held, let why): "\(held.type) for \(name(held.to)) \(why)"
         case .error(let error): "\(error.reason) to \(name(error.to))"
         case .drop(let drop): "dropped \(drop.rawValue)"
@@ -58,18 +61,39 @@ struct RelayRouterTests {
 
     private func invite(_ number: UInt64 = 1, to: DID = Cast.bob, seconds: Int64 = 30, report: Bool = false) -> Signal {
         Cast.signal(
-            .invite, number, from: Cast.alicePhone, to: to, expiresAt: Cast.start + seconds, wantsDeliveryReport: report)
+            .invite,
+            number,
+            from: Cast.alicePhone,
+            to: to,
+            expiresAt: Cast.start + seconds,
+            wantsDeliveryReport: report
+        )
     }
 
     private func fromLeg(_ type: MessageType, _ number: UInt64, _ leg: DID, reason: Reason? = nil) -> Signal {
         Cast.signal(
-            type, number, from: leg, to: Cast.alicePhone, session: session, expiresAt: Cast.start + 600, reason: reason,
-            status: "ringing", answeredBy: "user")
+            type,
+            number,
+            from: leg,
+            to: Cast.alicePhone,
+            session: session,
+            expiresAt: Cast.start + 600,
+            reason: reason,
+            status: "ringing",
+            answeredBy: "user"
+        )
     }
 
     private func cancel(_ number: UInt64, to: DID = Cast.bob, reason: Reason = .userCancelled) -> Signal {
         Cast.signal(
-            .cancel, number, from: Cast.alicePhone, to: to, session: session, expiresAt: Cast.start + 600, reason: reason)
+            .cancel,
+            number,
+            from: Cast.alicePhone,
+            to: to,
+            session: session,
+            expiresAt: Cast.start + 600,
+            reason: reason
+        )
     }
 
     /// Alice, and both of Bob's devices, are bound; the invite has reached both.
@@ -105,7 +129,10 @@ struct RelayRouterTests {
         for leg in [Cast.bobPhone, Cast.bobLaptop] {
             let number: UInt64 = leg == Cast.bobPhone ? 4 : 5
             #expect(
-                relay.receives(fromLeg(.answer, number, leg)) == ["answer of \(Relay.name(leg)) forwarded to alice-phone"])
+                relay.receives(fromLeg(.answer, number, leg)) == [
+                    "answer of \(Relay.name(leg)) forwarded to alice-phone"
+                ]
+            )
         }
         #expect(relay.router.attempt(session)?.outcome == .cancelled)
         #expect(relay.router.attempt(session)?.legs[Cast.bobLaptop] == .rejected)
@@ -131,12 +158,16 @@ struct RelayRouterTests {
         arguments: [
             (Reason.endpointBusy, Reason.userDeclined, "bob-phone"), (.userDeclined, .endpointBusy, "bob-laptop"),
             (.mediaUnsupported, .policyBlocked, "bob-laptop"), (.mediaUnsupported, .endpointUnavailable, "bob-phone"),
-        ])
+        ]
+    )
     func bestReject(_ first: Reason, _ second: Reason, _ winner: String) {
         var relay = ringing()
         #expect(relay.receives(fromLeg(.reject, 2, Cast.bobLaptop, reason: first)).isEmpty)
         #expect(
-            relay.receives(fromLeg(.reject, 3, Cast.bobPhone, reason: second)) == ["reject of \(winner) forwarded to alice-phone"])
+            relay.receives(fromLeg(.reject, 3, Cast.bobPhone, reason: second)) == [
+                "reject of \(winner) forwarded to alice-phone"
+            ]
+        )
     }
 
     @Test("Legs that never say a word expire after the invite, and the relay speaks for itself")
@@ -162,7 +193,9 @@ struct RelayRouterTests {
         var relay = Relay()
         _ = relay.binds(Cast.bobPhone)
         _ = relay.receives(invite(report: true))
-        #expect(relay.binds(Cast.bobLaptop) == ["report 2 to alice-phone: delivered 2", "invite to bob-laptop (lateLeg)"])
+        #expect(
+            relay.binds(Cast.bobLaptop) == ["report 2 to alice-phone: delivered 2", "invite to bob-laptop (lateLeg)"]
+        )
         _ = relay.receives(fromLeg(.progress, 2, Cast.bobPhone))
         relay.unbinds(Cast.bobLaptop)
         #expect(relay.binds(Cast.bobLaptop) == ["invite to bob-laptop (lateLeg)"], "it had said nothing yet")
@@ -178,7 +211,8 @@ struct RelayRouterTests {
         relay.unbinds(Cast.bobPhone)
         #expect(relay.receives(invite(report: true)) == ["invite held for bob", "report 1 to alice-phone: held 0"])
         #expect(
-            relay.binds(Cast.bobPhone) == ["invite to bob-phone (flush)", "report 2 to alice-phone: delivered 1"])
+            relay.binds(Cast.bobPhone) == ["invite to bob-phone (flush)", "report 2 to alice-phone: delivered 1"]
+        )
         #expect(relay.router.attempt(session)?.legs == [Cast.bobPhone: .delivered])
         #expect(relay.router.heldCount == 0)
     }
@@ -192,7 +226,8 @@ struct RelayRouterTests {
         #expect(
             (isCancelled ? relay.receives(cancel(2)) : relay.waits(31)) == [
                 "invite for bob \(isCancelled ? "cancelled" : "expired")", "missed kept for bob",
-            ])
+            ]
+        )
         #expect(relay.waits(3600).isEmpty)
         #expect(relay.binds(Cast.bobPhone) == ["missed call of alice told to bob-phone"])
         #expect(relay.binds(Cast.bobPhone).isEmpty)
@@ -206,12 +241,15 @@ struct RelayRouterTests {
         let later = Cast.start + 600
         for (number, to) in [(2, Cast.bobPhone), (3, Cast.bob), (4, Cast.bobPhone)] as [(UInt64, DID)] {
             let type: MessageType = to == Cast.bob ? .grant : .info
-            _ = relay.receives(Cast.signal(type, number, from: Cast.alicePhone, to: to, session: session, expiresAt: later))
+            _ = relay.receives(
+                Cast.signal(type, number, from: Cast.alicePhone, to: to, session: session, expiresAt: later)
+            )
         }
         #expect(
             relay.binds(Cast.bobPhone) == [
                 "info to bob-phone (flush)", "grant to bob-phone (flush)", "info to bob-phone (flush)",
-            ])
+            ]
+        )
     }
 
     @Test("Without an attempt everything is routed by `to`: nothing is lost by a restart")
@@ -220,17 +258,32 @@ struct RelayRouterTests {
         _ = before.receives(fromLeg(.answer, 2, Cast.bobPhone))
         before.unbinds(Cast.bobPhone)
         _ = before.receives(
-            Cast.signal(.info, 3, from: Cast.alicePhone, to: Cast.bobPhone, session: session, expiresAt: Cast.start + 600))
+            Cast.signal(
+                .info,
+                3,
+                from: Cast.alicePhone,
+                to: Cast.bobPhone,
+                session: session,
+                expiresAt: Cast.start + 600
+            )
+        )
         var after = Relay()
         after.router.restore(held: before.held, known: before.router.knownRecipients)
         _ = after.binds(Cast.alicePhone)
         let bye = Cast.signal(
-            .bye, 4, from: Cast.alicePhone, to: Cast.bobPhone, session: session, expiresAt: Cast.start + 600,
-            reason: .userHangup)
+            .bye,
+            4,
+            from: Cast.alicePhone,
+            to: Cast.bobPhone,
+            session: session,
+            expiresAt: Cast.start + 600,
+            reason: .userHangup
+        )
         #expect(after.receives(bye) == ["bye held for bob-phone"])
         #expect(after.binds(Cast.bobPhone) == ["info to bob-phone (flush)", "bye to bob-phone (flush)"])
         #expect(
-            after.receives(fromLeg(.progress, 5, Cast.bobPhone)) == ["progress to alice-phone (routed)"])
+            after.receives(fromLeg(.progress, 5, Cast.bobPhone)) == ["progress to alice-phone (routed)"]
+        )
         #expect(after.receives(cancel(6)) == ["cancel to bob-phone (routed)"])
     }
 
@@ -276,7 +329,8 @@ struct RelayRouterTests {
         #expect(
             relay.receives(Cast.signal(.introduction, 16, from: Cast.carolPhone, to: Cast.bob)) == [
                 "dropped introduction-not-carried"
-            ])
+            ]
+        )
         for number in 17..<21 { _ = relay.receives(invite(UInt64(number))) }
         #expect(relay.receives(invite(21)) == ["transport.routing-refused to alice-phone"])
         for number in 22..<26 {
@@ -284,7 +338,8 @@ struct RelayRouterTests {
         }
         #expect(relay.router.heldCount == 22)
         let cancelled = relay.receives(
-            Cast.signal(.cancel, 30, from: Cast.alicePhone, to: Cast.bob, session: Cast.id(17), reason: .userCancelled))
+            Cast.signal(.cancel, 30, from: Cast.alicePhone, to: Cast.bob, session: Cast.id(17), reason: .userCancelled)
+        )
         #expect(cancelled.first == "invite for bob cancelled", "a cancel only shrinks the store")
     }
 
@@ -295,12 +350,15 @@ struct RelayRouterTests {
         var relay = Relay(configuration)
         for device in [Cast.alicePhone, Cast.bobPhone, Cast.carolPhone] { _ = relay.binds(device) }
         #expect(relay.receives(invite()) == ["invite to bob-phone (fork)"])
-        #expect(relay.receives(fromLeg(.progress, 2, Cast.bobPhone)) == ["progress of bob-phone forwarded to alice-phone"])
+        #expect(
+            relay.receives(fromLeg(.progress, 2, Cast.bobPhone)) == ["progress of bob-phone forwarded to alice-phone"]
+        )
         #expect(relay.receives(invite(3, to: Cast.carol)) == ["transport.routing-refused to alice-phone"])
         #expect(
             relay.receives(Cast.signal(.introduction, 4, from: Cast.alicePhone, to: Cast.carol)) == [
                 "dropped introduction-not-carried"
-            ])
+            ]
+        )
         relay.unbinds(Cast.alicePhone)
         let bye = Cast.signal(.bye, 5, from: Cast.bobPhone, to: Cast.alicePhone, session: Cast.id(9))
         #expect(relay.receives(bye) == ["transport.routing-refused to bob-phone"])

@@ -39,7 +39,8 @@ struct ResponderTableTests {
             bob.does(.alert(session: session, ringTimeout: 60)) == [
                 .send(Outbound(.progress, to: Cast.alicePhone, session: session, status: .ringing, ringTimeout: 60)),
                 .startTimer(.ringLocal, session: session, seconds: 60),
-            ])
+            ]
+        )
         #expect(bob.state(session) == .alerting)
         #expect(bob.does(.alert(session: session)) == [.refused(.invalidState)])
     }
@@ -50,7 +51,8 @@ struct ResponderTableTests {
         #expect(
             bob.does(.autoReject(session: session, reason: .endpointBusy)) == [
                 sends(.reject, Cast.alicePhone, session, .endpointBusy)
-            ])
+            ]
+        )
         #expect(bob.state(session) == .ended)
     }
 
@@ -69,7 +71,8 @@ struct ResponderTableTests {
             bob.does(.alert(session: session)) == [
                 sends(.reject, Cast.alicePhone, session, .sessionExpired),
                 .ui(.ended(.sessionExpired), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("OFFERED: a call that was put in a queue may be alerted after its expires_at")
@@ -78,7 +81,8 @@ struct ResponderTableTests {
         #expect(
             bob.does(.reportProgress(session: session, status: .queued, queueTimeout: 600)) == [
                 .send(Outbound(.progress, to: Cast.alicePhone, session: session, status: .queued, queueTimeout: 600))
-            ])
+            ]
+        )
         bob.now += 300
         #expect(bob.does(.alert(session: session)).count == 2)
         #expect(bob.state(session) == .alerting)
@@ -92,7 +96,8 @@ struct ResponderTableTests {
                 .stopTimer(.ringLocal, session: session),
                 .send(Outbound(.answer, to: Cast.alicePhone, session: session, answeredBy: .screening)),
                 .media(.start, session: session),
-            ])
+            ]
+        )
         #expect(bob.state(session) == .active)
     }
 
@@ -102,10 +107,14 @@ struct ResponderTableTests {
         #expect(
             bob.does(.decline(session: session)) == [
                 .stopTimer(.ringLocal, session: session), sends(.reject, Cast.alicePhone, session, .userDeclined),
-            ])
+            ]
+        )
     }
 
-    @Test("ALERTING: a cancel by the caller or its timer is a missed call", arguments: [Reason.userCancelled, .sessionTimeout])
+    @Test(
+        "ALERTING: a cancel by the caller or its timer is a missed call",
+        arguments: [Reason.userCancelled, .sessionTimeout]
+    )
     func missedCall(_ reason: Reason) {
         var bob = Endpoint.alerting(1)
         let cancel = Cast.signal(.cancel, 2, from: Cast.alicePhone, session: session, reason: reason)
@@ -113,7 +122,8 @@ struct ResponderTableTests {
             bob.receives(cancel) == [
                 .stopTimer(.ringLocal, session: session), .ui(.missedCall, session: session),
                 .ui(.ended(reason), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("ALERTING: answered elsewhere is never a missed call")
@@ -123,7 +133,8 @@ struct ResponderTableTests {
         #expect(
             bob.receives(cancel) == [
                 .stopTimer(.ringLocal, session: session), .ui(.ended(.sessionAnsweredElsewhere), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("ALERTING: another device of the caller's identity may cancel, a stranger may not")
@@ -143,7 +154,8 @@ struct ResponderTableTests {
         #expect(
             bob.receives(cancel) == [
                 .media(.stop, session: session), .ui(.ended(.userCancelled), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("ACTIVE: answered-elsewhere at the leg that answered is invalid, and the call goes on")
@@ -158,7 +170,8 @@ struct ResponderTableTests {
     func lateCancel(_ type: MessageType) {
         var bob = Endpoint.answered(1)
         _ = bob.receives(
-            Cast.signal(type, 2, from: Cast.alicePhone, session: session, about: "transport:webrtc"))
+            Cast.signal(type, 2, from: Cast.alicePhone, session: session, about: "transport:webrtc")
+        )
         let cancel = Cast.signal(.cancel, 3, from: Cast.alicePhone, session: session, reason: .userCancelled)
         #expect(bob.receives(cancel) == invalidState(cancel))
         #expect(bob.state(session) == .active)
@@ -169,12 +182,14 @@ struct ResponderTableTests {
         var bob = Endpoint.answered(1)
         let bye = Cast.signal(.bye, 2, from: Cast.alicePhone, session: session, reason: .userHangup)
         #expect(
-            bob.receives(bye) == [.media(.stop, session: session), .ui(.ended(.userHangup), session: session)])
+            bob.receives(bye) == [.media(.stop, session: session), .ui(.ended(.userHangup), session: session)]
+        )
         bob = Endpoint.answered(1)
         #expect(
             bob.does(.hangUp(session: session, reason: .mediaFailed)) == [
                 sends(.bye, Cast.alicePhone, session, .mediaFailed), .media(.stop, session: session),
-            ])
+            ]
+        )
     }
 
     @Test("Any state: what does not fit is answered with invalid-state and changes nothing")

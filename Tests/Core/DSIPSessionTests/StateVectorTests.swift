@@ -29,4 +29,13 @@ struct StateVectorTests {
             #expect(actual[index] == expected, "step \(index) of \(file.lastPathComponent)")
         }
     }
+
+    @Test("The conformance runner knows the area", .enabled(if: Vectors.root != nil))
+    func runner() throws {
+        let folder = try #require(Vectors.root).appending(path: "dsip/state").path
+        let report = try ConformanceRunner().run(folder: folder)
+        #expect(report.results.allSatisfy { $0.area == "state" })
+        let failed = report.results.filter { if case .failed = $0.outcome { true } else { false } }.map(\.id)
+        #expect(failed.isEmpty)
+    }
 }

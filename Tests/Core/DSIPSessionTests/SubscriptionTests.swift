@@ -9,22 +9,44 @@ import Testing
 @Suite("Subscriptions and publications (DSIP §9.3, §22)")
 struct SubscriptionTests {
     private func subscribe(
-        _ number: UInt64, target: String = Cast.bob.string, events: [String] = ["presence"], expiresIn: Int64 = 600,
+        _ number: UInt64,
+        target: String = Cast.bob.string,
+        events: [String] = ["presence"],
+        expiresIn: Int64 = 600,
         capability: String? = nil
     ) -> SubscriptionAuthorityEvent {
         .receivedSubscribe(
             SubscribeRequest(
-                id: Cast.id(number), device: Cast.alicePhone, identity: Cast.alice, target: target, events: events,
-                expiresIn: expiresIn, capability: capability))
+                id: Cast.id(number),
+                device: Cast.alicePhone,
+                identity: Cast.alice,
+                target: target,
+                events: events,
+                expiresIn: expiresIn,
+                capability: capability
+            )
+        )
     }
 
     private func notice(
-        _ number: UInt64, _ seq: Int64, _ state: String, ending reason: Reason? = nil
+        _ number: UInt64,
+        _ seq: Int64,
+        _ state: String,
+        ending reason: Reason? = nil
     ) -> SubscriptionAuthorityAction {
         .notify(
             SubscriptionNotice(
-                to: Cast.alicePhone, subscription: Cast.id(number), seq: seq, isTerminal: reason != nil, reason: reason,
-                event: "presence", state: state, publication: nil, provenance: []))
+                to: Cast.alicePhone,
+                subscription: Cast.id(number),
+                seq: seq,
+                isTerminal: reason != nil,
+                reason: reason,
+                event: "presence",
+                state: state,
+                publication: nil,
+                provenance: []
+            )
+        )
     }
 
     private func blocked(_ number: UInt64) -> SubscriptionAuthorityAction {
@@ -45,7 +67,10 @@ struct SubscriptionTests {
         _ = authority.handle(.issueCapability(token: "follow", target: Cast.bob.string), at: Cast.start)
         #expect(authority.handle(subscribe(1, capability: "follow"), at: Cast.start) == [notice(1, 1, "offline")])
         #expect(
-            authority.handle(subscribe(2, target: Cast.carol.string, capability: "follow"), at: Cast.start) == [blocked(2)])
+            authority.handle(subscribe(2, target: Cast.carol.string, capability: "follow"), at: Cast.start) == [
+                blocked(2)
+            ]
+        )
     }
 
     @Test("A renewal replaces, zero terminates, a lapse ends with session.expired")
@@ -56,12 +81,16 @@ struct SubscriptionTests {
         #expect(
             authority.handle(subscribe(2), at: Cast.start + 500) == [
                 .subscription(Cast.id(1), .replaced), notice(2, 1, "offline"),
-            ])
+            ]
+        )
         #expect(authority.advance(to: Cast.start + 600).isEmpty)
         #expect(authority.advance(to: Cast.start + 1100) == [notice(2, 2, "offline", ending: .sessionExpired)])
         _ = authority.handle(subscribe(3), at: Cast.start + 1100)
         #expect(
-            authority.handle(subscribe(4, expiresIn: 0), at: Cast.start + 1100) == [.subscription(Cast.id(3), .terminated)])
+            authority.handle(subscribe(4, expiresIn: 0), at: Cast.start + 1100) == [
+                .subscription(Cast.id(3), .terminated)
+            ]
+        )
         #expect(authority.subscriptionSnapshots.isEmpty && authority.nextDeadline == nil)
     }
 
@@ -72,7 +101,8 @@ struct SubscriptionTests {
         #expect(
             authority.handle(subscribe(1, events: ["publication", "presence"], expiresIn: 3601), at: Cast.start) == [
                 .error(to: Cast.alicePhone, inReplyTo: Cast.id(1), reason: .policySubscriptionLifetime)
-            ])
+            ]
+        )
     }
 
     @Test("A revoked authorization ends the subscription with policy.terminated")
@@ -83,7 +113,8 @@ struct SubscriptionTests {
         #expect(
             authority.handle(.setPolicy(target: Cast.bob.string, .only([])), at: Cast.start) == [
                 notice(1, 2, "offline", ending: .policyTerminated)
-            ])
+            ]
+        )
     }
 
     @Test("Presence follows the first and the last device")
@@ -91,7 +122,11 @@ struct SubscriptionTests {
         var authority = SubscriptionAuthority()
         _ = authority.handle(.setPolicy(target: Cast.bob.string, .everyone), at: Cast.start)
         _ = authority.handle(subscribe(1), at: Cast.start)
-        #expect(authority.handle(.bound(device: Cast.bobPhone, identity: Cast.bob), at: Cast.start) == [notice(1, 2, "available")])
+        #expect(
+            authority.handle(.bound(device: Cast.bobPhone, identity: Cast.bob), at: Cast.start) == [
+                notice(1, 2, "available")
+            ]
+        )
         #expect(authority.handle(.bound(device: Cast.bobLaptop, identity: Cast.bob), at: Cast.start).isEmpty)
         #expect(authority.handle(.unbound(device: Cast.bobPhone), at: Cast.start).isEmpty)
         #expect(authority.handle(.unbound(device: Cast.bobLaptop), at: Cast.start) == [notice(1, 3, "offline")])
@@ -114,12 +149,24 @@ struct SubscriptionTests {
     func subscriberSender() {
         var subscriber = Subscriber()
         _ = subscriber.handle(
-            .subscribe(id: Cast.id(1), to: Cast.relay, target: "t", events: ["presence"], expiresIn: 60), at: Cast.start)
+            .subscribe(id: Cast.id(1), to: Cast.relay, target: "t", events: ["presence"], expiresIn: 60),
+            at: Cast.start
+        )
         #expect(
             subscriber.handle(
                 .receivedNotify(
-                    subscription: Cast.id(1), from: Cast.carolPhone, identity: Cast.carol, seq: 1, isTerminal: false,
-                    reason: nil, event: "presence", state: "available"), at: Cast.start) == [.drop(.unknownSubscription)])
+                    subscription: Cast.id(1),
+                    from: Cast.carolPhone,
+                    identity: Cast.carol,
+                    seq: 1,
+                    isTerminal: false,
+                    reason: nil,
+                    event: "presence",
+                    state: "available"
+                ),
+                at: Cast.start
+            ) == [.drop(.unknownSubscription)]
+        )
     }
 }
 

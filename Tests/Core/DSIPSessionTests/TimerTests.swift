@@ -10,8 +10,14 @@ struct TimerTests {
 
     private func progress(_ number: UInt64, _ status: String, ring: Int64? = nil, queue: Int64? = nil) -> Signal {
         Cast.signal(
-            .progress, number, from: Cast.bobPhone, session: session, status: status, ringTimeout: ring,
-            queueTimeout: queue)
+            .progress,
+            number,
+            from: Cast.bobPhone,
+            session: session,
+            status: status,
+            ringTimeout: ring,
+            queueTimeout: queue
+        )
     }
 
     private func timeout(_ timer: EndpointTimer) -> [EndpointAction] {
@@ -27,7 +33,9 @@ struct TimerTests {
         #expect(EndpointTimer.ring.clamped(10) == 30 && EndpointTimer.ring.clamped(999) == 300)
         #expect(EndpointTimer.ringLocal.clamped(nil) == 120)
         #expect(EndpointTimer.queue.clamped(2400) == 1800)
-        #expect(EndpointConfiguration(establishSeconds: 2, ringSeconds: 1, ringLocalSeconds: 900).ringLocalSeconds == 300)
+        #expect(
+            EndpointConfiguration(establishSeconds: 2, ringSeconds: 1, ringLocalSeconds: 900).ringLocalSeconds == 300
+        )
     }
 
     @Test("T-Establish cancels after 15 s of silence, and not a second before")
@@ -41,7 +49,11 @@ struct TimerTests {
     func ring() {
         var alice = Endpoint.proceeding(session)
         #expect(alice.waits(100).isEmpty)
-        #expect(alice.receives(progress(3, "ringing")) == [.ui(.progress(.ringing, device: Cast.bobPhone), session: session)])
+        #expect(
+            alice.receives(progress(3, "ringing")) == [
+                .ui(.progress(.ringing, device: Cast.bobPhone), session: session)
+            ]
+        )
         #expect(alice.waits(20) == timeout(.ring))
     }
 
@@ -50,12 +62,16 @@ struct TimerTests {
         var alice = Endpoint.proceeding(session)
         #expect(
             alice.receives(progress(3, "ringing", ring: asked)).last
-                == .startTimer(.ring, session: session, seconds: given))
+                == .startTimer(.ring, session: session, seconds: given)
+        )
         #expect(alice.waits(given - 1).isEmpty)
         #expect(alice.waits(1) == timeout(.ring))
     }
 
-    @Test("trying and forwarded start T-Ring as a backstop when nothing runs", arguments: ["trying", "forwarded", "pondering"])
+    @Test(
+        "trying and forwarded start T-Ring as a backstop when nothing runs",
+        arguments: ["trying", "forwarded", "pondering"]
+    )
     func backstop(_ status: String) {
         var alice = Endpoint.inviting(session)
         let actions = alice.receives(progress(3, status))
@@ -71,12 +87,14 @@ struct TimerTests {
             alice.receives(progress(3, "queued", queue: 5000)) == [
                 .ui(.progress(.queued, device: Cast.bobPhone), session: session), .stopTimer(.ring, session: session),
                 .startTimer(.queue, session: session, seconds: 1800),
-            ])
+            ]
+        )
         #expect(
             alice.receives(progress(4, "ringing")) == [
                 .ui(.progress(.ringing, device: Cast.bobPhone), session: session), .stopTimer(.queue, session: session),
                 .startTimer(.ring, session: session, seconds: 120),
-            ])
+            ]
+        )
     }
 
     @Test("T-Queue's expiry cancels; trying does not disturb it")
@@ -99,7 +117,8 @@ struct TimerTests {
             alice.receives(progress(10, "queued", queue: 60)) == [
                 .ui(.progress(.queued, device: Cast.bobPhone), session: session), .stopTimer(.queue, session: session),
                 sends(.cancel, Cast.bob, session, .sessionTimeout), .ui(.ended(.sessionTimeout), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("T-Ring-Local rejects user.no-answer, without a missed call")
@@ -111,7 +130,8 @@ struct TimerTests {
             bob.waits(1) == [
                 .timerFired(.ringLocal, session: session), sends(.reject, Cast.alicePhone, session, .userNoAnswer),
                 .ui(.ended(.userNoAnswer), session: session),
-            ])
+            ]
+        )
     }
 
     @Test("Timers of several sessions fire by deadline, then in the order they were started")
@@ -131,6 +151,7 @@ struct TimerTests {
         alice.now += 500
         let answer = Cast.signal(.answer, 5, from: Cast.bobPhone, session: session, answeredBy: "user")
         #expect(
-            alice.receives(answer) == timeout(.ring) + [sends(.bye, Cast.bobPhone, session, .sessionCancelled)])
+            alice.receives(answer) == timeout(.ring) + [sends(.bye, Cast.bobPhone, session, .sessionCancelled)]
+        )
     }
 }
