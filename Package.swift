@@ -33,6 +33,9 @@ func tests(_ name: String, _ floor: String, _ dependencies: [Target.Dependency] 
 let package = Package(
     name: "dsip",
     products: [
+        .library(name: "Encoding", targets: ["Encoding"]),
+        .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
+        .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
@@ -66,7 +69,7 @@ let package = Package(
         target("DSIPSession", "Core", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
         target(
             "DSIPTransport", "Core",
-            ["DSIPSignaling", "DSIPIdentity", "Encoding", log, product("AsyncHTTPClient", "async-http-client"),
+            ["DSIPSignaling", "DSIPIdentity", "Encoding", product("NIOTLS", "swift-nio"),
              product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"), crypto] + nio + nioWebSocket),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),

@@ -105,6 +105,6 @@ public struct Envelope: Sendable, Hashable {
         bytes.withUnsafeBytes { Base64URL.decode(UnsafeRawBufferPointer(rebasing: $0[range])) } ?? []
     }
 
-    /// Alphabet and length only; whether the unused bits of the last character are zero is seen when it is decoded.
-    private static func isBase64URL(_ text: UnsafeRawBufferPointer) -> Bool { Base64URL.decode(text) != nil }
+    /// What `decode` reads without fail, and not empty.
+    private static func isBase64URL(_ text: UnsafeRawBufferPointer) -> Bool { !text.isEmpty && Base64URL.isValid(text) }
 }

@@ -43,6 +43,35 @@ public enum Base64URL {
         return valid ? bytes : nil
     }
 
+    /// Whether `decode` would read `text`; nothing is allocated.
+    public static func isValid(_ text: UnsafeRawBufferPointer) -> Bool {
+        let rest = text.count % 4
+        guard rest != 1 else { return false }
+        return reverse.withUnsafeBufferPointer { table in
+            // Values stay below 64; what is foreign is 0xff.
+            var seen: UInt8 = 0
+            var i = 0
+            while i + 8 <= text.count {
+                let a = table[Int(text[i])] | table[Int(text[i + 1])] | table[Int(text[i + 2])] | table[Int(text[i + 3])]
+                let b = table[Int(text[i + 4])] | table[Int(text[i + 5])] | table[Int(text[i + 6])]
+                    | table[Int(text[i + 7])]
+                seen |= a | b
+                i += 8
+            }
+            while i < text.count {
+                seen |= table[Int(text[i])]
+                i += 1
+            }
+            guard seen & 0x80 == 0 else { return false }
+            // The bits that the last character has to spare are zero.
+            switch rest {
+            case 2: return table[Int(text[text.count - 1])] & 0x0f == 0
+            case 3: return table[Int(text[text.count - 1])] & 0x03 == 0
+            default: return true
+            }
+        }
+    }
+
     private static func decode(_ text: UnsafeRawBufferPointer, into out: UnsafeMutableBufferPointer<UInt8>) -> Bool {
         reverse.withUnsafeBufferPointer { table in
             var input = 0

@@ -24,24 +24,25 @@ extension SignalingClient {
     }
 
     private func configure(
-        _ channel: any Channel, _ context: NIOSSLContext, _ witness: FailureWitness
+        _ channel: any Channel,
+        _ context: NIOSSLContext,
+        _ witness: FailureWitness
     ) throws -> EventLoopFuture<ClientLink> {
         let address = configuration.address
         let pipeline = channel.pipeline.syncOperations
         let tls = try NIOSSLClientHandler(context: context, serverHostname: address.isLiteral ? nil : address.host)
         try pipeline.addHandler(tls)
+        if !address.isLiteral { try pipeline.addHandler(ServerNameCheck(address.host)) }
         try pipeline.addHandler(FailureWitnessHandler(witness))
         try pipeline.addHandler(UpgradeDeadline(after: TimeAmount(Binding.connectTimeout)))
         let upgrader = NIOTypedWebSocketClientUpgrader<ClientLink>(
-            maxFrameSize: Binding.maximumEnvelopeBytes, enableAutomaticErrorHandling: false
+            maxFrameSize: Binding.maximumEnvelopeBytes,
+            enableAutomaticErrorHandling: false
         ) { channel, _ in
             channel.eventLoop.makeCompletedFuture {
-                let pipeline = channel.pipeline.syncOperations
-                if let deadline = try? pipeline.context(handlerType: UpgradeDeadline.self) {
-                    pipeline.removeHandler(context: deadline, promise: nil)
-                }
+                UpgradeDeadline.remove(from: channel)
                 let handler = SignalingClientHandler(self, on: channel.eventLoop)
-                try pipeline.addHandler(handler)
+                try channel.pipeline.syncOperations.addHandler(handler)
                 return handler.link
             }
         }
@@ -49,12 +50,16 @@ extension SignalingClient {
         head.headers.add(name: "Host", value: address.hostHeader)
         var pipelineConfiguration = NIOUpgradableHTTPClientPipelineConfiguration(
             upgradeConfiguration: NIOTypedHTTPClientUpgradeConfiguration(
-                upgradeRequestHead: head, upgraders: [upgrader],
+                upgradeRequestHead: head,
+                upgraders: [upgrader],
                 notUpgradingCompletionHandler: { channel in
+                    let error = TransportError(.upgrade, "the server at \(address) is no DSIP relay")
+                    witness.saw(error)
                     channel.close(promise: nil)
-                    return channel.eventLoop.makeFailedFuture(
-                        TransportError(.upgrade, "the server at \(address) is no DSIP relay"))
-                }))
+                    return channel.eventLoop.makeFailedFuture(error)
+                }
+            )
+        )
         pipelineConfiguration.leftOverBytesStrategy = .forwardBytes
         return try pipeline.configureUpgradableHTTPClientPipeline(configuration: pipelineConfiguration)
     }

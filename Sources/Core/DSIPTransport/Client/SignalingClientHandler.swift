@@ -66,7 +66,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         timer = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             link.perform { $0.tick() }
         }
-        sendHello()
+        // The upgrade is not over while this handler is being added, and until then nothing may be written.
+        eventLoop.execute { link.perform { $0.sendHello() } }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { end() }
@@ -139,6 +140,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         self.relay = relay
         phase = .bound
         bound.succeed(relay)
+        // Whoever hears that the client is connected may send at once.
+        client.attach(link)
         client.sink.yield(.state(.connected(relay)))
     }
 
@@ -158,9 +161,14 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         let now = client.configuration.clock()
         let source = client.source
         let verdict = verifier.verify(
-            entry.frame, at: now, replay: &replay, sentHello: sentHello,
-            documents: { source.document(of: $0, at: now) }, delegations: source.delegations,
-            revocations: source.revocations)
+            entry.frame,
+            at: now,
+            replay: &replay,
+            sentHello: sentHello,
+            documents: { source.document(of: $0, at: now) },
+            delegations: source.delegations,
+            revocations: source.revocations
+        )
         switch verdict {
         case .accepted(let message): accepted(message)
         case .rejected(let rejection): rejected(rejection)
@@ -258,7 +266,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     }
 
     private func closedByPeer(_ code: UInt16?) {
-        failure = failure
+        failure =
+            failure
             ?? TransportError(.closed, "the relay closed the connection" + (code.map { " (\($0))" } ?? ""))
         close(.normal)
     }

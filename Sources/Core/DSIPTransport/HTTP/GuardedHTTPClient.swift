@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import DSIPIdentity
 import FoundationEssentials
 import NIOCore
@@ -20,7 +19,9 @@ public struct GuardedHTTPClient: Sendable {
         public var body: [UInt8]?
 
         public init(
-            _ method: HTTPMethod = .GET, _ url: String, headers: [(name: String, value: String)] = [],
+            _ method: HTTPMethod = .GET,
+            _ url: String,
+            headers: [(name: String, value: String)] = [],
             body: [UInt8]? = nil
         ) {
             self.method = method
@@ -43,6 +44,31 @@ public struct GuardedHTTPClient: Sendable {
         }
     }
 
+    /// The parts of a URL that a request needs.
+    private struct Target {
+        let url: String
+        let host: String
+        let port: Int
+        let path: String
+
+        init(_ text: String) throws(IdentityError) {
+            guard let url = URL(string: text), url.scheme?.lowercased() == "https", url.user() == nil,
+                let host = url.host(), !host.isEmpty, (1...65_535).contains(url.port ?? 443)
+            else { throw IdentityError(.malformed, "only https addresses are fetched") }
+            self.url = url.absoluteString
+            self.host = host
+            self.port = url.port ?? 443
+            let path = url.path(percentEncoded: true)
+            self.path = (path.isEmpty ? "/" : path) + (url.query(percentEncoded: true).map { "?" + $0 } ?? "")
+        }
+
+        /// RFC 9110 §7.2.
+        var hostHeader: String {
+            let name = host.contains(":") ? "[\(host)]" : host
+            return port == 443 ? name : "\(name):\(port)"
+        }
+    }
+
     private let allows: @Sendable ([UInt8]) -> Bool
     private let resolver: any HostResolver
     private let roots: TrustRoots
@@ -55,8 +81,10 @@ public struct GuardedHTTPClient: Sendable {
     ///   - allows: whether an address (4 or 16 bytes, network order) may be connected to.
     ///   - timeout: for name, connection, request and body together, redirects included.
     public init(
-        allows: @escaping @Sendable ([UInt8]) -> Bool, roots: TrustRoots = .system,
-        resolver: any HostResolver = SystemHostResolver(), timeout: Duration = .seconds(10),
+        allows: @escaping @Sendable ([UInt8]) -> Bool,
+        roots: TrustRoots = .system,
+        resolver: any HostResolver = SystemHostResolver(),
+        timeout: Duration = .seconds(10),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) {
         self.allows = allows
@@ -76,35 +104,34 @@ public struct GuardedHTTPClient: Sendable {
         var request = request
         var remaining = redirects
         while true {
-            let response = try await sendOnce(request, limit: limit, deadline: deadline)
+            let target = try Target(request.url)
+            let response = try await send(request, to: target, limit: limit, deadline: deadline)
             guard request.method == .GET, [301, 302, 303, 307, 308].contains(response.status),
                 let location = response.header("Location")
             else { return response }
             guard remaining > 0 else {
-                throw IdentityError(.refused, "\(host(request.url)) redirects more than \(redirects) times")
+                throw IdentityError(.refused, "\(target.host) redirects more than \(redirects) times")
             }
             remaining -= 1
-            guard let next = URL(string: location, relativeTo: URL(string: request.url)) else {
-                throw IdentityError(.malformed, "\(host(request.url)) redirects to what is no URL")
+            guard let next = URL(string: location, relativeTo: URL(string: target.url)) else {
+                throw IdentityError(.malformed, "\(target.host) redirects to what is no URL")
             }
             request.url = next.absoluteString
         }
     }
 
-    private func sendOnce(
-        _ request: Request, limit: Int, deadline: NIODeadline
+    private func send(
+        _ request: Request,
+        to target: Target,
+        limit: Int,
+        deadline: NIODeadline
     ) async throws(IdentityError) -> Response {
-        guard let url = URL(string: request.url), url.scheme?.lowercased() == "https", url.user() == nil,
-            let host = url.host(), !host.isEmpty
-        else { throw IdentityError(.malformed, "only https addresses are fetched") }
-        let permitted = try await addresses(of: host, until: deadline).filter(allows)
-        guard !permitted.isEmpty else {
-            throw IdentityError(.refused, "\(host) is not at a public address")
-        }
-        var failure = IdentityError(.unreachable, "\(host) cannot be reached")
+        let permitted = try await addresses(of: target.host, until: deadline).filter(allows)
+        guard !permitted.isEmpty else { throw IdentityError(.refused, "\(target.host) is not at a public address") }
+        var failure = IdentityError(.unreachable, "\(target.host) cannot be reached")
         for address in permitted.prefix(attempts) {
-            do {
-                return try await send(request, host: host, to: address, limit: limit, deadline: deadline)
+            do throws(IdentityError) {
+                return try await exchange(request, target, at: address, limit: limit, deadline: deadline)
             } catch {
                 guard error.code == .unreachable, NIODeadline.now() < deadline else { throw error }
                 failure = error
@@ -126,73 +153,82 @@ public struct GuardedHTTPClient: Sendable {
         }
     }
 
-    private func send(
-        _ request: Request, host: String, to address: [UInt8], limit: Int, deadline: NIODeadline
-    ) async throws(IdentityError) -> Response {
-        let client: HTTPClient
-        do throws(TransportError) {
-            client = HTTPClient(
-                eventLoopGroupProvider: .shared(group), configuration: try configuration(host: host, address: address))
-        } catch {
-            throw IdentityError(.storage, error.reason)
-        }
-        let result: Result<Response, IdentityError>
-        do throws(IdentityError) {
-            result = .success(try await exchange(request, host: host, over: client, limit: limit, deadline: deadline))
-        } catch {
-            result = .failure(error)
-        }
-        try? await client.shutdown()
-        return try result.get()
-    }
-
-    private func configuration(host: String, address: [UInt8]) throws(TransportError) -> HTTPClient.Configuration {
-        var tls = try roots.configuration()
-        // Document hosts are the web at large; the TLS 1.3 floor is the signaling binding's own.
-        tls.minimumTLSVersion = .tlsv12
-        var configuration = HTTPClient.Configuration(
-            tlsConfiguration: tls, redirectConfiguration: .disallow,
-            timeout: .init(connect: .seconds(5), read: .seconds(5)), decompression: .disabled)
-        configuration.httpVersion = .http1Only
-        configuration.maximumUsesPerConnection = 1
-        configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.dnsOverride = [host: HostAddress(bytes: address).description]
-        return configuration
-    }
+    // MARK: One exchange
 
     private func exchange(
-        _ request: Request, host: String, over client: HTTPClient, limit: Int, deadline: NIODeadline
+        _ request: Request,
+        _ target: Target,
+        at address: [UInt8],
+        limit: Int,
+        deadline: NIODeadline
     ) async throws(IdentityError) -> Response {
-        var outgoing = HTTPClientRequest(url: request.url)
-        outgoing.method = request.method
-        outgoing.headers.add(contentsOf: request.headers.map { ($0.name, $0.value) })
-        if let body = request.body { outgoing.body = .bytes(body) }
         do {
-            let response = try await client.execute(outgoing, deadline: deadline)
-            if let length = response.headers.first(name: "Content-Length").flatMap({ Int($0) }), length > limit {
-                throw IdentityError(.tooLarge, "\(host) answers with more than \(limit) bytes")
-            }
-            let body = try await response.body.collect(upTo: limit)
+            let context = try NIOSSLContext(configuration: configuration())
+            let loop = group.any()
+            let answer = loop.makePromise(of: HTTPExchange.Answer.self)
+            let place = try SocketAddress(packedIPAddress: ByteBuffer(bytes: address), port: target.port)
+            let connecting = ClientBootstrap(group: loop)
+                .connectTimeout(min(.seconds(5), deadline - .now()))
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let pipeline = channel.pipeline.syncOperations
+                        let isLiteral = HostAddress(target.host) != nil
+                        try pipeline.addHandler(
+                            NIOSSLClientHandler(context: context, serverHostname: isLiteral ? nil : target.host)
+                        )
+                        if !isLiteral { try pipeline.addHandler(ServerNameCheck(target.host)) }
+                        try pipeline.addHTTPClientHandlers()
+                        try pipeline.addHandler(HTTPExchange(limit: limit, deadline: deadline, answer))
+                    }
+                }
+                .connect(to: place)
+            connecting.cascadeFailure(to: answer)
+            connecting.whenSuccess { $0.write(head: head(request, target), body: request.body) }
+            let received = try await answer.futureResult.get()
             return Response(
-                status: Int(response.status.code), headers: response.headers.map { (name: $0.name, value: $0.value) },
-                body: Array(buffer: body), url: request.url)
+                status: Int(received.head.status.code),
+                headers: received.head.headers.map { (name: $0.name, value: $0.value) },
+                body: received.body,
+                url: target.url
+            )
         } catch let error as IdentityError {
             throw error
-        } catch is NIOTooManyBytesError {
-            throw IdentityError(.tooLarge, "\(host) answers with more than \(limit) bytes")
-        } catch let error as NIOSSLError {
-            throw IdentityError(.unreachable, "\(host) has no certificate that can be trusted (\(error))")
         } catch {
-            throw IdentityError(.unreachable, "\(host) cannot be reached: \(error)")
+            throw IdentityError(.unreachable, "\(target.host) cannot be reached: \(error)")
         }
     }
 
-    private func host(_ url: String) -> String { URL(string: url)?.host() ?? "the server" }
+    private func head(_ request: Request, _ target: Target) -> HTTPRequestHead {
+        var head = HTTPRequestHead(version: .http1_1, method: request.method, uri: target.path)
+        head.headers.add(name: "Host", value: target.hostHeader)
+        head.headers.add(name: "Connection", value: "close")
+        head.headers.add(contentsOf: request.headers.map { ($0.name, $0.value) })
+        if let body = request.body { head.headers.add(name: "Content-Length", value: "\(body.count)") }
+        return head
+    }
+
+    private func configuration() throws(TransportError) -> TLSConfiguration {
+        var configuration = try roots.configuration()
+        // Document hosts are the web at large; the TLS 1.3 floor is the signaling binding's own.
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["http/1.1"]
+        return configuration
+    }
+}
+
+extension Channel {
+    fileprivate func write(head: HTTPRequestHead, body: [UInt8]?) {
+        write(HTTPClientRequestPart.head(head), promise: nil)
+        if let body { write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil) }
+        writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
+    }
 }
 
 /// Runs `body`, and fails with `.timeout` when it has not ended after `limit`. What cannot be cancelled is left behind.
 func withTimeout<R: Sendable>(
-    _ limit: Duration, _ reason: String, _ body: @escaping @Sendable () async throws(TransportError) -> R
+    _ limit: Duration,
+    _ reason: String,
+    _ body: @escaping @Sendable () async throws(TransportError) -> R
 ) async throws(TransportError) -> R {
     let (outcomes, continuation) = AsyncStream<Result<R, TransportError>>.makeStream()
     let work = Task {

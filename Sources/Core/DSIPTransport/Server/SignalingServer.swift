@@ -14,19 +14,22 @@ import NIOWebSocket
 /// ```
 public final class SignalingServer: Sendable {
     public let service: SignalingService
-    private let channel: any Channel
-
     /// The port bound, which matters where port 0 was asked for.
-    public var port: Int { channel.localAddress?.port ?? 0 }
+    public let port: Int
+    private let channel: any Channel
 
     private init(_ service: SignalingService, _ channel: any Channel) {
         self.service = service
         self.channel = channel
+        self.port = channel.localAddress?.port ?? 0
     }
 
     /// - Throws: `.unreachable` when the address cannot be bound.
     public static func start(
-        _ service: SignalingService, identity: TLSIdentity, host: String = "127.0.0.1", port: Int = 0,
+        _ service: SignalingService,
+        identity: TLSIdentity,
+        host: String = "127.0.0.1",
+        port: Int = 0,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) async throws(TransportError) -> SignalingServer {
         let bootstrap = ServerBootstrap(group: group)
@@ -50,7 +53,9 @@ public final class SignalingServer: Sendable {
     }
 
     private static func configure(
-        _ channel: any Channel, _ service: SignalingService, _ identity: TLSIdentity
+        _ channel: any Channel,
+        _ service: SignalingService,
+        _ identity: TLSIdentity
     ) throws {
         guard service.isAdmitting else {
             channel.close(promise: nil)
@@ -59,22 +64,18 @@ public final class SignalingServer: Sendable {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(identity.makeHandler())
         try pipeline.addHandler(UpgradeDeadline(after: TimeAmount(Binding.connectTimeout)))
-        try pipeline.configureHTTPServerPipeline(
-            withPipeliningAssistance: false,
-            withServerUpgrade: (
-                upgraders: [service.upgrader()],
-                completionHandler: { context in
-                    let pipeline = context.channel.pipeline
-                    // Neither is of use on a WebSocket; their removal cannot fail in a way that matters.
-                    pipeline.context(handlerType: NotFound.self).whenSuccess { context in
-                        pipeline.syncOperations.removeHandler(context: context, promise: nil)
-                    }
-                    pipeline.context(handlerType: UpgradeDeadline.self).whenSuccess { context in
-                        pipeline.syncOperations.removeHandler(context: context, promise: nil)
-                    }
+        var configuration = NIOUpgradableHTTPServerPipelineConfiguration(
+            upgradeConfiguration: NIOTypedHTTPServerUpgradeConfiguration(
+                upgraders: [service.typedUpgrader { UpgradeDeadline.remove(from: $0) }],
+                notUpgradingCompletionHandler: { channel in
+                    channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(NotFound()) }
                 }
-            ), withErrorHandling: true, withOutboundHeaderValidation: false)
-        try pipeline.addHandler(NotFound())
+            )
+        )
+        configuration.enablePipelining = false
+        configuration.enableResponseHeaderValidation = false
+        // A connection that ends before it became anything has been dealt with by the channel itself.
+        _ = try pipeline.configureUpgradableHTTPServerPipeline(configuration: configuration)
     }
 }
 
@@ -86,6 +87,14 @@ final class UpgradeDeadline: ChannelInboundHandler, RemovableChannelHandler {
     private var timeout: Scheduled<Void>?
 
     init(after limit: TimeAmount) { self.limit = limit }
+
+    /// The upgrade has come about. Call on the channel's event loop.
+    static func remove(from channel: any Channel) {
+        let pipeline = channel.pipeline.syncOperations
+        if let context = try? pipeline.context(handlerType: UpgradeDeadline.self) {
+            pipeline.removeHandler(context: context, promise: nil)
+        }
+    }
 
     func handlerAdded(context: ChannelHandlerContext) {
         let channel = context.channel
@@ -99,14 +108,17 @@ final class UpgradeDeadline: ChannelInboundHandler, RemovableChannelHandler {
 }
 
 /// Answers any request that did not become a WebSocket.
-private final class NotFound: ChannelInboundHandler, RemovableChannelHandler {
+private final class NotFound: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard case .end = Self.unwrapInboundIn(data) else { return }
         let head = HTTPResponseHead(
-            version: .http1_1, status: .notFound, headers: ["Content-Length": "0", "Connection": "close"])
+            version: .http1_1,
+            status: .notFound,
+            headers: ["Content-Length": "0", "Connection": "close"]
+        )
         let channel = context.channel
         context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
         context.writeAndFlush(Self.wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }

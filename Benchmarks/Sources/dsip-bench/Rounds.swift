@@ -1,0 +1,42 @@
+/// Interleaved rounds: each subject runs once a round, so that what disturbs the machine disturbs all of them; medians count.
+struct Rounds {
+    var count = 9
+    var secondsEach = 0.25
+
+    /// - Parameter subjects: each does one operation.
+    /// - Returns: median nanoseconds per operation of each subject.
+    func measure(_ subjects: [() throws -> Void]) throws -> [Double] {
+        var times = Array(repeating: [Double](), count: subjects.count)
+        var batch = Array(repeating: 1, count: subjects.count)
+        for (i, subject) in subjects.enumerated() {
+            // Grow the batch until it fills its share of a round.
+            while try time(subject, batch[i]) < secondsEach * 0.5e9 { batch[i] *= 2 }
+        }
+        for _ in 0..<count {
+            for (i, subject) in subjects.enumerated() {
+                times[i].append(try time(subject, batch[i]) / Double(batch[i]))
+            }
+        }
+        return times.map { $0.sorted()[$0.count / 2] }
+    }
+
+    private func time(_ subject: () throws -> Void, _ repetitions: Int) throws -> Double {
+        let clock = ContinuousClock()
+        let start = clock.now
+        for _ in 0..<repetitions { try subject() }
+        let elapsed = clock.now - start
+        return Double(elapsed.components.seconds) * 1e9 + Double(elapsed.components.attoseconds) / 1e9
+    }
+}
+
+/// Keeps the optimizer from dropping a result.
+@inline(never)
+func keep<T>(_ value: T) {}
+
+/// A line of the report: what was reached, what was wanted.
+func report(_ name: String, _ ratio: Double, atLeast goal: Double, _ detail: String) {
+    func two(_ value: Double) -> String { "\(Double(Int((value * 100).rounded())) / 100)" }
+    print("\(name): \(two(ratio)) (goal ≥ \(two(goal))) \(ratio >= goal ? "reached" : "MISSED")  \(detail)")
+}
+
+func microseconds(_ nanoseconds: Double) -> String { "\(Double(Int(nanoseconds / 10)) / 100) µs" }
