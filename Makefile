@@ -62,8 +62,8 @@ bench: ## Print performance ratios, each against a peer or a limit measured in t
 
 fuzz: ## Fuzz every decoder of peer input with libFuzzer, SECONDS_EACH (default 60) each
 	@scripts/setup run
-	swift build --product dsip-fuzz --scratch-path .build-fuzz -Xswiftc -sanitize=fuzzer,address -Xswiftc -DFUZZING \
-	  -Xswiftc -parse-as-library $(SWIFT_FLAGS)
+	swift build --product dsip-fuzz --scratch-path .build-fuzz -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING \
+	  -Xswiftc -parse-as-library -Xswiftc -use-ld=lld $(SWIFT_FLAGS)
 	for entry in $$(.build/debug/dsip-fuzz --list); do
 	  echo "==> $$entry, $${SECONDS_EACH:-60} s"
 	  DSIP_FUZZ_ENTRY=$$entry .build-fuzz/debug/dsip-fuzz -max_total_time=$${SECONDS_EACH:-60} -max_len=131072 -timeout=10 -print_final_stats=0 -verbosity=0

@@ -21,4 +21,4 @@ let fuzzEntries: [FuzzEntry] = [
         _ = Multibase.decode(text)
         _ = ULID(text)
     },
-]
+] + mediaFuzzEntries

@@ -122,7 +122,9 @@ public struct ContactBook: Hashable, Sendable {
         snapshot.issued = issued.values.sorted { $0.id < $1.id }
         snapshot.held = held.values.sorted { $0.id < $1.id }
         snapshot.requests = requests.values.sorted { $0.id < $1.id }
-        snapshot.pendingSent = pendingSent.map { PendingIntroduction(id: $0.key, to: $0.value) }.sorted { $0.id < $1.id }
+        snapshot.pendingSent = pendingSent.map { PendingIntroduction(id: $0.key, to: $0.value) }.sorted {
+            $0.id < $1.id
+        }
         snapshot.tokens = tokens.map { Token(token: $0.key, grant: $0.value) }.sorted { $0.token < $1.token }
         return snapshot
     }
@@ -161,7 +163,10 @@ public struct ContactBook: Hashable, Sendable {
 
     /// - Returns: the identity to send the grant to (DSIP §19.4, the introducing identity, not its device).
     mutating func grant(
-        introduction: ULID, id: ULID, scope: [String], validUntil: Int64
+        introduction: ULID,
+        id: ULID,
+        scope: [String],
+        validUntil: Int64
     ) throws(Refusal) -> DID {
         guard let request = requests[introduction] else { throw .unknownIntroduction }
         guard issued.count < ContactBook.maximumEntries else { throw .tooMany }
@@ -197,8 +202,11 @@ public struct ContactBook: Hashable, Sendable {
         guard requests[signal.id] == nil else { throw .duplicateIntroduction }
         if let token = signal.contactToken, let id = tokens.removeValue(forKey: token) {
             let grant = Grant(
-                id: id, party: signal.identity, scope: [ContactBook.inviteScope],
-                validUntil: now + ContactBook.tokenGrantSeconds)
+                id: id,
+                party: signal.identity,
+                scope: [ContactBook.inviteScope],
+                validUntil: now + ContactBook.tokenGrantSeconds
+            )
             issued[id] = grant
             return .granted(grant)
         }
@@ -206,7 +214,11 @@ public struct ContactBook: Hashable, Sendable {
             requests.values.count(where: { $0.identity == signal.identity }) < ContactBook.maximumRequestsPerIdentity
         else { throw .requestsFull }
         requests[signal.id] = Request(
-            id: signal.id, identity: signal.identity, purpose: signal.purpose, receivedAt: now)
+            id: signal.id,
+            identity: signal.identity,
+            purpose: signal.purpose,
+            receivedAt: now
+        )
         return .pending
     }
 
@@ -218,7 +230,11 @@ public struct ContactBook: Hashable, Sendable {
         else { return false }
         pendingSent[introduction] = nil
         held[signal.id] = Grant(
-            id: signal.id, party: signal.identity, scope: signal.scope, validUntil: signal.validUntil ?? 0)
+            id: signal.id,
+            party: signal.identity,
+            scope: signal.scope,
+            validUntil: signal.validUntil ?? 0
+        )
         return true
     }
 

@@ -26,7 +26,9 @@ struct Dialogue: Hashable, Sendable {
     // MARK: Commands
 
     mutating func offerUpdate(
-        _ id: ULID, answeredBy: Signal.AnsweredBy?, into out: inout [EndpointAction]
+        _ id: ULID,
+        answeredBy: Signal.AnsweredBy?,
+        into out: inout [EndpointAction]
     ) throws(Refusal) {
         guard update == nil else { throw .updatePending }
         update = .outbound(id)
@@ -55,7 +57,10 @@ struct Dialogue: Hashable, Sendable {
 
     /// - Returns: whether the message ended the session.
     mutating func receive(
-        _ signal: Signal, _ settings: EndpointConfiguration, at now: Int64, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ settings: EndpointConfiguration,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) -> Bool {
         guard signal.from == peer else {
             out.append(.drop(.notParty))
@@ -96,7 +101,8 @@ struct Dialogue: Hashable, Sendable {
             offer(signal, into: &out)
         case .outbound(let ours):
             out.append(
-                .send(Outbound(.reject, to: peer, session: session, reason: .sessionGlare, inReplyTo: signal.id)))
+                .send(Outbound(.reject, to: peer, session: session, reason: .sessionGlare, inReplyTo: signal.id))
+            )
             if ours == signal.id {
                 update = nil
                 out.append(.ui(.updateRejected(ours, .sessionGlare), session: session))
@@ -132,7 +138,10 @@ struct Dialogue: Hashable, Sendable {
     }
 
     private mutating func receiveInfo(
-        _ signal: Signal, _ settings: EndpointConfiguration, at now: Int64, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ settings: EndpointConfiguration,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) {
         guard let about = signal.about, settings.recognizedInfo.contains(about) else {
             out.append(.drop(.unknownAbout))

@@ -47,10 +47,21 @@ public struct Outbound: Hashable, Sendable {
     public var validUntil: Int64?
 
     public init(
-        _ type: MessageType, to: DID, session: ULID?, id: ULID? = nil, reason: Reason? = nil,
-        status: Signal.Status? = nil, ringTimeout: Int64? = nil, queueTimeout: Int64? = nil,
-        answeredBy: Signal.AnsweredBy? = nil, inReplyTo: ULID? = nil, grant: ULID? = nil, purpose: String? = nil,
-        contactToken: String? = nil, scope: [String]? = nil, validUntil: Int64? = nil
+        _ type: MessageType,
+        to: DID,
+        session: ULID?,
+        id: ULID? = nil,
+        reason: Reason? = nil,
+        status: Signal.Status? = nil,
+        ringTimeout: Int64? = nil,
+        queueTimeout: Int64? = nil,
+        answeredBy: Signal.AnsweredBy? = nil,
+        inReplyTo: ULID? = nil,
+        grant: ULID? = nil,
+        purpose: String? = nil,
+        contactToken: String? = nil,
+        scope: [String]? = nil,
+        validUntil: Int64? = nil
     ) {
         self.type = type
         self.to = to

@@ -4,7 +4,9 @@ import Encoding
 
 extension EndpointEngine {
     mutating func apply(
-        _ event: EndpointEvent, at now: Int64, into out: inout [EndpointAction]
+        _ event: EndpointEvent,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) throws(Refusal) {
         let settings = configuration
         switch event {
@@ -73,7 +75,12 @@ extension EndpointEngine {
     }
 
     private mutating func placeCall(
-        _ id: ULID, to: DID, identity: DID?, relay: DID?, at now: Int64, into out: inout [EndpointAction]
+        _ id: ULID,
+        to: DID,
+        identity: DID?,
+        relay: DID?,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) throws(Refusal) {
         // DSIP §12.9: an id is used once.
         guard sessions[id] == nil else { throw .invalidState }
@@ -81,23 +88,30 @@ extension EndpointEngine {
         var session = InitiatorSession(id: id, to: to, identity: identity, relay: relay)
         let start = out.count
         session.start(
-            grant: contacts.grantForInviting(identity ?? to, at: now), configuration, into: &out)
+            grant: contacts.grantForInviting(identity ?? to, at: now),
+            configuration,
+            into: &out
+        )
         keep(.initiator(session), id, at: now, following: out[start...])
     }
 
     private mutating func applyToContacts(
-        _ event: EndpointEvent, into out: inout [EndpointAction]
+        _ event: EndpointEvent,
+        into out: inout [EndpointAction]
     ) throws(Refusal) {
         switch event {
         case .introduce(let id, let to, let purpose, let token):
             try contacts.introduce(id, to: to)
             out.append(
-                .send(Outbound(.introduction, to: to, session: nil, id: id, purpose: purpose, contactToken: token)))
+                .send(Outbound(.introduction, to: to, session: nil, id: id, purpose: purpose, contactToken: token))
+            )
         case .grant(let introduction, let id, let scope, let validUntil):
             let grantee = try contacts.grant(introduction: introduction, id: id, scope: scope, validUntil: validUntil)
             out.append(
                 .send(
-                    Outbound(.grant, to: grantee, session: introduction, id: id, scope: scope, validUntil: validUntil)))
+                    Outbound(.grant, to: grantee, session: introduction, id: id, scope: scope, validUntil: validUntil)
+                )
+            )
         case .rejectIntroduction(let id, let reason):
             let sender = try contacts.rejectIntroduction(id)
             out.append(.send(Outbound(.reject, to: sender, session: id, reason: reason)))
@@ -119,7 +133,9 @@ extension EndpointEngine {
     // MARK: One session
 
     private mutating func initiator(
-        _ id: ULID, at now: Int64, into out: inout [EndpointAction],
+        _ id: ULID,
+        at now: Int64,
+        into out: inout [EndpointAction],
         _ body: (inout InitiatorSession, inout [EndpointAction]) throws(Refusal) -> Void
     ) throws(Refusal) {
         try change(id, at: now, into: &out) { session, out throws(Refusal) in
@@ -128,7 +144,9 @@ extension EndpointEngine {
     }
 
     private mutating func responder(
-        _ id: ULID, at now: Int64, into out: inout [EndpointAction],
+        _ id: ULID,
+        at now: Int64,
+        into out: inout [EndpointAction],
         _ body: (inout ResponderSession, inout [EndpointAction]) throws(Refusal) -> Void
     ) throws(Refusal) {
         try change(id, at: now, into: &out) { session, out throws(Refusal) in
@@ -137,7 +155,9 @@ extension EndpointEngine {
     }
 
     private mutating func dialogue(
-        _ id: ULID, at now: Int64, into out: inout [EndpointAction],
+        _ id: ULID,
+        at now: Int64,
+        into out: inout [EndpointAction],
         _ body: (inout Dialogue, inout [EndpointAction]) throws(Refusal) -> Void
     ) throws(Refusal) {
         try change(id, at: now, into: &out) { session, out throws(Refusal) in

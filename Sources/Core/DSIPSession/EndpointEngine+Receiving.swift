@@ -18,7 +18,8 @@ extension EndpointEngine {
         case .reject where contacts.receiveRejection(signal, checkingSender: !configuration.trustsSenders):
             // The session named is the introduction, which exists: only an introduction of ours gets here.
             out.append(
-                .ui(.introductionRejected(signal.session ?? signal.id, signal.effectiveReason), session: nil))
+                .ui(.introductionRejected(signal.session ?? signal.id, signal.effectiveReason), session: nil)
+            )
         case .error:
             receiveError(signal, at: now, into: &out)
         case .progress, .answer, .reject, .cancel, .update, .info, .bye:
@@ -34,8 +35,14 @@ extension EndpointEngine {
             out.append(
                 .send(
                     Outbound(
-                        .error, to: signal.from, session: signal.session, reason: .sessionUnknownSession,
-                        inReplyTo: signal.id)))
+                        .error,
+                        to: signal.from,
+                        session: signal.session,
+                        reason: .sessionUnknownSession,
+                        inReplyTo: signal.id
+                    )
+                )
+            )
             return
         }
         let settings = configuration
@@ -94,6 +101,7 @@ extension EndpointEngine {
         } else if !contacts.admitsInvite(from: signal.identity, grant: signal.grant, at: now) {
             return refuse(signal, .policyFirstContactRequired, at: now, into: &out)
         }
+        if liveCount >= configuration.maximumSessions { endForgottenOffers(at: now) }
         guard liveCount < configuration.maximumSessions else {
             return refuse(signal, .endpointUnavailable, at: now, into: &out)
         }
@@ -101,6 +109,14 @@ extension EndpointEngine {
         let start = out.count
         session.start(into: &out)
         keep(.responder(session), signal.id, at: now, following: out[start...])
+    }
+
+    /// Offers nobody decided on are over once their invite has run out; their ids stay used.
+    private mutating func endForgottenOffers(at now: Int64) {
+        for (id, session) in sessions {
+            guard case .responder(var offer) = session, offer.forget(at: now) else { continue }
+            keep(.responder(offer), id, at: now, following: [])
+        }
     }
 
     /// Our unanswered invites to whoever sent this one, in id order.
@@ -128,7 +144,10 @@ extension EndpointEngine {
     }
 
     private mutating func refuse(
-        _ signal: Signal, _ reason: Reason, at now: Int64, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ reason: Reason,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) {
         var session = ResponderSession(invite: signal)
         let start = out.count
@@ -148,8 +167,15 @@ extension EndpointEngine {
                 out.append(
                     .send(
                         Outbound(
-                            .grant, to: grant.party, session: signal.id, id: grant.id, scope: grant.scope,
-                            validUntil: grant.validUntil)))
+                            .grant,
+                            to: grant.party,
+                            session: signal.id,
+                            id: grant.id,
+                            scope: grant.scope,
+                            validUntil: grant.validUntil
+                        )
+                    )
+                )
             }
         } catch {
             out.append(.drop(error))

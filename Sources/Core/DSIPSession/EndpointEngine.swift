@@ -5,7 +5,9 @@ import Encoding
 /// Bounds and times of an endpoint. Times are clamped to DSIP §12.9.
 public struct EndpointConfiguration: Hashable, Sendable {
     /// Seconds.
-    public var establishSeconds: Int64 { didSet { establishSeconds = EndpointTimer.establish.clamped(establishSeconds) } }
+    public var establishSeconds: Int64 {
+        didSet { establishSeconds = EndpointTimer.establish.clamped(establishSeconds) }
+    }
     /// Seconds.
     public var ringSeconds: Int64 { didSet { ringSeconds = EndpointTimer.ring.clamped(ringSeconds) } }
     /// Seconds.
@@ -60,7 +62,9 @@ public struct EndpointEngine: Sendable {
     private var ended = EndedMemory()
 
     public init(
-        device: DID, identity: DID, configuration: EndpointConfiguration = EndpointConfiguration(),
+        device: DID,
+        identity: DID,
+        configuration: EndpointConfiguration = EndpointConfiguration(),
         contacts: ContactBook = ContactBook()
     ) {
         self.device = device
@@ -100,7 +104,8 @@ public struct EndpointEngine: Sendable {
         while let id = deadlines.pop(at: now) {
             try? change(id, at: now, into: &out) { session, out throws(Refusal) in session.timerFired(into: &out) }
         }
-        while let id = ended.next(before: now - EndpointEngine.endedMemorySeconds, keeping: configuration.maximumEnded) {
+        while let id = ended.next(before: now - EndpointEngine.endedMemorySeconds, keeping: configuration.maximumEnded)
+        {
             sessions[id] = nil
         }
         return out
@@ -108,7 +113,9 @@ public struct EndpointEngine: Sendable {
 
     /// Changes one session and follows its timers and its end.
     mutating func change(
-        _ id: ULID, at now: Int64, into out: inout [EndpointAction],
+        _ id: ULID,
+        at now: Int64,
+        into out: inout [EndpointAction],
         _ body: (inout EndpointSession, inout [EndpointAction]) throws(Refusal) -> Void
     ) throws(Refusal) {
         guard var session = sessions[id] else { throw .unknownSession }
@@ -119,7 +126,10 @@ public struct EndpointEngine: Sendable {
 
     /// Takes a session that just came into being or changed.
     mutating func keep(
-        _ session: EndpointSession, _ id: ULID, at now: Int64, following actions: ArraySlice<EndpointAction>
+        _ session: EndpointSession,
+        _ id: ULID,
+        at now: Int64,
+        following actions: ArraySlice<EndpointAction>
     ) {
         let wasLive = sessions[id].map { !$0.isEnded }
         sessions[id] = session

@@ -26,7 +26,10 @@ enum EndpointSession: Hashable, Sendable {
     }
 
     mutating func receive(
-        _ signal: Signal, _ settings: EndpointConfiguration, at now: Int64, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ settings: EndpointConfiguration,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) {
         switch self {
         case .initiator(var session):

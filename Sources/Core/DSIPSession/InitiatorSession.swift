@@ -78,7 +78,10 @@ struct InitiatorSession: Hashable, Sendable {
     // MARK: Messages
 
     mutating func receive(
-        _ signal: Signal, _ settings: EndpointConfiguration, at now: Int64, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ settings: EndpointConfiguration,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) {
         switch (state, signal.type) {
         case (.ended(let ending), .answer):
@@ -101,7 +104,9 @@ struct InitiatorSession: Hashable, Sendable {
     }
 
     private mutating func receiveBeforeAnswer(
-        _ signal: Signal, _ settings: EndpointConfiguration, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ settings: EndpointConfiguration,
+        into out: inout [EndpointAction]
     ) {
         let isReply = signal.inReplyTo != nil
         switch signal.type {
@@ -128,7 +133,9 @@ struct InitiatorSession: Hashable, Sendable {
     }
 
     private mutating func receiveProgress(
-        _ signal: Signal, _ settings: EndpointConfiguration, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ settings: EndpointConfiguration,
+        into out: inout [EndpointAction]
     ) {
         if timer == .establish { stopTimer(into: &out) }
         var queued = 0
@@ -170,7 +177,10 @@ struct InitiatorSession: Hashable, Sendable {
 
     /// An answer the media binding cannot use: its leg is ended and the attempt goes on.
     mutating func receiveUnusableAnswer(
-        _ signal: Signal, _ settings: EndpointConfiguration, at now: Int64, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ settings: EndpointConfiguration,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) {
         guard isAttempting, signal.inReplyTo == nil, isInvited(signal, settings) else {
             receive(signal, settings, at: now, into: &out)

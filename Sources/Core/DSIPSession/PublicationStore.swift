@@ -18,7 +18,8 @@ struct PublicationStore: Sendable {
     subscript(stream: String) -> Record? { records[stream] }
 
     mutating func publish(
-        _ publication: Publication, limits: SubscriptionAuthority.Limits
+        _ publication: Publication,
+        limits: SubscriptionAuthority.Limits
     ) throws(BroadcastDrop) {
         guard publication.publisher == publication.identity else { throw .publisherMismatch }
         let namespace = publication.publisher.string
@@ -60,7 +61,8 @@ struct PublicationStore: Sendable {
 
     /// Attaches a processor's statement; it never replaces the publisher.
     mutating func attach(
-        _ statement: ProvenanceStatement, limits: SubscriptionAuthority.Limits
+        _ statement: ProvenanceStatement,
+        limits: SubscriptionAuthority.Limits
     ) throws(BroadcastDrop) {
         guard let stream = streams[statement.publication], var record = records[stream] else {
             throw .provenanceUnknownPublication

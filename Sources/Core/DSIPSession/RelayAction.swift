@@ -87,8 +87,16 @@ public struct Held: Sendable {
     public var parcel: any Parcel
 
     public init(
-        to: DID, type: MessageType, id: ULID, from: DID, identity: DID, deadline: Int64, expiresAt: Int64?,
-        wantsDeliveryReport: Bool = false, isMissed: Bool = false, parcel: any Parcel
+        to: DID,
+        type: MessageType,
+        id: ULID,
+        from: DID,
+        identity: DID,
+        deadline: Int64,
+        expiresAt: Int64?,
+        wantsDeliveryReport: Bool = false,
+        isMissed: Bool = false,
+        parcel: any Parcel
     ) {
         self.to = to
         self.type = type

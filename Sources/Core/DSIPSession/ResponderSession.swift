@@ -31,7 +31,10 @@ struct ResponderSession: Hashable, Sendable {
     // MARK: Commands
 
     mutating func alert(
-        ringTimeout: Int64?, _ settings: EndpointConfiguration, at now: Int64, into out: inout [EndpointAction]
+        ringTimeout: Int64?,
+        _ settings: EndpointConfiguration,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) throws(Refusal) {
         guard case .offered(let expiresAt, let acknowledged) = state else { throw .invalidState }
         if !acknowledged, let expiresAt, expiresAt < now {
@@ -42,7 +45,8 @@ struct ResponderSession: Hashable, Sendable {
             return
         }
         out.append(
-            .send(Outbound(.progress, to: caller, session: id, status: .ringing, ringTimeout: ringTimeout)))
+            .send(Outbound(.progress, to: caller, session: id, status: .ringing, ringTimeout: ringTimeout))
+        )
         let seconds = ringTimeout.map { EndpointTimer.ringLocal.clamped($0) } ?? settings.ringLocalSeconds
         timer = .ringLocal
         out.append(.startTimer(.ringLocal, session: id, seconds: seconds))
@@ -50,7 +54,9 @@ struct ResponderSession: Hashable, Sendable {
     }
 
     mutating func report(
-        _ status: Signal.Status, queueTimeout: Int64?, into out: inout [EndpointAction]
+        _ status: Signal.Status,
+        queueTimeout: Int64?,
+        into out: inout [EndpointAction]
     ) throws(Refusal) {
         switch state {
         case .offered(let expiresAt, _): state = .offered(expiresAt: expiresAt, acknowledged: true)
@@ -60,8 +66,14 @@ struct ResponderSession: Hashable, Sendable {
         out.append(
             .send(
                 Outbound(
-                    .progress, to: caller, session: id, status: status,
-                    queueTimeout: status == .queued ? EndpointTimer.queue.clamped(queueTimeout) : nil)))
+                    .progress,
+                    to: caller,
+                    session: id,
+                    status: status,
+                    queueTimeout: status == .queued ? EndpointTimer.queue.clamped(queueTimeout) : nil
+                )
+            )
+        )
     }
 
     /// Refuses without having alerted.
@@ -105,7 +117,10 @@ struct ResponderSession: Hashable, Sendable {
     // MARK: Messages
 
     mutating func receive(
-        _ signal: Signal, _ settings: EndpointConfiguration, at now: Int64, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ settings: EndpointConfiguration,
+        at now: Int64,
+        into out: inout [EndpointAction]
     ) {
         guard signal.from == caller || signal.identity == callerIdentity else {
             // DSIP §12.11: a cancel of anyone else's would be a way to deny service.
@@ -143,7 +158,9 @@ struct ResponderSession: Hashable, Sendable {
 
     /// DSIP §12.5 rule 2: a cancel that crossed our answer ends the call; answered-elsewhere never does.
     private mutating func receiveCancelAfterAnswer(
-        _ signal: Signal, _ dialogue: Dialogue, into out: inout [EndpointAction]
+        _ signal: Signal,
+        _ dialogue: Dialogue,
+        into out: inout [EndpointAction]
     ) {
         guard !dialogue.heardFromPeer, signal.reason != .sessionAnsweredElsewhere else {
             out.append(.invalidState(signal, id))
@@ -174,6 +191,14 @@ struct ResponderSession: Hashable, Sendable {
         guard case .active(var dialogue) = state else { throw .invalidState }
         try body(&dialogue)
         state = .active(dialogue)
+    }
+
+    /// Ends an offer whose invite ran out undecided.
+    /// - Returns: whether it was one.
+    mutating func forget(at now: Int64) -> Bool {
+        guard case .offered(let expiresAt?, acknowledged: false) = state, expiresAt < now else { return false }
+        state = .ended
+        return true
     }
 
     /// Ends a session that was refused on arrival, so that its id stays used.

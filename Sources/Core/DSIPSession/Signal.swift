@@ -40,11 +40,26 @@ public struct Signal: Hashable, Sendable {
     public var wantsDeliveryReport: Bool
 
     public init(
-        _ type: MessageType, id: ULID, from: DID, identity: DID? = nil, to: DID? = nil, session: ULID? = nil,
-        expiresAt: Int64? = nil, reason: Reason? = nil, status: String? = nil, ringTimeout: Int64? = nil,
-        queueTimeout: Int64? = nil, answeredBy: String? = nil, inReplyTo: ULID? = nil, about: String? = nil,
-        grant: ULID? = nil, contactToken: String? = nil, purpose: String? = nil, scope: [String] = [],
-        validUntil: Int64? = nil, wantsDeliveryReport: Bool = false
+        _ type: MessageType,
+        id: ULID,
+        from: DID,
+        identity: DID? = nil,
+        to: DID? = nil,
+        session: ULID? = nil,
+        expiresAt: Int64? = nil,
+        reason: Reason? = nil,
+        status: String? = nil,
+        ringTimeout: Int64? = nil,
+        queueTimeout: Int64? = nil,
+        answeredBy: String? = nil,
+        inReplyTo: ULID? = nil,
+        about: String? = nil,
+        grant: ULID? = nil,
+        contactToken: String? = nil,
+        purpose: String? = nil,
+        scope: [String] = [],
+        validUntil: Int64? = nil,
+        wantsDeliveryReport: Bool = false
     ) {
         self.type = type
         self.id = id
@@ -87,11 +102,6 @@ public struct Signal: Hashable, Sendable {
 }
 
 extension Reason {
-    /// The token itself in a category of DSIP §15.1, else `session.failed`.
-    var effective: Reason {
-        switch category {
-        case "user", "endpoint", "identity", "session", "media", "policy", "transport", "gateway", "mailbox": self
-        default: .sessionFailed
-        }
-    }
+    /// The reason to act on: `session.failed` for an unrecognized category (DSIP §15.1).
+    var effective: Reason { ReasonRegistry.effective(self).reason }
 }

@@ -8,8 +8,15 @@ public enum SubscriberEvent: Hashable, Sendable {
     case subscribe(id: ULID, to: DID, target: String, events: [String], expiresIn: Int64)
     /// A verified `notify`; `identity` is the one its signer acts for, `event` and `state` come from its body.
     case receivedNotify(
-        subscription: ULID, from: DID, identity: DID, seq: Int64, isTerminal: Bool, reason: Reason?, event: String?,
-        state: String?)
+        subscription: ULID,
+        from: DID,
+        identity: DID,
+        seq: Int64,
+        isTerminal: Bool,
+        reason: Reason?,
+        event: String?,
+        state: String?
+    )
     /// A verified `reject` whose `session` is a subscription.
     case receivedReject(subscription: ULID, from: DID, identity: DID, reason: Reason)
 }
@@ -79,8 +86,14 @@ public struct Subscriber: Sendable {
         case .receivedNotify(let id, let from, let identity, let seq, let isTerminal, let reason, let event, let state):
             [
                 receiveNotify(
-                    id, from: [from, identity], seq: seq, end: isTerminal ? .some(reason) : nil, event: event,
-                    state: state, at: now)
+                    id,
+                    from: [from, identity],
+                    seq: seq,
+                    end: isTerminal ? .some(reason) : nil,
+                    event: event,
+                    state: state,
+                    at: now
+                )
             ]
         case .receivedReject(let id, let from, let identity, let reason):
             [receiveReject(id, from: [from, identity], reason: reason, at: now)]
@@ -103,15 +116,21 @@ public struct Subscriber: Sendable {
     }
 
     private mutating func subscribe(
-        _ id: ULID, to: DID, target: String, events: [String], expiresIn: Int64, at now: Int64
+        _ id: ULID,
+        to: DID,
+        target: String,
+        events: [String],
+        expiresIn: Int64,
+        at now: Int64
     ) -> [SubscriberAction] {
         guard entries[id] == nil else { return [.refused(.invalidState)] }
         guard entries.count < Subscriber.maximumEntries else { return [.refused(.tooMany)] }
         var entry = Entry(authority: to, target: target, events: Set(events))
-        entry.renews = entries.first {
-            $0.value.state == .active && $0.value.authority == to && $0.value.target == target
-                && $0.value.events == entry.events
-        }?.key
+        entry.renews =
+            entries.first {
+                $0.value.state == .active && $0.value.authority == to && $0.value.target == target
+                    && $0.value.events == entry.events
+            }?.key
         if expiresIn == 0 {
             if let ended = entry.renews, var previous = entries[ended] {
                 previous.state = .terminated
@@ -125,7 +144,13 @@ public struct Subscriber: Sendable {
     }
 
     private mutating func receiveNotify(
-        _ id: ULID, from senders: [DID], seq: Int64, end: Reason??, event: String?, state: String?, at now: Int64
+        _ id: ULID,
+        from senders: [DID],
+        seq: Int64,
+        end: Reason??,
+        event: String?,
+        state: String?,
+        at now: Int64
     ) -> SubscriberAction {
         guard var entry = entries[id], senders.contains(entry.authority) else { return .drop(.unknownSubscription) }
         guard entry.state == .pending || entry.state == .active else { return .drop(.terminatedSubscription) }
@@ -147,7 +172,10 @@ public struct Subscriber: Sendable {
     }
 
     private mutating func receiveReject(
-        _ id: ULID, from senders: [DID], reason: Reason, at now: Int64
+        _ id: ULID,
+        from senders: [DID],
+        reason: Reason,
+        at now: Int64
     ) -> SubscriberAction {
         guard var entry = entries[id], senders.contains(entry.authority) else { return .drop(.unknownSubscription) }
         guard entry.state == .pending || entry.state == .active else { return .drop(.terminatedSubscription) }

@@ -28,8 +28,12 @@ extension SubscriptionAuthority {
     public var publicationSnapshots: [PublicationSnapshot] {
         records.records.values.map {
             PublicationSnapshot(
-                stream: $0.publication.stream, publication: $0.publication.id, publisher: $0.publication.publisher,
-                state: $0.state, processors: $0.processors)
+                stream: $0.publication.stream,
+                publication: $0.publication.id,
+                publisher: $0.publication.publisher,
+                state: $0.state,
+                processors: $0.processors
+            )
         }.sorted { $0.stream < $1.stream }
     }
 
@@ -37,8 +41,14 @@ extension SubscriptionAuthority {
     public var subscriptionSnapshots: [SubscriptionSnapshot] {
         subscriptions.values.map {
             SubscriptionSnapshot(
-                id: $0.request.id, subscriber: $0.request.identity, device: $0.request.device,
-                target: $0.request.target, events: $0.request.events, seq: $0.seq, expiresAt: $0.expiresAt)
+                id: $0.request.id,
+                subscriber: $0.request.identity,
+                device: $0.request.device,
+                target: $0.request.target,
+                events: $0.request.events,
+                seq: $0.seq,
+                expiresAt: $0.expiresAt
+            )
         }.sorted { $0.id < $1.id }
     }
 }

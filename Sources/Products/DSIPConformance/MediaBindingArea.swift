@@ -8,7 +8,9 @@ enum MediaBindingArea {
     ///
     /// Throws `UnreadableVector` when the vector asks for something the format does not define.
     static func run(_ vector: JSONValue) throws -> JSONValue {
-        guard let input = vector["input"], let check = input["check"]?.string else { throw UnreadableVector(detail: "input.check") }
+        guard let input = vector["input"], let check = input["check"]?.string else {
+            throw UnreadableVector(detail: "input.check")
+        }
         switch check {
         case "offer":
             return verdict { () throws(MediaBindingError) in
@@ -16,7 +18,9 @@ enum MediaBindingArea {
             }
         case "answer":
             return verdict { () throws(MediaBindingError) in
-                guard let offer = try CheckedOffer(checking: MediaPayload(json: input["offer"] ?? [:])) else { return false }
+                guard let offer = try CheckedOffer(checking: MediaPayload(json: input["offer"] ?? [:])) else {
+                    return false
+                }
                 return try CheckedAnswer(checking: MediaPayload(json: input["payload"] ?? [:]), to: offer) != nil
             }
         case "role": return role(input)
@@ -48,7 +52,8 @@ enum MediaBindingArea {
         do throws(MediaBindingError) {
             let roles = try DTLSRoles(offer: setup("offer_setup"), answer: setup("answer_setup"))
             return [
-                "verdict": "accept", "offerer": .string(roles.offerer.rawValue), "answerer": .string(roles.answerer.rawValue),
+                "verdict": "accept", "offerer": .string(roles.offerer.rawValue),
+                "answerer": .string(roles.answerer.rawValue),
             ]
         } catch {
             return rejection(error)
@@ -88,7 +93,8 @@ enum MediaBindingArea {
             case "active": actions = exchange.becameActive()
             case "remote_description": actions = exchange.appliedRemoteDescription()
             case "remote_info":
-                guard let list = value["candidates"], let end = value["end_of_candidates"], let from = value["from"]?.string,
+                guard let list = value["candidates"], let end = value["end_of_candidates"],
+                    let from = value["from"]?.string,
                     let info = CandidateInfo(json: ["candidates": list, "end_of_candidates": end])
                 else { throw UnreadableVector(detail: name) }
                 actions = exchange.receivedInfo(info, from: from)
@@ -154,7 +160,8 @@ enum MediaBindingArea {
 
     /// Runs a trace: each step's event is one member, its name and its argument.
     private static func steps(
-        _ input: JSONValue, _ run: (_ name: String, _ value: JSONValue) throws -> [JSONValue]
+        _ input: JSONValue,
+        _ run: (_ name: String, _ value: JSONValue) throws -> [JSONValue]
     ) throws -> JSONValue {
         guard let steps = input["steps"]?.array else { throw UnreadableVector(detail: "steps") }
         let results: [JSONValue] = try steps.map { step in

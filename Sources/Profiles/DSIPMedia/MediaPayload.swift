@@ -1,3 +1,5 @@
+import DSIPSignaling
+import Encoding
 import WebRTC
 
 /// What an `invite`, `update` or `answer` says about media: its `media` and `transports` members. DSIP §16
@@ -11,39 +13,26 @@ public struct MediaPayload: Hashable, Sendable {
     }
 
     /// The descriptor of this binding, if the payload has one.
-    var webRTC: TransportDescriptor? { transports.first { $0.id == WebRTCBinding.transportID } }
+    var webRTC: TransportDescriptor? { transports.first { $0.id == TransportDescriptor.webRTC } }
 }
 
-/// One member of `media`: authoritative for what was negotiated. DSIP §16.2, B§2.1
-public struct MediaDescriptor: Hashable, Sendable {
-    /// `audio`, `video`, `text` or `application`.
-    public var type: String
-    /// A registered purpose such as `sign-language`.
-    public var purpose: String?
-    /// Seen from the sender of the payload.
-    public var direction: MediaDirection
-    /// Codec identifiers (`codec:audio/opus`), offered in order of preference or selected; at least one.
-    public var codecs: [String]
+extension TransportDescriptor {
+    /// The candidate exchange mode of the WebRTC binding; `nil` also where it is no string. B§2
+    var iceMode: String? { parameters["ice"]?.string }
 
-    public init(type: String, purpose: String? = nil, direction: MediaDirection, codecs: [String]) {
-        self.type = type
-        self.purpose = purpose
-        self.direction = direction
-        self.codecs = codecs
+    /// The descriptor of an answer, where `ice` is optional and says nothing new. B§2
+    static func answering(webRTC sdp: String) -> TransportDescriptor {
+        TransportDescriptor(webRTC, parameters: ["sdp": .string(sdp)])
     }
 }
 
-/// One member of `transports`. B§2
-public struct TransportDescriptor: Hashable, Sendable {
-    public var id: String
-    public var ice: String?
-    /// The whole SDP as the WebRTC stack wrote it.
-    public var sdp: String?
-
-    public init(id: String, ice: String? = nil, sdp: String? = nil) {
-        self.id = id
-        self.ice = ice
-        self.sdp = sdp
+extension MediaDescriptor {
+    /// The descriptor of a section of our own description; `nil` for a kind the schemas do not know.
+    init?(_ section: MediaSection, direction: MediaDirection, codecs: [String], purpose: String?) {
+        guard let kind = Kind(rawValue: section.kind), let direction = Direction(rawValue: direction.rawValue) else {
+            return nil
+        }
+        self.init(kind, direction: direction, codecs: codecs.map { Codec($0) }, purpose: purpose)
     }
 }
 
@@ -54,7 +43,7 @@ public struct MediaKinds: Hashable, Sendable {
 
     /// Audio stays through a hold (`inactive`); a video section turned `inactive` is how video is taken away.
     public init(_ media: [MediaDescriptor]) {
-        audio = media.contains { $0.type == "audio" }
-        video = media.contains { $0.type == "video" && $0.direction != .inactive }
+        audio = media.contains { $0.kind == .audio }
+        video = media.contains { $0.kind == .video && $0.direction != .inactive }
     }
 }

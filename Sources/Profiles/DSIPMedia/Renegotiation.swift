@@ -56,8 +56,8 @@ public struct Renegotiation: ~Copyable {
         case .offered(let offer):
             // RFC 8839 §4.4.1.1.1: an answer restarts ICE only when the offer does.
             guard !remote.isRestarted(by: credentials) else { return [.fail(.iceRestart)] }
-            local.adopt(offer)
-            remote.adopt(credentials)
+            local = offer
+            remote = credentials
             state = .stable
             return [.applyAnswer, .offerBecameCurrent]
         case .stable, .deciding: return []
@@ -94,9 +94,9 @@ public struct Renegotiation: ~Copyable {
                 guard !local.isRestarted(by: credentials) else {
                     return [.refuse(.iceRestart, detail: "an answer MUST keep the ICE credentials")]
                 }
-                local.adopt(credentials)
+                local = credentials
             }
-            remote.adopt(offer)
+            remote = offer
             state = .stable
             return [.applyOfferAndAnswer]
         case .stable, .offered: return []

@@ -20,15 +20,4 @@ public struct SectionCredentials: Hashable, Sendable {
             return old != new && !sections.contains(new)
         }
     }
-
-    /// These, with sections that are live in `next` taken from it.
-    mutating func adopt(_ next: SectionCredentials) {
-        for (index, credentials) in next.sections.enumerated() {
-            if index < sections.count {
-                sections[index] = credentials ?? sections[index]
-            } else {
-                sections.append(credentials)
-            }
-        }
-    }
 }

@@ -115,7 +115,9 @@ extension IPAddress {
             if index == parts.count - 1, let v4 = dotted(part) {
                 bytes = v4
             } else {
-                guard part.utf8.count <= 4, part.utf8.first != 0x2B, let group = UInt16(part, radix: 16) else { return nil }
+                guard part.utf8.count <= 4, part.utf8.first != 0x2B, let group = UInt16(part, radix: 16) else {
+                    return nil
+                }
                 bytes = [UInt8(group >> 8), UInt8(group & 0xFF)]
             }
             if tail == nil { head += bytes } else { tail! += bytes }

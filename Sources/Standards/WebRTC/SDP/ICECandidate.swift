@@ -26,7 +26,9 @@ public struct ICECandidate: Hashable, Sendable {
     /// From the text after `a=`, prefix `candidate:` included; `nil` if it breaks the grammar or is longer than 512 bytes.
     public init?(_ text: String) {
         guard text.utf8.count <= 512, text.hasPrefix("candidate:") else { return nil }
-        let words = text.dropFirst("candidate:".count).split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        let words = text.dropFirst("candidate:".count).split(separator: " ", omittingEmptySubsequences: false).map(
+            String.init
+        )
         guard words.count >= 8, words.count.isMultiple(of: 2), words.allSatisfy({ !$0.isEmpty }),
             words[0].utf8.count <= 32,
             let component = UInt16(digits: words[1]), (1...256).contains(component),

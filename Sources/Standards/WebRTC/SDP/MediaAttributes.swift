@@ -53,7 +53,9 @@ public struct RTPMap: Hashable, Sendable {
         let words = value.split(separator: " ", omittingEmptySubsequences: false)
         guard words.count == 2, let payloadType = UInt8(digits: words[0]), payloadType < 128 else { return nil }
         let parts = words[1].split(separator: "/", omittingEmptySubsequences: false)
-        guard (2...3).contains(parts.count), !parts[0].isEmpty, let clockRate = UInt32(digits: parts[1]) else { return nil }
+        guard (2...3).contains(parts.count), !parts[0].isEmpty, let clockRate = UInt32(digits: parts[1]) else {
+            return nil
+        }
         if parts.count == 3 {
             guard let channels = UInt8(digits: parts[2]) else { return nil }
             self.channels = channels

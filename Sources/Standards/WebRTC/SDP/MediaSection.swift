@@ -49,7 +49,9 @@ extension MediaSection {
     public var formatParameters: [FormatParameters] { attributes.values("fmtp").compactMap(FormatParameters.init) }
 
     /// `a=candidate` lines that follow the grammar, in order; others are to be ignored. RFC 8839 §5.1
-    public var candidates: [ICECandidate] { attributes.values("candidate").compactMap { ICECandidate("candidate:\($0)") } }
+    public var candidates: [ICECandidate] {
+        attributes.values("candidate").compactMap { ICECandidate("candidate:\($0)") }
+    }
 
     /// `a=end-of-candidates`. RFC 8840 §8
     public var endsCandidates: Bool { attributes.has("end-of-candidates") }
@@ -74,7 +76,9 @@ extension SessionDescription {
 
     /// `ice-ufrag` with `ice-pwd`; `nil` unless both are there. RFC 8839 §5.4
     public func iceCredentials(of section: MediaSection) -> ICECredentials? {
-        guard let fragment = effective("ice-ufrag", section), let password = effective("ice-pwd", section) else { return nil }
+        guard let fragment = effective("ice-ufrag", section), let password = effective("ice-pwd", section) else {
+            return nil
+        }
         return ICECredentials(usernameFragment: fragment, password: password)
     }
 

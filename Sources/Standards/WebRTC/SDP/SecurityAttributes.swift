@@ -8,7 +8,9 @@ enum SecurityAttributes {
         for section in description.media {
             try check(section.attributes)
             // RFC 8839 §5.3: session level only.
-            guard !section.attributes.has("ice-lite") else { throw WebRTCError(.badValue, "a=ice-lite belongs to the session") }
+            guard !section.attributes.has("ice-lite") else {
+                throw WebRTCError(.badValue, "a=ice-lite belongs to the session")
+            }
             // RFC 5888 §4: a mid names one section.
             if let mid = section.mid, !mids.insert(mid).inserted { throw WebRTCError(.badValue, "a=mid used twice") }
         }

@@ -100,7 +100,9 @@ private struct SessionDescriptionParser {
 
     private mutating func sessionLine(_ letter: UInt8, _ value: String) throws(WebRTCError) {
         // v=, o= and s= are the first three; that none comes twice the grammar sees to.
-        guard line > 3 || letter == Array("vos".utf8)[line - 1] else { throw fail(.missingLine, "v=, o=, s= come first") }
+        guard line > 3 || letter == Array("vos".utf8)[line - 1] else {
+            throw fail(.missingLine, "v=, o=, s= come first")
+        }
         switch letter {
         case UInt8(ascii: "v"):
             guard value == "0" else { throw fail(.badValue, "version is not 0") }
@@ -116,7 +118,9 @@ private struct SessionDescriptionParser {
         case UInt8(ascii: "b"): description.bandwidths.append(try bandwidth(value))
         case UInt8(ascii: "t"):
             let words = value.words
-            guard words.count == 2, words[0].isDigits, words[1].isDigits else { throw fail(.badValue, "t= <start> <stop>") }
+            guard words.count == 2, words[0].isDigits, words[1].isDigits else {
+                throw fail(.badValue, "t= <start> <stop>")
+            }
             description.times.append(TimeDescription(start: String(words[0]), stop: String(words[1])))
         case UInt8(ascii: "r"):
             let words = value.words
@@ -126,7 +130,9 @@ private struct SessionDescriptionParser {
             description.times[description.times.count - 1].repeats.append(value)
         case UInt8(ascii: "z"):
             let words = value.words
-            let offsets = words.indices.filter { $0 % 2 == 1 }.map { words[$0].hasPrefix("-") ? words[$0].dropFirst() : words[$0] }
+            let offsets = words.indices.filter { $0 % 2 == 1 }.map {
+                words[$0].hasPrefix("-") ? words[$0].dropFirst() : words[$0]
+            }
             guard words.count.isMultiple(of: 2), offsets.allSatisfy(\.isTypedTime),
                 words.indices.allSatisfy({ $0 % 2 == 1 || words[$0].isDigits })
             else { throw fail(.badValue, "z= <time> <offset>…") }
@@ -160,7 +166,11 @@ private struct SessionDescriptionParser {
         let ports = words[1].split(separator: "/", omittingEmptySubsequences: false)
         guard ports.count <= 2, let port = UInt16(digits: ports[0]) else { throw fail(.badValue, "port of m=") }
         var section = MediaSection(
-            kind: String(words[0]), port: port, transportProtocol: String(words[2]), formats: words[3...].map(String.init))
+            kind: String(words[0]),
+            port: port,
+            transportProtocol: String(words[2]),
+            formats: words[3...].map(String.init)
+        )
         if ports.count == 2 {
             guard let count = UInt16(digits: ports[1]), count > 0 else { throw fail(.badValue, "port count of m=") }
             section.portCount = count
@@ -179,8 +189,13 @@ private struct SessionDescriptionParser {
             throw fail(.badValue, "o= <username> <id> <version> <nettype> <addrtype> <address>")
         }
         return SessionOrigin(
-            username: words[0], sessionID: words[1], sessionVersion: words[2], networkType: words[3],
-            addressType: words[4], address: words[5])
+            username: words[0],
+            sessionID: words[1],
+            sessionVersion: words[2],
+            networkType: words[3],
+            addressType: words[4],
+            address: words[5]
+        )
     }
 
     // IN IP4 address[/ttl[/count]], IN IP6 address[/count]
@@ -191,7 +206,8 @@ private struct SessionDescriptionParser {
         }
         let numbers = words[2].split(separator: "/", omittingEmptySubsequences: false)
         let limit = words[1] == "IP4" ? 3 : words[1] == "IP6" ? 2 : Int.max
-        guard numbers.count <= limit, limit == .max || numbers.dropFirst().allSatisfy({ UInt32(digits: $0) != nil }) else {
+        guard numbers.count <= limit, limit == .max || numbers.dropFirst().allSatisfy({ UInt32(digits: $0) != nil })
+        else {
             throw fail(.badValue, "ttl or count of c=")
         }
         return ConnectionData(networkType: words[0], addressType: words[1], address: words[2])

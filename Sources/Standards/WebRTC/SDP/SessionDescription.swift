@@ -51,8 +51,12 @@ public struct SessionOrigin: Hashable, Sendable {
     public var address: String
 
     public init(
-        username: String = "-", sessionID: String, sessionVersion: String, networkType: String = "IN",
-        addressType: String = "IP4", address: String = "127.0.0.1"
+        username: String = "-",
+        sessionID: String,
+        sessionVersion: String,
+        networkType: String = "IN",
+        addressType: String = "IP4",
+        address: String = "127.0.0.1"
     ) {
         self.username = username
         self.sessionID = sessionID
@@ -69,6 +73,12 @@ public struct ConnectionData: Hashable, Sendable {
     public var addressType: String
     /// The address with its `/ttl` and `/count`, if any.
     public var address: String
+
+    public init(networkType: String = "IN", addressType: String = "IP4", address: String) {
+        self.networkType = networkType
+        self.addressType = addressType
+        self.address = address
+    }
 }
 
 /// `b=<bwtype>:<bandwidth>`. RFC 8866 §5.8
@@ -76,6 +86,11 @@ public struct Bandwidth: Hashable, Sendable {
     public var type: String
     /// Decimal digits.
     public var value: String
+
+    public init(type: String, value: String) {
+        self.type = type
+        self.value = value
+    }
 }
 
 /// `t=<start> <stop>` and the `r=` lines under it. RFC 8866 §5.9, §5.10
@@ -84,6 +99,11 @@ public struct TimeDescription: Hashable, Sendable {
     public var start: String
     public var stop: String
     public var repeats: [String] = []
+
+    public init(start: String, stop: String) {
+        self.start = start
+        self.stop = stop
+    }
 
     /// `t=0 0`, the only one JSEP writes.
     public static let permanent = TimeDescription(start: "0", stop: "0")

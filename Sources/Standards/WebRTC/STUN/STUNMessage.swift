@@ -66,7 +66,9 @@ public struct STUNMessage: Hashable, Sendable {
             let length = Int(bytes.bigEndian16(at + 2))
             at = start + (length + 3) & ~3
             guard at <= bytes.count else { throw WebRTCError(.badMessage, "attribute value cut short") }
-            guard type != .fingerprint || at == bytes.count else { throw WebRTCError(.badMessage, "FINGERPRINT is not last") }
+            guard type != .fingerprint || at == bytes.count else {
+                throw WebRTCError(.badMessage, "FINGERPRINT is not last")
+            }
             if let allowed, !allowed.contains(type) { continue }
             guard attributes.count < maximumAttributes else { throw WebRTCError(.tooLarge, "more than 128 attributes") }
             attributes.append(Attribute(type: type, range: start..<start + length))
