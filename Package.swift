@@ -114,9 +114,11 @@ let package = Package(
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
-        tests("DSIPTransport", "Core", [crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
-                                         product("SwiftASN1", "swift-asn1")] + nio + nioWebSocket),
-        tests("DSIPMedia", "Profiles", ["DSIPConformance", "Encoding", "WebRTC"]),
+        tests("DSIPTransport", "Core", [
+            crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
+            product("SwiftASN1", "swift-asn1"),
+        ] + nio + nioWebSocket),
+        tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests("DSIPRelay", "Products", ["DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]

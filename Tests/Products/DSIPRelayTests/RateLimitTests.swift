@@ -1,3 +1,4 @@
+import DSIPIdentity
 import NIOCore
 import Testing
 
