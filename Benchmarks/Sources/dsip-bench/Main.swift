@@ -1,7 +1,7 @@
 /// Runs the benchmarks named on the command line, or all of them.
 @main
 enum Main {
-    static let benchmarks: [(name: String, run: () throws -> Void)] = [
+    static let benchmarks: [(name: String, run: @Sendable () throws -> Void)] = [
         ("verify", VerifyBenchmark.run),
         ("scan", ScanBenchmark.run),
     ]

@@ -5,7 +5,7 @@ struct Rounds {
 
     /// - Parameter subjects: each does one operation.
     /// - Returns: median nanoseconds per operation of each subject.
-    func measure(_ subjects: [() throws -> Void]) rethrows -> [Double] {
+    func measure(_ subjects: [() throws -> Void]) throws -> [Double] {
         var times = Array(repeating: [Double](), count: subjects.count)
         var batch = Array(repeating: 1, count: subjects.count)
         for (i, subject) in subjects.enumerated() {
@@ -20,7 +20,7 @@ struct Rounds {
         return times.map { $0.sorted()[$0.count / 2] }
     }
 
-    private func time(_ subject: () throws -> Void, _ repetitions: Int) rethrows -> Double {
+    private func time(_ subject: () throws -> Void, _ repetitions: Int) throws -> Double {
         let clock = ContinuousClock()
         let start = clock.now
         for _ in 0..<repetitions { try subject() }

@@ -12,7 +12,7 @@ enum VerifyBenchmark {
             let (signature, input) = (envelope.decodedSignature(), envelope.signingInput)
             var verifier = EnvelopeVerifier()
             var replay = NoReplay()
-            let medians = Rounds().measure([
+            let medians = try Rounds().measure([
                 { keep(key.isValidSignature(signature, for: input)) },
                 {
                     let verdict = verifier.verify(frame, at: sample.now, replay: &replay, documents: { _ in .unknown })

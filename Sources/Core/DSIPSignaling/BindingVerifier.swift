@@ -11,8 +11,15 @@ struct BindingContext {
 /// Stage 7: whom the signer speaks as, and whom it acts for (DSIP §7.4).
 struct BindingVerifier: Sendable {
     private let allowES256: Bool
-    /// Delegation envelopes whose signature has been checked, with the key that checked it.
-    private var verified: GenerationalCache<ByteKey, PublicKey>
+    /// Delegation envelopes whose signature has been checked, and how that went.
+    private var signatures: GenerationalCache<ByteKey, Signature>
+
+    private enum Signature {
+        /// Right, under this key.
+        case valid(PublicKey)
+        /// Wrong for good: the subject is a `did:key`, whose key never changes.
+        case invalid
+    }
 
     struct Bound {
         let identity: DID
@@ -22,7 +29,7 @@ struct BindingVerifier: Sendable {
 
     init(allowES256: Bool, cacheCapacity: Int) {
         self.allowES256 = allowES256
-        self.verified = GenerationalCache(capacity: cacheCapacity)
+        self.signatures = GenerationalCache(capacity: cacheCapacity)
     }
 
     mutating func bind(
@@ -97,37 +104,40 @@ struct BindingVerifier: Sendable {
         let document: DIDDocument
         let key: PublicKey?
         let cacheKey = ByteKey(presented.envelope.bytes)
-        let known = verified.value(for: cacheKey)
-        if claim.subject.method == "key" {
-            // The document of a did:key never changes and publishes no revocations.
-            if known != nil {
-                document = DIDDocument(id: claim.subject, verificationMethods: [])
-                key = known
-            } else {
+        let known = signatures.value(for: cacheKey)
+        let isSelfCertifying = claim.subject.method == "key"
+        if isSelfCertifying {
+            switch known {
+            case .invalid: return .failure(.invalid)
+            // The document of a did:key never changes and publishes no revocations: an empty one will do.
+            case .valid(let checked): (document, key) = (DIDDocument(id: claim.subject, verificationMethods: []), checked)
+            case nil:
                 guard let own = DIDKey.document(of: claim.subject) else { return .failure(.invalid) }
-                document = own
-                key = own.verificationMethod(signer)?.publicKey
+                (document, key) = (own, own.verificationMethod(signer)?.publicKey)
             }
         } else {
             switch documents(claim.subject) {
             case .unknown: throw .needs(claim.subject)
             case .unresolvable: return .failure(.invalid)
-            case .found(let found):
-                document = found
-                key = found.verificationMethod(signer)?.publicKey
+            case .found(let found): (document, key) = (found, found.verificationMethod(signer)?.publicKey)
             }
         }
         do {
-            if let known, known == key {
+            if case .valid(let checked) = known, checked == key {
                 try claim.check(at: context.now, document: document, revocations: context.revocations)
                 return .success(claim)
             }
             let delegation = try Delegation.verify(
                 presented.envelope, device: claim.device, subject: claim.subject, at: context.now, document: document,
                 revocations: context.revocations, allowES256: allowES256)
-            if let key { verified.insert(key, for: cacheKey) }
+            if let key { signatures.insert(.valid(key), for: cacheKey) }
             return .success(delegation)
         } catch {
+            if error != .invalid, let key {
+                signatures.insert(.valid(key), for: cacheKey)
+            } else if error == .invalid, isSelfCertifying {
+                signatures.insert(.invalid, for: cacheKey)
+            }
             return .failure(error)
         }
     }

@@ -12,7 +12,8 @@ struct ProtectedHeader: Sendable {
     /// Whether that member held anything else.
     let presentsMalformed: Bool
 
-    static let delegationLimit = 16
+    /// Each may cost a signature check.
+    static let delegationLimit = 8
 
     /// - Throws: `header-invalid`, `alg-unsupported`, `kid-invalid`, in this order.
     init(_ bytes: [UInt8], allowES256: Bool) throws(Rejection) {

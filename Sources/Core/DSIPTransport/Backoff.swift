@@ -18,7 +18,9 @@ public struct Backoff: Sendable, Hashable {
     public private(set) var attempts = 0
 
     public init(
-        initial: Duration = .seconds(1), factor: Int = 2, maximum: Duration = .seconds(60),
+        initial: Duration = .seconds(1),
+        factor: Int = 2,
+        maximum: Duration = .seconds(60),
         settled: Duration = .seconds(10)
     ) {
         precondition(initial > .zero && factor >= 1 && maximum >= initial, "a backoff grows from a positive delay")
@@ -41,7 +43,8 @@ public struct Backoff: Sendable, Hashable {
     /// - Parameter lifetime: how long the connection was bound; zero when it never was.
     /// - Returns: how long to wait before dialling.
     public mutating func connectionLost(
-        after lifetime: Duration, using generator: inout some RandomNumberGenerator
+        after lifetime: Duration,
+        using generator: inout some RandomNumberGenerator
     ) -> Duration {
         if lifetime >= settled { attempts = 0 }
         let milliseconds = bound.components.seconds * 1000 + bound.components.attoseconds / 1_000_000_000_000_000

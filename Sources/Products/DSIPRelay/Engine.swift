@@ -67,8 +67,7 @@ final class Engine: Sendable {
 
         let names = configuration.names.enabled
             ? authority.map { NameRegistry(authority: $0, store: store, configuration: configuration.names) } : nil
-        let upstream: any DSIPIdentity.Resolver
-        if let resolver { upstream = resolver } else { upstream = try standardResolver(configuration, group) }
+        let upstream = resolver ?? standardResolver(configuration)
         let documents = RelayDocuments(
             upstream: HostedResolver(
                 own: identity.document.flatMap { try? DIDDocument(parsing: $0, expecting: identity.did) }, names: names,
@@ -166,15 +165,12 @@ final class Engine: Sendable {
         return configuration.tls.names + listening + (configuration.hostname.flatMap(Authority.init).map { [$0.host] } ?? [])
     }
 
-    private static func standardResolver(
-        _ configuration: RelayConfiguration, _ group: any EventLoopGroup
-    ) throws(RelayError) -> any DSIPIdentity.Resolver {
-        let anyAddress = configuration.resolver.allowPrivateAddresses
-        let policy = AddressPolicy()
-        let client = GuardedHTTPClient(
-            allows: { anyAddress || !policy.refuses($0) },
-            roots: TrustRoots(additionalFiles: configuration.resolver.additionalRoots.map { [$0] } ?? []), group: group)
-        return MethodResolver(fetcher: GuardedFetcher(client: client))
+    private static func standardResolver(_ configuration: RelayConfiguration) -> any DSIPIdentity.Resolver {
+        let everywhere = ["0.0.0.0/0", "::/0"].compactMap(AddressRange.init)
+        let fetcher = HTTPDocumentFetcher(
+            policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? everywhere : []),
+            roots: TrustRoots(additionalFiles: configuration.resolver.additionalRoots.map { [$0] } ?? []))
+        return MethodResolver(fetcher: fetcher)
     }
 
     private static func capabilities(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DSIPAgent
+import DSIPRelay
 import Foundation
 
 /// `dsip demo`: one relay, Alice and Bob, who know each other, and the addresses of their pages.
@@ -78,9 +79,7 @@ struct DemoCommand: AsyncParsableCommand {
 
     private func pair(_ new: Agent, with old: Agent) async throws {
         guard await new.ownIdentities().isEmpty else { return }
-        guard let code = try await new.beginPairing()["code"]?.string else {
-            throw Failure("The second device could not be added.")
-        }
+        let code = try await new.beginPairing().code
         let answer = try await old.approve(code, name: "Bob’s phone").answer
         // The relay may have carried it already.
         if await new.ownIdentities().isEmpty { _ = try? await new.completePairing(answer) }

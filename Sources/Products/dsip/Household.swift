@@ -12,14 +12,15 @@ enum Household {
     static func webFolder() -> String? {
         let environment = ProcessInfo.processInfo.environment["DSIP_WEB"]
         let program = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
-        var places = [environment, program.appending(path: "Web").path, program.appending(path: "../share/dsip/Web").path]
+        var places = environment.map { [$0] } ?? []
+        places += [program.appending(path: "Web").path, program.appending(path: "../share/dsip/Web").path]
         var folder = program
         // .build/<platform>/<configuration>/dsip stands below the package.
         for _ in 0..<4 {
             folder = folder.deletingLastPathComponent()
             places.append(folder.appending(path: "Web").path)
         }
-        return places.compactMap { $0 }.first { FileManager.default.fileExists(atPath: $0 + "/index.html") }
+        return places.first { FileManager.default.fileExists(atPath: $0 + "/index.html") }
     }
 
     /// Starts a relay of our own on loopback.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DSIPAgent
+import DSIPRelay
 import Foundation
 
 /// `dsip up`: the agent and its page, with a relay of its own unless one is named.
@@ -41,12 +42,12 @@ struct UpCommand: AsyncParsableCommand {
     func run() async throws {
         var url = relay ?? ""
         var roots = root
-        var embedded: (stop: @Sendable () async -> Void)?
+        var embedded: Relay?
         if relay == nil {
             let (relay, running) = try await Household.relay(in: state + "/relay", port: relayPort)
             url = running.url
             roots += running.rootPath.map { [$0] } ?? []
-            embedded = { await relay.stop() }
+            embedded = relay
         }
         var configuration = AgentConfiguration(
             stateFolder: state, relay: url, trustRoots: roots, displayName: name, deviceName: device,
@@ -58,6 +59,6 @@ struct UpCommand: AsyncParsableCommand {
         await Household.untilAskedToStop()
         await agent.stop()
         await server.stop()
-        await embedded?()
+        await embedded?.stop()
     }
 }

@@ -47,22 +47,22 @@ public enum Base64URL {
     public static func isValid(_ text: UnsafeRawBufferPointer) -> Bool {
         let rest = text.count % 4
         guard rest != 1 else { return false }
-        var i = 0
-        var foreign = SIMD16<UInt8>(repeating: 0)
-        while i + 16 <= text.count {
-            let block = text.loadUnaligned(fromByteOffset: i, as: SIMD16<UInt8>.self)
-            let letter = ((block | 0x20) &- 0x61) .< 26
-            let digit = (block &- 0x30) .< 10
-            let known = letter .| digit .| (block .== 0x2d) .| (block .== 0x5f)
-            foreign.replace(with: 1, where: .!known)
-            i += 16
-        }
-        guard foreign.max() == 0 else { return false }
         return reverse.withUnsafeBufferPointer { table in
+            // Values stay below 64; what is foreign is 0xff.
+            var seen: UInt8 = 0
+            var i = 0
+            while i + 8 <= text.count {
+                let a = table[Int(text[i])] | table[Int(text[i + 1])] | table[Int(text[i + 2])] | table[Int(text[i + 3])]
+                let b = table[Int(text[i + 4])] | table[Int(text[i + 5])] | table[Int(text[i + 6])]
+                    | table[Int(text[i + 7])]
+                seen |= a | b
+                i += 8
+            }
             while i < text.count {
-                if table[Int(text[i])] == 0xff { return false }
+                seen |= table[Int(text[i])]
                 i += 1
             }
+            guard seen & 0x80 == 0 else { return false }
             // The bits that the last character has to spare are zero.
             switch rest {
             case 2: return table[Int(text[text.count - 1])] & 0x0f == 0

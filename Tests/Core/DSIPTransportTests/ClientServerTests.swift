@@ -54,7 +54,8 @@ import Testing
         await server.stop()
     }
 
-    @Test("an unanswered or misanswered hello ends the connection: a replayed relay hello is not believed") func splicing() async throws {
+    @Test("an unanswered or misanswered hello ends the connection: a replayed relay hello is not believed")
+    func splicing() async throws {
         let key = SigningKey()
         let captured = Mutex<[UInt8]?>(nil)
         // The first connection is answered properly; the second with what the first one got.
@@ -150,7 +151,9 @@ import Testing
     @Test("sending without a connection is refused, not stored") func unconnected() async throws {
         let alice = Person()
         let client = Loopback.client(alice, port: 1)
-        await #expect(throws: TransportError(.notConnected, "")) { try await client.send(alice.bye(to: alice.device.did)) }
+        await #expect(throws: TransportError(.notConnected, "")) {
+            try await client.send(alice.bye(to: alice.device.did))
+        }
     }
 
     @Test("a certificate that no root vouches for is refused") func untrusted() async throws {
@@ -163,7 +166,10 @@ import Testing
 
     @Test("a certificate for another name is refused") func wrongName() async throws {
         let server = try await SignalingServer.start(
-            Loopback.service(Recorder()), identity: Loopback.identity, host: "127.0.0.2")
+            Loopback.service(Recorder()),
+            identity: Loopback.identity,
+            host: "127.0.0.2"
+        )
         try await running(Loopback.client(Person(), port: server.port, host: "127.0.0.2")) { events in
             #expect(await events.failure() == TransportError(.tls, ""))
         }
@@ -172,12 +178,17 @@ import Testing
 
     @Test("a server without TLS 1.3 is refused by the client") func oldServer() async throws {
         var old = TLSConfiguration.makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(Loopback.authority.certificatePath).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: Loopback.authority.keyPath, format: .pem)))
+            certificateChain: try NIOSSLCertificate.fromPEMFile(Loopback.authority.certificatePath).map {
+                .certificate($0)
+            },
+            privateKey: .privateKey(try NIOSSLPrivateKey(file: Loopback.authority.keyPath, format: .pem))
+        )
         old.maximumTLSVersion = .tlsv12
         let context = try NIOSSLContext(configuration: old)
         let impostor = try await Loopback.impostor(
-            { try $0.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context)) }, tls: false)
+            { try $0.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context)) },
+            tls: false
+        )
         try await running(Loopback.client(Person(), port: impostor.localAddress!.port!)) { events in
             #expect(await events.failure() == TransportError(.tls, ""))
         }
@@ -211,13 +222,16 @@ import Testing
         await server.stop()
     }
 
-    @Test("a frame whose signer must be resolved first keeps its place among the others") func resolving() async throws {
+    @Test("a frame whose signer must be resolved first keeps its place among the others") func resolving() async throws
+    {
         let recorder = Recorder()
         let web = DID("did:web:example.com:users:alice")!
         let controller = SigningKey()
         let source = SlowSource(web, controller)
         let server = try await SignalingServer.start(
-            Loopback.service(recorder, source: source), identity: Loopback.identity)
+            Loopback.service(recorder, source: source),
+            identity: Loopback.identity
+        )
         let alice = Person()
         let client = Loopback.client(alice, port: server.port)
         try await running(client) { events in
@@ -227,9 +241,15 @@ import Testing
             for turn in 0..<6 {
                 let id = ULID.make()
                 ids.append(id)
-                let stamp = Message.Stamp(id: id, from: turn == 0 ? web : alice.device.did, issuedAt: noon, version: .core)
+                let stamp = Message.Stamp(
+                    id: id,
+                    from: turn == 0 ? web : alice.device.did,
+                    issuedAt: noon,
+                    version: .core
+                )
                 let bye = Message.inSession(.make(), stamp, to: web, Bye(.userHangup))
-                let envelope = turn == 0
+                let envelope =
+                    turn == 0
                     ? try bye.signed(by: signer) : try bye.signed(by: alice.device, delegations: [alice.delegation])
                 try await client.send(envelope)
             }
@@ -288,7 +308,10 @@ final class SlowSource: VerificationSource {
     func document(of did: DID, at now: Int64) -> DocumentLookup {
         guard did == self.did, state.withLock(\.isKnown) else { return .unknown }
         let method = DIDDocument.VerificationMethod(
-            id: DIDURL(did: did, fragment: "key-1"), controller: did, publicKey: .ed25519(key.publicKey))
+            id: DIDURL(did: did, fragment: "key-1"),
+            controller: did,
+            publicKey: .ed25519(key.publicKey)
+        )
         return .found(DIDDocument(id: did, verificationMethods: [method]))
     }
 

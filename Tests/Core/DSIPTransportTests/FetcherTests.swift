@@ -38,13 +38,21 @@ import Testing
 
     @Test("a private address is refused without a connection, whatever the name") func guarded() async throws {
         let web = try await WebServer.start { _ in .init(body: "secret") }
-        for address: [UInt8] in [[127, 0, 0, 1], [10, 0, 0, 1], [169, 254, 169, 254], [UInt8](repeating: 0, count: 15) + [1]] {
+        for address: [UInt8] in [
+            [127, 0, 0, 1], [10, 0, 0, 1], [169, 254, 169, 254], [UInt8](repeating: 0, count: 15) + [1],
+        ] {
             await #expect(throws: IdentityError(.refused, "")) {
-                try await fetcher(Names([address]), AddressPolicy()).fetch(url: "https://localhost:\(web.port)/", limit: 1000)
+                try await fetcher(Names([address]), AddressPolicy()).fetch(
+                    url: "https://localhost:\(web.port)/",
+                    limit: 1000
+                )
             }
         }
         await #expect(throws: IdentityError(.refused, "")) {
-            try await HTTPDocumentFetcher(roots: Loopback.roots).fetch(url: "https://127.0.0.1:\(web.port)/", limit: 1000)
+            try await HTTPDocumentFetcher(roots: Loopback.roots).fetch(
+                url: "https://127.0.0.1:\(web.port)/",
+                limit: 1000
+            )
         }
         #expect(web.requests.isEmpty)
         try await web.stop()
@@ -88,13 +96,17 @@ import Testing
         }
         for path in ["/", "/chunked"] {
             await #expect(throws: IdentityError(.tooLarge, "")) {
-                try await fetcher(Names([[127, 0, 0, 1]])).fetch(url: "https://localhost:\(web.port)\(path)", limit: 1000)
+                try await fetcher(Names([[127, 0, 0, 1]])).fetch(
+                    url: "https://localhost:\(web.port)\(path)",
+                    limit: 1000
+                )
             }
         }
         try await web.stop()
     }
 
-    @Test("no https, no certificate that is trusted, nobody there: each is its own error") func failures() async throws {
+    @Test("no https, no certificate that is trusted, nobody there: each is its own error") func failures() async throws
+    {
         let web = try await WebServer.start { _ in .init(body: "x") }
         let names = Names([[127, 0, 0, 1]])
         for url in ["http://localhost/", "ftp://localhost/", "https://", "https://a@localhost/", "nonsense"] {
@@ -116,13 +128,18 @@ import Testing
     @Test("an envelope is posted as it stands") func post() async throws {
         let web = try await WebServer.start { _ in .init(status: .created, body: "{}") }
         let envelope = Person().hello()
-        let answer = try await fetcher(Names([[127, 0, 0, 1]])).post(url: "https://localhost:\(web.port)/names", envelope)
+        let answer = try await fetcher(Names([[127, 0, 0, 1]])).post(
+            url: "https://localhost:\(web.port)/names",
+            envelope
+        )
         #expect(answer.status == 201)
         #expect(web.requests == ["POST /names " + String(decoding: envelope.bytes, as: UTF8.self)])
         try await web.stop()
     }
 
-    @Test("the system's resolver knows localhost and literals, and says so when a name is unknown") func system() async throws {
+    @Test("the system's resolver knows localhost and literals, and says so when a name is unknown") func system()
+        async throws
+    {
         let resolver = SystemHostResolver()
         let local = try await resolver.addresses(of: "localhost")
         #expect(local.contains([127, 0, 0, 1]) || local.contains([UInt8](repeating: 0, count: 15) + [1]))
@@ -137,13 +154,18 @@ import Testing
             .init(body: "{\"id\":\"\(relay.did)\"}")
         }
         let resolver = CachingResolver(
-            upstream: MethodResolver(fetcher: fetcher(Names([[127, 0, 0, 1]]))), clock: { noon })
+            upstream: MethodResolver(fetcher: fetcher(Names([[127, 0, 0, 1]]))),
+            clock: { noon }
+        )
         let source = ResolverSource(resolver)
         let did = DID("did:web:localhost%3A\(web.port)")!
         if case .unknown = source.document(of: did, at: noon) {} else { Issue.record("known too early") }
         await source.resolve(did)
         // The document names another identity, so it is refused, and the refusal is remembered.
-        if case .unresolvable = source.document(of: did, at: noon) {} else { Issue.record("a foreign document was taken") }
+        if case .unresolvable = source.document(of: did, at: noon) {
+        } else {
+            Issue.record("a foreign document was taken")
+        }
         #expect(web.requests == ["GET /.well-known/did.json "])
         try await web.stop()
     }
@@ -160,7 +182,7 @@ private final class WebServer: Sendable {
 
     private let channel: any Channel
     private let log: Log
-    var port: Int { channel.localAddress!.port! }
+    let port: Int
     /// `METHOD path body`, in order.
     var requests: [String] { log.entries.withLock { $0 } }
 
@@ -168,6 +190,7 @@ private final class WebServer: Sendable {
 
     private init(_ channel: any Channel, _ log: Log) {
         self.channel = channel
+        self.port = channel.localAddress!.port!
         self.log = log
     }
 

@@ -27,7 +27,10 @@ struct Person: Sendable {
 
     init() {
         delegation = try! Delegation(
-            subject: controller.did, device: device.did, issuedAt: noon - 100, expiresAt: noon + 1_000_000
+            subject: controller.did,
+            device: device.did,
+            issuedAt: noon - 100,
+            expiresAt: noon + 1_000_000
         ).issue(by: controller)
     }
 
@@ -43,7 +46,10 @@ struct Person: Sendable {
     /// Some session message; what it says does not matter to a transport.
     func bye(to other: DID, _ id: ULID = .make(), at now: Int64 = noon, padding: Int = 0) -> Envelope {
         let bye = Bye(.userHangup, detail: padding > 0 ? .text(String(repeating: "x", count: padding)) : nil)
-        return try! Message.inSession(.make(), stamp(id, at: now), to: other, bye).signed(by: device, delegations: [delegation])
+        return try! Message.inSession(.make(), stamp(id, at: now), to: other, bye).signed(
+            by: device,
+            delegations: [delegation]
+        )
     }
 }
 
@@ -76,7 +82,9 @@ final class Recorder: SignalingServerDelegate {
     func admits(_ connection: SignalingConnection, bytes: Int) -> Bool { state.withLock(\.admits) }
 
     func bound(
-        _ connection: SignalingConnection, _ hello: Verified<Message>, replacing previous: SignalingConnection.Device?
+        _ connection: SignalingConnection,
+        _ hello: Verified<Message>,
+        replacing previous: SignalingConnection.Device?
     ) {
         state.withLock { $0.connections[hello.body.from] = connection }
         add(.bound(hello.identity, replacing: previous?.identity))
@@ -89,7 +97,9 @@ final class Recorder: SignalingServerDelegate {
 
     func rejected(_ connection: SignalingConnection, _ rejection: Rejection) { add(.rejected(rejection.code)) }
 
-    func closed(_ connection: SignalingConnection, _ device: SignalingConnection.Device?) { add(.closed(device?.identity)) }
+    func closed(_ connection: SignalingConnection, _ device: SignalingConnection.Device?) {
+        add(.closed(device?.identity))
+    }
 
     /// Returns once `count` events have been seen.
     func wait(for count: Int) async {
@@ -120,7 +130,8 @@ final class EmbeddedConnection {
     let service: SignalingService
     let relay = SigningKey()
     private let reader = EmbeddedChannel(
-        handler: ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: 1 << 20)))
+        handler: ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: 1 << 20))
+    )
 
     init(_ change: (inout SignalingService.Configuration) -> Void = { _ in }) throws {
         var configuration = SignalingService.Configuration(key: relay, clock: { noon })
@@ -129,7 +140,8 @@ final class EmbeddedConnection {
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(WebSocketFrameEncoder())
         try pipeline.addHandler(
-            ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: Binding.maximumEnvelopeBytes)))
+            ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: Binding.maximumEnvelopeBytes))
+        )
         try service.install(on: channel)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }

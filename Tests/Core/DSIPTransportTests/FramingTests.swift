@@ -7,7 +7,10 @@ import Testing
 @testable import DSIPTransport
 
 @Suite struct FramingTests {
-    @Test("frames of every length form are read back by NIO's decoder", arguments: [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
+    @Test(
+        "frames of every length form are read back by NIO's decoder",
+        arguments: [0, 1, 125, 126, 127, 65_535, 65_536, 70_000]
+    )
     func written(size: Int) throws {
         var random = SeededRandom(seed: UInt64(size))
         let payload = (0..<size).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -27,13 +30,16 @@ import Testing
         FrameWriter.append(close: .goingAway, to: &buffer)
         let frames = try decode(buffer)
         #expect(frames.map(\.length) == [3, 0, 300, 2])
-        #expect(frames.allSatisfy { Array(buffer: $0.unmaskedData).allSatisfy { $0 == 7 } || $0.opcode == .connectionClose })
+        #expect(
+            frames.allSatisfy { Array(buffer: $0.unmaskedData).allSatisfy { $0 == 7 } || $0.opcode == .connectionClose }
+        )
         #expect(Array(buffer: frames[3].data) == [0x03, 0xe9])
     }
 
     private func decode(_ buffer: ByteBuffer) throws -> [WebSocketFrame] {
         let channel = EmbeddedChannel(
-            handler: ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: 1 << 20)))
+            handler: ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: 1 << 20))
+        )
         try channel.writeInbound(buffer)
         var frames: [WebSocketFrame] = []
         while let frame = try channel.readInbound(as: WebSocketFrame.self) { frames.append(frame) }
@@ -46,7 +52,11 @@ import Testing
     private let key: WebSocketMaskingKey = [1, 2, 3, 4]
 
     private func frame(
-        _ opcode: WebSocketOpcode, _ payload: [UInt8], fin: Bool = true, masked: Bool = true, rsv1: Bool = false
+        _ opcode: WebSocketOpcode,
+        _ payload: [UInt8],
+        fin: Bool = true,
+        masked: Bool = true,
+        rsv1: Bool = false
     ) -> WebSocketFrame {
         var data = ByteBuffer(bytes: payload)
         if masked { data.webSocketMask(key) }
@@ -66,7 +76,11 @@ import Testing
     @Test("fragments are joined, with a ping between them") func fragments() {
         var assembler = MessageAssembler(.server)
         #expect(text(assembler.receive(frame(.text, Array("he".utf8), fin: false))) == nil)
-        if case .ping(let payload) = assembler.receive(frame(.ping, [9])) { #expect(payload == [9]) } else { Issue.record() }
+        if case .ping(let payload) = assembler.receive(frame(.ping, [9])) {
+            #expect(payload == [9])
+        } else {
+            Issue.record()
+        }
         #expect(text(assembler.receive(frame(.continuation, Array("ll".utf8), fin: false))) == nil)
         #expect(text(assembler.receive(frame(.continuation, Array("o".utf8)))) == "hello")
         #expect(text(assembler.receive(frame(.text, Array("next".utf8)))) == "next")
@@ -122,9 +136,12 @@ import Testing
     @Test(
         "anything else is refused",
         arguments: [
-            "ws://relay.example.com/", "https://relay.example.com/", "wss://", "wss:///dsip", "wss://a@b/", "wss://a/#f",
-            "wss://a:0/", "wss://a:65536/", "wss://a:b/", "wss://[::1/", "wss://[1.2.3.4]/", "wss://a b/", "wss://ä/", "",
-        ])
+            "ws://relay.example.com/", "https://relay.example.com/", "wss://", "wss:///dsip", "wss://a@b/",
+            "wss://a/#f",
+            "wss://a:0/", "wss://a:65536/", "wss://a:b/", "wss://[::1/", "wss://[1.2.3.4]/", "wss://a b/", "wss://ä/",
+            "",
+        ]
+    )
     func refused(url: String) {
         #expect(throws: TransportError(.address, "")) { try RelayAddress(url) }
     }

@@ -12,13 +12,15 @@ import NIOWebSocket
 
 /// A certificate authority for the tests of one process, and listeners that use it.
 enum Loopback {
-    static let folder = FileManager.default.temporaryDirectory.appending(path: "dsip-transport-\(UUID().uuidString)").path
+    static let folder = FileManager.default.temporaryDirectory.appending(path: "dsip-transport-\(UUID().uuidString)")
+        .path
     static let authority = try! DevelopmentAuthority(folder: folder, now: Int64(Date().timeIntervalSince1970))
     static let identity = try! TLSIdentity(certificatePath: authority.certificatePath, keyPath: authority.keyPath)
     static let roots = TrustRoots(additionalFiles: [authority.rootPath])
 
     static func service(
-        _ recorder: Recorder, key: SigningKey = SigningKey(),
+        _ recorder: Recorder,
+        key: SigningKey = SigningKey(),
         source: any VerificationSource = SelfCertifyingSource(),
         _ change: (inout SignalingService.Configuration) -> Void = { _ in }
     ) -> SignalingService {
@@ -28,12 +30,19 @@ enum Loopback {
     }
 
     static func client(
-        _ person: Person, port: Int, host: String = "localhost", roots: TrustRoots = Loopback.roots,
+        _ person: Person,
+        port: Int,
+        host: String = "localhost",
+        roots: TrustRoots = Loopback.roots,
         _ change: (inout SignalingClient.Configuration) -> Void = { _ in }
     ) -> SignalingClient {
         var configuration = SignalingClient.Configuration(
-            RelayAddress(host: host, port: port), key: person.device, identity: person.controller.did,
-            delegations: [person.delegation], clock: { noon })
+            RelayAddress(host: host, port: port),
+            key: person.device,
+            identity: person.controller.did,
+            delegations: [person.delegation],
+            clock: { noon }
+        )
         configuration.roots = roots
         configuration.backoff = Backoff(initial: .milliseconds(20), maximum: .milliseconds(50))
         change(&configuration)
@@ -42,7 +51,8 @@ enum Loopback {
 
     /// A TLS server of any behaviour, for what a proper one never does.
     static func impostor(
-        _ configure: @escaping @Sendable (any Channel) throws -> Void, tls: Bool = true
+        _ configure: @escaping @Sendable (any Channel) throws -> Void,
+        tls: Bool = true
     ) async throws -> any Channel {
         try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -64,10 +74,12 @@ enum Loopback {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(Answering(answer))
                 }
-            })
+            }
+        )
         return try await impostor { channel in
             try channel.pipeline.syncOperations.configureHTTPServerPipeline(
-                withServerUpgrade: (upgraders: [upgrader], completionHandler: { _ in }))
+                withServerUpgrade: (upgraders: [upgrader], completionHandler: { _ in })
+            )
         }
     }
 }

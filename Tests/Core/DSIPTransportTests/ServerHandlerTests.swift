@@ -29,7 +29,8 @@ import Testing
         #expect(connection.recorder.connection(alice.device.did)?.device?.device == alice.device.did)
     }
 
-    @Test("traffic before a hello is answered with hello-required and reaches nobody; a hello still works") func gating() throws {
+    @Test("traffic before a hello is answered with hello-required and reaches nobody; a hello still works")
+    func gating() throws {
         let connection = try EmbeddedConnection()
         let alice = Person()
         let early = ULID.make()
@@ -42,7 +43,8 @@ import Testing
         #expect(try connection.messages().first?.type == .hello)
     }
 
-    @Test("a hello under a delegation that does not hold is refused with its token, then the connection is closed") func badHello() throws {
+    @Test("a hello under a delegation that does not hold is refused with its token, then the connection is closed")
+    func badHello() throws {
         let connection = try EmbeddedConnection { $0.clock = { noon + 2_000_000 } }
         let alice = Person()
         try connection.receive(.text, alice.hello(.make(noon + 2_000_000), at: noon + 2_000_000).bytes)
@@ -89,8 +91,10 @@ import Testing
         #expect(try connection.messages().first?.type == .hello)
         #expect(
             connection.recorder.events == [
-                .bound(alice.controller.did, replacing: nil), .bound(bob.controller.did, replacing: alice.controller.did),
-            ])
+                .bound(alice.controller.did, replacing: nil),
+                .bound(bob.controller.did, replacing: alice.controller.did),
+            ]
+        )
     }
 
     @Test("65,536 bytes are read, 65,537 close with 1009") func cap() throws {

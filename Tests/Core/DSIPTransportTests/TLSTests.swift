@@ -23,7 +23,9 @@ import X509
         try Certificate(pemEncoded: String(contentsOfFile: authority.certificatePath, encoding: .utf8))
     }
 
-    @Test("a new authority writes its keys for the owner only, and the second opening changes nothing") func first() throws {
+    @Test("a new authority writes its keys for the owner only, and the second opening changes nothing") func first()
+        throws
+    {
         let folder = folder()
         let authority = try DevelopmentAuthority(folder: folder, names: ["relay.home.arpa", "10.1.2.3"], now: now)
         #expect(try mode(authority.keyPath) == 0o600 && mode(folder + "/ca-key.pem") == 0o600 && mode(folder) == 0o700)
@@ -31,7 +33,9 @@ import X509
         _ = try DevelopmentAuthority(folder: folder, names: ["relay.home.arpa"], now: now + 86_400)
         #expect(try Data(contentsOf: URL(filePath: authority.certificatePath)) == before)
         let names = try #require(try leaf(authority).extensions.subjectAlternativeNames)
-        #expect(names.contains(.dnsName("relay.home.arpa")) && names.contains(.dnsName("localhost")) && names.count == 5)
+        #expect(
+            names.contains(.dnsName("relay.home.arpa")) && names.contains(.dnsName("localhost")) && names.count == 5
+        )
         #expect(try !FileManager.default.contentsOfDirectory(atPath: folder).contains { $0.hasSuffix(".tmp") })
     }
 
@@ -69,7 +73,9 @@ import X509
         #expect(identity.context === first)
         let other = try DevelopmentAuthority(folder: folder(), now: now)
         try Data(contentsOf: URL(filePath: other.certificatePath)).write(to: URL(filePath: authority.certificatePath))
-        #expect(throws: TransportError(.credentials, ""), "the key is of another pair") { try identity.reloadIfChanged() }
+        #expect(throws: TransportError(.credentials, ""), "the key is of another pair") {
+            try identity.reloadIfChanged()
+        }
         try Data(contentsOf: URL(filePath: other.keyPath)).write(to: URL(filePath: authority.keyPath))
         #expect(try identity.reloadIfChanged())
         #expect(identity.context !== first)
@@ -89,18 +95,28 @@ import X509
     @Test("a certificate is good for the names it lists and for no others") func names() throws {
         let key = Certificate.PrivateKey(P256.Signing.PrivateKey())
         let certificate = try Certificate(
-            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey, notValidBefore: .now,
-            notValidAfter: .now + 60, issuer: DistinguishedName {}, subject: DistinguishedName { CommonName("cn.example") },
+            version: .v3,
+            serialNumber: Certificate.SerialNumber(),
+            publicKey: key.publicKey,
+            notValidBefore: .now,
+            notValidAfter: .now + 60,
+            issuer: DistinguishedName {},
+            subject: DistinguishedName { CommonName("cn.example") },
             signatureAlgorithm: .ecdsaWithSHA256,
             extensions: Certificate.Extensions {
                 SubjectAlternativeNames([
                     .dnsName("a.example"), .dnsName("*.wild.example"), .dnsName("*.com"), .dnsName("f*.part.example"),
                     .ipAddress(ASN1OctetString(contentBytes: [127, 0, 0, 1])),
                 ])
-            }, issuerPrivateKey: key)
-        for name in ["a.example", "A.Example", "a.example.", "x.wild.example"] { #expect(certificate.names(name), "\(name)") }
+            },
+            issuerPrivateKey: key
+        )
+        for name in ["a.example", "A.Example", "a.example.", "x.wild.example"] {
+            #expect(certificate.names(name), "\(name)")
+        }
         for name in [
-            "b.example", "x.a.example", "wild.example", "x.y.wild.example", "example.com", "foo.part.example", "127.0.0.1",
+            "b.example", "x.a.example", "wild.example", "x.y.wild.example", "example.com", "foo.part.example",
+            "127.0.0.1",
             "cn.example", "",
         ] { #expect(!certificate.names(name), "\(name)") }
     }

@@ -9,7 +9,10 @@ import Testing
 @Suite struct WebSocketInteropTests {
     static let python = ProcessInfo.processInfo.environment["DSIP_INTEROP_PYTHON"]
 
-    @Test("a WebSocket library that nobody here wrote agrees on framing, limits, closing and TLS", .enabled(if: python != nil))
+    @Test(
+        "a WebSocket library that nobody here wrote agrees on framing, limits, closing and TLS",
+        .enabled(if: python != nil)
+    )
     func websockets() async throws {
         let recorder = Recorder()
         let person = Person()
@@ -22,7 +25,8 @@ import Testing
         let process = Process()
         process.executableURL = URL(filePath: try #require(Self.python))
         process.arguments = [script.path, "\(server.port)", Loopback.authority.rootPath, hellos, envelopes]
-        let status = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Int32, any Error>) in
+        let status = try await withCheckedThrowingContinuation {
+            (continuation: CheckedContinuation<Int32, any Error>) in
             process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
             do { try process.run() } catch { continuation.resume(throwing: error) }
         }

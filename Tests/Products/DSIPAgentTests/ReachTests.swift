@@ -9,7 +9,7 @@ struct ReachTests {
     /// Bob's second device, added by pairing.
     private func second(device of: Person, at relay: TestRelay) async throws -> Person {
         let other = try await Person(of.name, at: relay, createsIdentity: false, kind: .phone)
-        let code = try #require(try await other.agent.beginPairing()["code"]?.string)
+        let code = try await other.agent.beginPairing().code
         let seen = try await of.agent.inspectPairing(code)
         #expect(seen["kind"]?.string == "phone")
         _ = try await of.agent.approvePairing(code, name: "Phone")

@@ -21,6 +21,21 @@ import Testing
         #expect(Base64URL.decode(text) == nil)
     }
 
+    @Test("what is valid base64url is what decodes, at every length and for every byte")
+    func base64Validity() {
+        var random = SeededRandom(seed: 2)
+        let alphabet = Array("ABCXYZabcxyz0189-_".utf8)
+        for length in 0..<70 {
+            for _ in 0..<40 {
+                var text = (0..<length).map { _ in alphabet.randomElement(using: &random)! }
+                if length > 0, Bool.random(using: &random) {
+                    text[Int.random(in: 0..<length, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                }
+                #expect(text.withUnsafeBytes { Base64URL.isValid($0) == (Base64URL.decode($0) != nil) })
+            }
+        }
+    }
+
     @Test("base58 keeps leading zeros and refuses 0, O, I, l")
     func base58() {
         #expect(Base58.encode([0, 0, 40, 127, 180, 205]) == "11233QC4")

@@ -19,8 +19,11 @@ final class ClientEvents: NIOAsyncSequenceProducerDelegate, Sendable {
     static func make() -> (ClientEvents, Producer) {
         let events = ClientEvents()
         let new = Producer.makeSequence(
-            elementType: SignalingClient.Event.self, backPressureStrategy: .init(lowWatermark: 32, highWatermark: 256),
-            finishOnDeinit: false, delegate: events)
+            elementType: SignalingClient.Event.self,
+            backPressureStrategy: .init(lowWatermark: 32, highWatermark: 256),
+            finishOnDeinit: false,
+            delegate: events
+        )
         events.source.withLock { $0 = new.source }
         return (events, new.sequence)
     }

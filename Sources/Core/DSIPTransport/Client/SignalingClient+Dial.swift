@@ -24,7 +24,9 @@ extension SignalingClient {
     }
 
     private func configure(
-        _ channel: any Channel, _ context: NIOSSLContext, _ witness: FailureWitness
+        _ channel: any Channel,
+        _ context: NIOSSLContext,
+        _ witness: FailureWitness
     ) throws -> EventLoopFuture<ClientLink> {
         let address = configuration.address
         let pipeline = channel.pipeline.syncOperations
@@ -34,7 +36,8 @@ extension SignalingClient {
         try pipeline.addHandler(FailureWitnessHandler(witness))
         try pipeline.addHandler(UpgradeDeadline(after: TimeAmount(Binding.connectTimeout)))
         let upgrader = NIOTypedWebSocketClientUpgrader<ClientLink>(
-            maxFrameSize: Binding.maximumEnvelopeBytes, enableAutomaticErrorHandling: false
+            maxFrameSize: Binding.maximumEnvelopeBytes,
+            enableAutomaticErrorHandling: false
         ) { channel, _ in
             channel.eventLoop.makeCompletedFuture {
                 UpgradeDeadline.remove(from: channel)
@@ -47,13 +50,16 @@ extension SignalingClient {
         head.headers.add(name: "Host", value: address.hostHeader)
         var pipelineConfiguration = NIOUpgradableHTTPClientPipelineConfiguration(
             upgradeConfiguration: NIOTypedHTTPClientUpgradeConfiguration(
-                upgradeRequestHead: head, upgraders: [upgrader],
+                upgradeRequestHead: head,
+                upgraders: [upgrader],
                 notUpgradingCompletionHandler: { channel in
                     let error = TransportError(.upgrade, "the server at \(address) is no DSIP relay")
                     witness.saw(error)
                     channel.close(promise: nil)
                     return channel.eventLoop.makeFailedFuture(error)
-                }))
+                }
+            )
+        )
         pipelineConfiguration.leftOverBytesStrategy = .forwardBytes
         return try pipeline.configureUpgradableHTTPClientPipeline(configuration: pipelineConfiguration)
     }

@@ -34,7 +34,10 @@ public final class SignalingClient: Sendable {
         public var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 
         public init(
-            _ address: RelayAddress, key: SigningKey, identity: DID? = nil, delegations: [Envelope] = [],
+            _ address: RelayAddress,
+            key: SigningKey,
+            identity: DID? = nil,
+            delegations: [Envelope] = [],
             clock: @escaping @Sendable () -> Int64
         ) {
             self.address = address
@@ -96,7 +99,8 @@ public final class SignalingClient: Sendable {
     private let live: Mutex<Live>
 
     public init(
-        _ configuration: Configuration, source: any VerificationSource,
+        _ configuration: Configuration,
+        source: any VerificationSource,
         replay: SharedReplayWindow = SharedReplayWindow()
     ) {
         self.configuration = configuration
@@ -221,7 +225,9 @@ public final class SignalingClient: Sendable {
         let now = configuration.clock()
         let id = ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &generator)
         let hello = Message.hello(
-            Message.Stamp(id: id, from: configuration.key.did, issuedAt: now), Hello(onBehalfOf: identity))
+            Message.Stamp(id: id, from: configuration.key.did, issuedAt: now),
+            Hello(onBehalfOf: identity)
+        )
         guard let envelope = try? hello.signed(by: configuration.key, delegations: delegations) else { return nil }
         return (id, envelope)
     }

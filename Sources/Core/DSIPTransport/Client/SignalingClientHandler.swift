@@ -161,9 +161,14 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         let now = client.configuration.clock()
         let source = client.source
         let verdict = verifier.verify(
-            entry.frame, at: now, replay: &replay, sentHello: sentHello,
-            documents: { source.document(of: $0, at: now) }, delegations: source.delegations,
-            revocations: source.revocations)
+            entry.frame,
+            at: now,
+            replay: &replay,
+            sentHello: sentHello,
+            documents: { source.document(of: $0, at: now) },
+            delegations: source.delegations,
+            revocations: source.revocations
+        )
         switch verdict {
         case .accepted(let message): accepted(message)
         case .rejected(let rejection): rejected(rejection)
@@ -261,7 +266,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     }
 
     private func closedByPeer(_ code: UInt16?) {
-        failure = failure
+        failure =
+            failure
             ?? TransportError(.closed, "the relay closed the connection" + (code.map { " (\($0))" } ?? ""))
         close(.normal)
     }

@@ -19,7 +19,9 @@ public struct GuardedHTTPClient: Sendable {
         public var body: [UInt8]?
 
         public init(
-            _ method: HTTPMethod = .GET, _ url: String, headers: [(name: String, value: String)] = [],
+            _ method: HTTPMethod = .GET,
+            _ url: String,
+            headers: [(name: String, value: String)] = [],
             body: [UInt8]? = nil
         ) {
             self.method = method
@@ -79,8 +81,10 @@ public struct GuardedHTTPClient: Sendable {
     ///   - allows: whether an address (4 or 16 bytes, network order) may be connected to.
     ///   - timeout: for name, connection, request and body together, redirects included.
     public init(
-        allows: @escaping @Sendable ([UInt8]) -> Bool, roots: TrustRoots = .system,
-        resolver: any HostResolver = SystemHostResolver(), timeout: Duration = .seconds(10),
+        allows: @escaping @Sendable ([UInt8]) -> Bool,
+        roots: TrustRoots = .system,
+        resolver: any HostResolver = SystemHostResolver(),
+        timeout: Duration = .seconds(10),
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) {
         self.allows = allows
@@ -117,7 +121,10 @@ public struct GuardedHTTPClient: Sendable {
     }
 
     private func send(
-        _ request: Request, to target: Target, limit: Int, deadline: NIODeadline
+        _ request: Request,
+        to target: Target,
+        limit: Int,
+        deadline: NIODeadline
     ) async throws(IdentityError) -> Response {
         let permitted = try await addresses(of: target.host, until: deadline).filter(allows)
         guard !permitted.isEmpty else { throw IdentityError(.refused, "\(target.host) is not at a public address") }
@@ -149,7 +156,11 @@ public struct GuardedHTTPClient: Sendable {
     // MARK: One exchange
 
     private func exchange(
-        _ request: Request, _ target: Target, at address: [UInt8], limit: Int, deadline: NIODeadline
+        _ request: Request,
+        _ target: Target,
+        at address: [UInt8],
+        limit: Int,
+        deadline: NIODeadline
     ) async throws(IdentityError) -> Response {
         do {
             let context = try NIOSSLContext(configuration: configuration())
@@ -163,7 +174,8 @@ public struct GuardedHTTPClient: Sendable {
                         let pipeline = channel.pipeline.syncOperations
                         let isLiteral = HostAddress(target.host) != nil
                         try pipeline.addHandler(
-                            NIOSSLClientHandler(context: context, serverHostname: isLiteral ? nil : target.host))
+                            NIOSSLClientHandler(context: context, serverHostname: isLiteral ? nil : target.host)
+                        )
                         if !isLiteral { try pipeline.addHandler(ServerNameCheck(target.host)) }
                         try pipeline.addHTTPClientHandlers()
                         try pipeline.addHandler(HTTPExchange(limit: limit, deadline: deadline, answer))
@@ -175,8 +187,10 @@ public struct GuardedHTTPClient: Sendable {
             let received = try await answer.futureResult.get()
             return Response(
                 status: Int(received.head.status.code),
-                headers: received.head.headers.map { (name: $0.name, value: $0.value) }, body: received.body,
-                url: target.url)
+                headers: received.head.headers.map { (name: $0.name, value: $0.value) },
+                body: received.body,
+                url: target.url
+            )
         } catch let error as IdentityError {
             throw error
         } catch {
@@ -212,7 +226,9 @@ extension Channel {
 
 /// Runs `body`, and fails with `.timeout` when it has not ended after `limit`. What cannot be cancelled is left behind.
 func withTimeout<R: Sendable>(
-    _ limit: Duration, _ reason: String, _ body: @escaping @Sendable () async throws(TransportError) -> R
+    _ limit: Duration,
+    _ reason: String,
+    _ body: @escaping @Sendable () async throws(TransportError) -> R
 ) async throws(TransportError) -> R {
     let (outcomes, continuation) = AsyncStream<Result<R, TransportError>>.makeStream()
     let work = Task {

@@ -27,9 +27,14 @@ final class ConnectionLoop {
         let now = service.configuration.clock()
         let source = service.source
         return verifier.verify(
-            frame, at: now, replay: &replay, helloVerified: helloVerified,
-            documents: { source.document(of: $0, at: now) }, delegations: source.delegations,
-            revocations: source.revocations)
+            frame,
+            at: now,
+            replay: &replay,
+            helloVerified: helloVerified,
+            documents: { source.document(of: $0, at: now) },
+            delegations: source.delegations,
+            revocations: source.revocations
+        )
     }
 
     func add(_ handler: SignalingServerHandler) {

@@ -14,19 +14,22 @@ import NIOWebSocket
 /// ```
 public final class SignalingServer: Sendable {
     public let service: SignalingService
-    private let channel: any Channel
-
     /// The port bound, which matters where port 0 was asked for.
-    public var port: Int { channel.localAddress?.port ?? 0 }
+    public let port: Int
+    private let channel: any Channel
 
     private init(_ service: SignalingService, _ channel: any Channel) {
         self.service = service
         self.channel = channel
+        self.port = channel.localAddress?.port ?? 0
     }
 
     /// - Throws: `.unreachable` when the address cannot be bound.
     public static func start(
-        _ service: SignalingService, identity: TLSIdentity, host: String = "127.0.0.1", port: Int = 0,
+        _ service: SignalingService,
+        identity: TLSIdentity,
+        host: String = "127.0.0.1",
+        port: Int = 0,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) async throws(TransportError) -> SignalingServer {
         let bootstrap = ServerBootstrap(group: group)
@@ -50,7 +53,9 @@ public final class SignalingServer: Sendable {
     }
 
     private static func configure(
-        _ channel: any Channel, _ service: SignalingService, _ identity: TLSIdentity
+        _ channel: any Channel,
+        _ service: SignalingService,
+        _ identity: TLSIdentity
     ) throws {
         guard service.isAdmitting else {
             channel.close(promise: nil)
@@ -64,7 +69,9 @@ public final class SignalingServer: Sendable {
                 upgraders: [service.typedUpgrader { UpgradeDeadline.remove(from: $0) }],
                 notUpgradingCompletionHandler: { channel in
                     channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(NotFound()) }
-                }))
+                }
+            )
+        )
         configuration.enablePipelining = false
         configuration.enableResponseHeaderValidation = false
         // A connection that ends before it became anything has been dealt with by the channel itself.
@@ -108,7 +115,10 @@ private final class NotFound: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard case .end = Self.unwrapInboundIn(data) else { return }
         let head = HTTPResponseHead(
-            version: .http1_1, status: .notFound, headers: ["Content-Length": "0", "Connection": "close"])
+            version: .http1_1,
+            status: .notFound,
+            headers: ["Content-Length": "0", "Connection": "close"]
+        )
         let channel = context.channel
         context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
         context.writeAndFlush(Self.wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }

@@ -10,7 +10,10 @@ public protocol SignalingServerDelegate: Sendable {
     ///
     /// - Parameter previous: what was bound to the same connection before, whose place this takes.
     func bound(
-        _ connection: SignalingConnection, _ hello: Verified<Message>, replacing previous: SignalingConnection.Device?)
+        _ connection: SignalingConnection,
+        _ hello: Verified<Message>,
+        replacing previous: SignalingConnection.Device?
+    )
 
     /// Anything but a `hello`, in the order it arrived; `message.envelope.bytes` is what to forward.
     func received(_ connection: SignalingConnection, _ message: Verified<Message>)

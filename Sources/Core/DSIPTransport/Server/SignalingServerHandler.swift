@@ -53,7 +53,10 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         self.context = context
         outlet = (try? context.pipeline.syncOperations.context(handlerType: WebSocketFrameEncoder.self)) ?? context
         connection = SignalingConnection(
-            context.channel, handler: self, outboundLimit: service.configuration.maximumOutboundBytes)
+            context.channel,
+            handler: self,
+            outboundLimit: service.configuration.maximumOutboundBytes
+        )
         loop.add(self)
     }
 
@@ -144,7 +147,10 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         guard let reply = service.hello(inReplyTo: message.body.id) else { return close(.internalError) }
         let previous = connection.device
         let device = SignalingConnection.Device(
-            device: message.body.from, identity: message.identity, principal: message.principal)
+            device: message.body.from,
+            identity: message.identity,
+            principal: message.principal
+        )
         connection.bind(device)
         phase = .bound
         connection.send(reply.bytes)

@@ -28,8 +28,10 @@ public final class SignalingService: Sendable {
         public var clock: @Sendable () -> Int64
 
         public init(
-            key: SigningKey, capabilities: RelayCapabilities = RelayCapabilities(),
-            policy: VerificationPolicy = VerificationPolicy(isRouter: true), clock: @escaping @Sendable () -> Int64
+            key: SigningKey,
+            capabilities: RelayCapabilities = RelayCapabilities(),
+            policy: VerificationPolicy = VerificationPolicy(isRouter: true),
+            clock: @escaping @Sendable () -> Int64
         ) {
             self.key = key
             self.capabilities = capabilities
@@ -53,7 +55,9 @@ public final class SignalingService: Sendable {
 
     /// - Parameter replay: shared with every other way by which the same relay takes envelopes.
     public init(
-        _ configuration: Configuration, source: any VerificationSource, delegate: any SignalingServerDelegate,
+        _ configuration: Configuration,
+        source: any VerificationSource,
+        delegate: any SignalingServerDelegate,
         replay: SharedReplayWindow = SharedReplayWindow()
     ) {
         self.configuration = configuration
@@ -80,13 +84,15 @@ public final class SignalingService: Sendable {
     /// The upgrade for NIO's HTTP/1.1 server pipeline. No extension is negotiated, so nothing is compressed.
     public func upgrader() -> NIOWebSocketServerUpgrader {
         NIOWebSocketServerUpgrader(
-            maxFrameSize: Binding.maximumEnvelopeBytes, automaticErrorHandling: false,
+            maxFrameSize: Binding.maximumEnvelopeBytes,
+            automaticErrorHandling: false,
             shouldUpgrade: { channel, head in
                 channel.eventLoop.makeSucceededFuture(self.accepts(head) ? HTTPHeaders() : nil)
             },
             upgradePipelineHandler: { channel, _ in
                 channel.eventLoop.makeCompletedFuture { try self.install(on: channel) }
-            })
+            }
+        )
     }
 
     /// The same for NIO's typed upgrade, such as a `ServerChildChannel` that offers HTTP beside.
@@ -96,7 +102,8 @@ public final class SignalingService: Sendable {
         _ result: @escaping @Sendable (any Channel) -> Result
     ) -> NIOTypedWebSocketServerUpgrader<Result> {
         NIOTypedWebSocketServerUpgrader(
-            maxFrameSize: Binding.maximumEnvelopeBytes, enableAutomaticErrorHandling: false,
+            maxFrameSize: Binding.maximumEnvelopeBytes,
+            enableAutomaticErrorHandling: false,
             shouldUpgrade: { channel, head in
                 channel.eventLoop.makeSucceededFuture(self.accepts(head) ? HTTPHeaders() : nil)
             },
@@ -105,7 +112,8 @@ public final class SignalingService: Sendable {
                     try self.install(on: channel)
                     return result(channel)
                 }
-            })
+            }
+        )
     }
 
     /// Takes over a channel whose pipeline ends in NIO's WebSocket codec. Call on the channel's event loop.
@@ -167,19 +175,31 @@ public final class SignalingService: Sendable {
     func error(for rejection: Rejection, isBound: Bool) -> Envelope? {
         guard let recipient = rejection.from else { return nil }
         return error(
-            reason(for: rejection, isBound: isBound), to: recipient, session: rejection.session,
-            inReplyTo: rejection.id, detail: rejection.code.rawValue)
+            reason(for: rejection, isBound: isBound),
+            to: recipient,
+            session: rejection.session,
+            inReplyTo: rejection.id,
+            detail: rejection.code.rawValue
+        )
     }
 
     /// A signed `error` of this relay, for its own refusals as well (DSIP §13.2, §15).
     ///
     /// - Parameter retryAfter: seconds; 0 says that trying again is useless.
     public func error(
-        _ reason: Reason, to recipient: DID, session: ULID? = nil, inReplyTo id: ULID? = nil, detail: String? = nil,
+        _ reason: Reason,
+        to recipient: DID,
+        session: ULID? = nil,
+        inReplyTo id: ULID? = nil,
+        detail: String? = nil,
         retryAfter: Int64? = nil
     ) -> Envelope? {
         let report = ErrorReport(
-            reason, detail: detail.map { .text($0) }, retryAfter: retryAfter, inReplyTo: id)
+            reason,
+            detail: detail.map { .text($0) },
+            retryAfter: retryAfter,
+            inReplyTo: id
+        )
         return sign(.error(stamp(), to: recipient, session: session, report))
     }
 
@@ -195,8 +215,11 @@ public final class SignalingService: Sendable {
         var generator = SystemRandomNumberGenerator()
         let now = configuration.clock()
         return Message.Stamp(
-            id: ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &generator), from: configuration.key.did,
-            issuedAt: now, version: .core)
+            id: ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &generator),
+            from: configuration.key.did,
+            issuedAt: now,
+            version: .core
+        )
     }
 
     /// - Returns: nil when the key cannot sign, which only a failing key store brings about.

@@ -83,17 +83,23 @@ public struct DevelopmentAuthority: Sendable {
             }
             return Root(
                 certificate: try Certificate(
-                    version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
+                    version: .v3,
+                    serialNumber: Certificate.SerialNumber(),
+                    publicKey: key.publicKey,
                     notValidBefore: date(now - DevelopmentAuthority.day),
-                    notValidAfter: date(now + DevelopmentAuthority.rootLifetime), issuer: name, subject: name,
+                    notValidAfter: date(now + DevelopmentAuthority.rootLifetime),
+                    issuer: name,
+                    subject: name,
                     signatureAlgorithm: .ecdsaWithSHA256,
                     extensions: try Certificate.Extensions {
                         Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0))
                         Critical(KeyUsage(keyCertSign: true, cRLSign: true))
                         SubjectKeyIdentifier(hash: key.publicKey)
                     },
-                    issuerPrivateKey: key),
-                key: key)
+                    issuerPrivateKey: key
+                ),
+                key: key
+            )
         }
         try writeKey(root.key, to: rootKeyPath)
         try writeCertificates([root.certificate], to: rootPath)
@@ -115,9 +121,12 @@ public struct DevelopmentAuthority: Sendable {
         let key = Certificate.PrivateKey(P256.Signing.PrivateKey())
         let leaf = try wrap { () throws in
             try Certificate(
-                version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
+                version: .v3,
+                serialNumber: Certificate.SerialNumber(),
+                publicKey: key.publicKey,
                 notValidBefore: date(now - DevelopmentAuthority.day),
-                notValidAfter: date(now + DevelopmentAuthority.leafLifetime), issuer: root.certificate.subject,
+                notValidAfter: date(now + DevelopmentAuthority.leafLifetime),
+                issuer: root.certificate.subject,
                 subject: try DistinguishedName { CommonName("DSIP development relay") },
                 signatureAlgorithm: .ecdsaWithSHA256,
                 extensions: try Certificate.Extensions {
@@ -127,9 +136,11 @@ public struct DevelopmentAuthority: Sendable {
                     SubjectAlternativeNames(names)
                     SubjectKeyIdentifier(hash: key.publicKey)
                     AuthorityKeyIdentifier(
-                        keyIdentifier: SubjectKeyIdentifier(hash: root.key.publicKey).keyIdentifier)
+                        keyIdentifier: SubjectKeyIdentifier(hash: root.key.publicKey).keyIdentifier
+                    )
                 },
-                issuerPrivateKey: root.key)
+                issuerPrivateKey: root.key
+            )
         }
         try writeKey(key, to: keyPath)
         try writeCertificates([leaf], to: certificatePath)

@@ -17,7 +17,9 @@ final class ServerNameCheck: ChannelInboundHandler, RemovableChannelHandler {
     init(_ name: String) { self.name = name }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard case .handshakeCompleted = event as? TLSUserEvent else { return context.fireUserInboundEventTriggered(event) }
+        guard case .handshakeCompleted = event as? TLSUserEvent else {
+            return context.fireUserInboundEventTriggered(event)
+        }
         let tls = try? context.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
         if let presented = tls?.peerCertificate, let bytes = try? presented.toDERBytes(),
             let certificate = try? Certificate(derEncoded: bytes), certificate.names(name)

@@ -27,7 +27,8 @@ public final class TLSIdentity: Sendable {
         self.keyPath = keyPath
         let stamps = TLSIdentity.stamps(certificatePath, keyPath)
         self.state = NIOLockedValueBox(
-            State(context: try TLSIdentity.load(certificatePath, keyPath), stamps: stamps))
+            State(context: try TLSIdentity.load(certificatePath, keyPath), stamps: stamps)
+        )
     }
 
     public var context: NIOSSLContext { state.withLockedValue(\.context) }
@@ -62,7 +63,8 @@ public final class TLSIdentity: Sendable {
     ///
     /// - Parameter report: told of every reload, and of every replacement that could not be read.
     public func watch(
-        every interval: Duration = .seconds(30), report: @Sendable (Result<Void, TransportError>) -> Void
+        every interval: Duration = .seconds(30),
+        report: @Sendable (Result<Void, TransportError>) -> Void
     ) async {
         while (try? await Task.sleep(for: interval)) != nil {
             do throws(TransportError) {
@@ -79,13 +81,16 @@ public final class TLSIdentity: Sendable {
         do {
             var configuration = TLSConfiguration.makeServerConfiguration(
                 certificateChain: try NIOSSLCertificate.fromPEMFile(certificatePath).map { .certificate($0) },
-                privateKey: .privateKey(try NIOSSLPrivateKey(file: keyPath, format: .pem)))
+                privateKey: .privateKey(try NIOSSLPrivateKey(file: keyPath, format: .pem))
+            )
             configuration.minimumTLSVersion = .tlsv13
             configuration.applicationProtocols = ["http/1.1"]
             return try NIOSSLContext(configuration: configuration)
         } catch {
             throw TransportError(
-                .credentials, "the certificate \(certificatePath) with the key \(keyPath) cannot be used: \(error)")
+                .credentials,
+                "the certificate \(certificatePath) with the key \(keyPath) cannot be used: \(error)"
+            )
         }
     }
 }

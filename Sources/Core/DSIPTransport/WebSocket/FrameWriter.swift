@@ -16,7 +16,10 @@ enum FrameWriter {
 
     /// - Parameter mask: a fresh random key on a client, nil on a server (RFC 6455 §5.1).
     static func append(
-        _ opcode: WebSocketOpcode, _ payload: some Collection<UInt8>, mask: UInt32? = nil, to buffer: inout ByteBuffer
+        _ opcode: WebSocketOpcode,
+        _ payload: some Collection<UInt8>,
+        mask: UInt32? = nil,
+        to buffer: inout ByteBuffer
     ) {
         buffer.writeInteger(0x80 | UInt8(webSocketOpcode: opcode))
         let maskBit: UInt8 = mask == nil ? 0 : 0x80
@@ -50,7 +53,9 @@ extension ByteBuffer {
     mutating func applyMask(_ mask: UInt32, from start: Int) {
         let word = UInt64(mask.bigEndian) | UInt64(mask.bigEndian) << 32
         let offset = start - readerIndex
-        withUnsafeMutableReadableBytes { Masking.apply(word, to: UnsafeMutableRawBufferPointer(rebasing: $0[offset...])) }
+        withUnsafeMutableReadableBytes {
+            Masking.apply(word, to: UnsafeMutableRawBufferPointer(rebasing: $0[offset...]))
+        }
     }
 }
 

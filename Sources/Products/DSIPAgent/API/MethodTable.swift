@@ -127,7 +127,7 @@ enum MethodTable {
         "devices.list": method { agent, _, _ throws(AgentError) in
             ["devices": .array(try await agent.devices().map(\.json))]
         },
-        "devices.pair.begin": slow { agent, _, _ throws(AgentError) in try await agent.beginPairing() },
+        "devices.pair.begin": slow { agent, _, _ throws(AgentError) in try await agent.beginPairing().json },
         "devices.pair.inspect": method { agent, p, _ throws(AgentError) in
             try await agent.inspectPairing(p.text("code", limit: 4096))
         },

@@ -3,6 +3,24 @@ import DSIPSession
 import DSIPSignaling
 import Encoding
 
+/// What a new device shows to be added.
+public struct PairingOffer: Sendable {
+    /// To be typed, scanned or pasted on a device that has the identity.
+    public var code: String
+    /// The code as a QR code.
+    public var svg: String
+    /// Two words for the eye to compare on both devices.
+    public var words: String
+    public var expiresAt: Int64
+
+    var json: JSONValue {
+        [
+            "code": .string(code), "uri": .string(code), "svg": .string(svg), "words": .string(words),
+            "expires_at": .int(expiresAt),
+        ]
+    }
+}
+
 /// The devices of the current identity.
 extension Agent {
     public func devices() throws(AgentError) -> [Device] { keyring.devices(of: current) }
@@ -15,7 +33,7 @@ extension Agent {
     }
 
     /// On the new device: the code that one of the person's other devices signs a delegation for.
-    public func beginPairing() async throws(AgentError) -> JSONValue {
+    public func beginPairing() async throws(AgentError) -> PairingOffer {
         let pairing = try keyring.beginPairing(at: now())
         let svg: String
         do {
@@ -24,10 +42,7 @@ extension Agent {
             throw AgentError(.internal, "The QR code could not be drawn: \(error.reason).")
         }
         await awaitAnswer(device: pairing.device)
-        return [
-            "code": .string(pairing.code), "uri": .string(pairing.code), "svg": .string(svg),
-            "words": .string(pairing.words), "expires_at": .int(pairing.expiresAt),
-        ]
+        return PairingOffer(code: pairing.code, svg: svg, words: pairing.words, expiresAt: pairing.expiresAt)
     }
 
     /// On an existing device: who asks, and two words to compare with those on its screen.
