@@ -17,7 +17,7 @@ public struct Codec: Hashable, Sendable {
         self.parameters = fields.rest(except: ["id"])
     }
 
-    var json: JSONValue { .object(JSONObject([("id", .string(id))] + parameters.members.map { ($0.name, $0.value) })) }
+    var json: JSONValue { .object(JSONObject(members: [(name: "id", value: .string(id))] + parameters.members)) }
 }
 
 /// One medium offered or selected (DSIP §16.1).
@@ -73,7 +73,7 @@ public struct MediaDescriptor: Hashable, Sendable {
         if let purpose { object["purpose"] = .string(purpose) }
         object["direction"] = .string(direction.rawValue)
         object["codecs"] = .array(codecs.map(\.json))
-        return .object(JSONObject((object.members + parameters.members).map { ($0.name, $0.value) }))
+        return .object(JSONObject(members: object.members + parameters.members))
     }
 }
 
@@ -103,7 +103,7 @@ public struct TransportDescriptor: Hashable, Sendable {
     }
 
     public var json: JSONValue {
-        .object(JSONObject([("id", .string(id))] + parameters.members.map { ($0.name, $0.value) }))
+        .object(JSONObject(members: [(name: "id", value: .string(id))] + parameters.members))
     }
 }
 

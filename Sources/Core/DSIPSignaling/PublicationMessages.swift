@@ -45,7 +45,7 @@ public struct Publish: Hashable, Sendable {
                 "id": .string(id), "media": .array(media.map { .string($0.rawValue) }), "codec": .string(codec),
                 "transport": .string(transport), "uri": .string(uri),
             ]
-            return .object(JSONObject((members.members + parameters.members).map { ($0.name, $0.value) }))
+            return .object(JSONObject(members: members.members + parameters.members))
         }
     }
 

@@ -105,7 +105,7 @@ public struct RelayCapabilities: Hashable, Sendable {
         if let invitesPerMinute { rates["invites_per_minute"] = .int(invitesPerMinute) }
         if !rates.isEmpty { object["rate_limit"] = .object(rates) }
         if let pushWake { object["push_wake"] = .array(pushWake.map { .string($0) }) }
-        return .object(JSONObject((object.members + other.members).map { ($0.name, $0.value) }))
+        return .object(JSONObject(members: object.members + other.members))
     }
 }
 
@@ -137,7 +137,7 @@ public struct ReachabilityHint: Hashable, Sendable {
 
         var json: JSONValue {
             let members: JSONObject = ["uri": .string(uri), "bindings": .array(bindings.map { .string($0) })]
-            return .object(JSONObject((members.members + parameters.members).map { ($0.name, $0.value) }))
+            return .object(JSONObject(members: members.members + parameters.members))
         }
     }
 

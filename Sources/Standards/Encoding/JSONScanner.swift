@@ -10,7 +10,7 @@ struct JSONScanner {
         self.limits = limits
     }
 
-    mutating func scanDocument(into nodes: inout ContiguousArray<JSONNode>) throws(EncodingError) {
+    mutating func scanDocument(into nodes: inout JSONNodes) throws(EncodingError) {
         // Open containers, innermost last.
         var open: [Int] = []
         open.reserveCapacity(8)
@@ -65,7 +65,7 @@ struct JSONScanner {
     // MARK: Tokens
 
     /// - Returns: whether the value is a container that is now open.
-    private mutating func scanValue(into nodes: inout ContiguousArray<JSONNode>) throws(EncodingError) -> Bool {
+    private mutating func scanValue(into nodes: inout JSONNodes) throws(EncodingError) -> Bool {
         let start = at
         switch peek {
         case Byte.quote:
@@ -97,7 +97,7 @@ struct JSONScanner {
     }
 
     /// Scans `"name":` and checks that `object` has no such member yet.
-    private mutating func scanName(of object: Int, into nodes: inout ContiguousArray<JSONNode>) throws(EncodingError) {
+    private mutating func scanName(of object: Int, into nodes: inout JSONNodes) throws(EncodingError) {
         guard peek == Byte.quote else { throw fail(.syntax, "expected a member name") }
         let start = at + 1
         let escaped = try scanString()
@@ -251,7 +251,7 @@ struct JSONScanner {
     private var peek: UInt8 { at < text.count ? text[at] : 0 }
 
     private func append(
-        _ kind: JSONNode.Kind, _ start: Int, _ end: Int, _ escaped: Bool, into nodes: inout ContiguousArray<JSONNode>
+        _ kind: JSONNode.Kind, _ start: Int, _ end: Int, _ escaped: Bool, into nodes: inout JSONNodes
     ) {
         nodes.append(
             JSONNode(
