@@ -17,8 +17,9 @@ enum RingingBenchmark {
             let relay = try RelayProcess(options.dsip, folder: folder)
             defer { relay.end() }
             let (alice, bob) = (try Caller(), try Caller())
-            let caller = try Endpoint(alice, relay, allowing: bob)
-            let callee = try Endpoint(bob, relay, allowing: alice)
+            let (port, root) = (relay.port, relay.certificates + "/ca.pem")
+            let caller = try Endpoint(alice, at: port, trusting: root, allowing: bob)
+            let callee = try Endpoint(bob, at: port, trusting: root, allowing: alice)
             try await caller.connect()
             try await callee.connect()
             var quantiles: [(half: Double, most: Double)] = []
@@ -67,16 +68,16 @@ private actor Endpoint {
     private var delays: [Double] = []
     private var listener: Task<Void, Never>?
 
-    init(_ caller: Caller, _ relay: RelayProcess, allowing peer: Caller) throws {
+    init(_ caller: Caller, at port: Int, trusting root: String, allowing peer: Caller) throws {
         self.caller = caller
         var configuration = SignalingClient.Configuration(
-            try RelayAddress("wss://127.0.0.1:\(relay.port)/dsip"),
+            try RelayAddress("wss://127.0.0.1:\(port)/dsip"),
             key: caller.device,
             identity: caller.identity.did,
             delegations: [caller.delegation],
             clock: { Caller.now }
         )
-        configuration.roots = TrustRoots(additionalFiles: [relay.certificates + "/ca.pem"])
+        configuration.roots = TrustRoots(additionalFiles: [root])
         client = SignalingClient(configuration, source: SelfCertifyingSource())
         var settings = EndpointConfiguration()
         settings.maximumSessions = 4096

@@ -49,8 +49,11 @@ struct Wire: Sendable {
             channel.eventLoop.makeCompletedFuture {
                 let bound = channel.eventLoop.makePromise(of: Void.self)
                 try channel.pipeline.syncOperations.addHandler(WireHandler(bound, receiver))
-                Wire.send(greeting, over: channel)
-                channel.flush()
+                // In the next turn: the upgrade is still going on in this one.
+                channel.eventLoop.execute {
+                    Wire.send(greeting, over: channel)
+                    channel.flush()
+                }
                 return Wire(channel: channel, bound: bound.futureResult)
             }
         }
@@ -69,13 +72,17 @@ struct Wire: Sendable {
         return try pipeline.configureUpgradableHTTPClientPipeline(configuration: .init(upgradeConfiguration: upgrade))
     }
 
-    /// Without a flush.
+    /// Without a flush. Room before the text takes the header, so that a frame leaves in one TLS record.
     static func send(_ text: [UInt8], over channel: any Channel) {
-        channel.write(
-            WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: ByteBuffer(bytes: text)),
-            promise: nil
-        )
+        var buffer = channel.allocator.buffer(capacity: text.count + maximumHeader)
+        buffer.moveWriterIndex(to: maximumHeader)
+        buffer.moveReaderIndex(to: maximumHeader)
+        buffer.writeBytes(text)
+        channel.write(WebSocketFrame(fin: true, opcode: .text, maskKey: .random(), data: buffer), promise: nil)
     }
+
+    /// RFC 6455 §5.2.
+    private static let maximumHeader = 14
 }
 
 enum WireEvent {
@@ -107,6 +114,10 @@ private final class WireHandler: ChannelInboundHandler {
         case .ping:
             let pong = WebSocketFrame(fin: true, opcode: .pong, maskKey: .random(), data: frame.data)
             context.writeAndFlush(Self.wrapOutboundOut(pong), promise: nil)
+        case .connectionClose:
+            let code = frame.data.getInteger(at: frame.data.readerIndex, as: UInt16.self) ?? 0
+            binding?.fail(BenchmarkError("the server closed a connection with status \(code) before it was bound"))
+            binding = nil
         default: break
         }
     }
@@ -118,5 +129,9 @@ private final class WireHandler: ChannelInboundHandler {
         binding = nil
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        binding?.fail(error)
+        binding = nil
+        context.close(promise: nil)
+    }
 }
