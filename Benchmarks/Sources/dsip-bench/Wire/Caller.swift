@@ -38,11 +38,14 @@ struct Caller: Sendable {
 
     func hello() throws -> [UInt8] { try sign(.hello(stamp(), Hello(onBehalfOf: identity.did))).bytes }
 
-    /// An `info` with one candidate, 1.1 KiB with the delegation in its header.
+    /// An `info` with two candidates, 1.3 KiB. The delegation was presented by the `hello`; a message within a session needs none.
     func info(to peer: Caller, session: ULID) throws -> [UInt8] {
         let candidate =
             "candidate:842163049 1 udp 1677729535 203.0.113.77 46154 typ srflx raddr 0.0.0.0 rport 0 generation 0"
-        let info = Info(WebRTCCandidates([.init(candidate, sdpMid: "0", sdpMLineIndex: 0)]))
-        return try sign(.inSession(session, stamp(lifetime: 300), to: peer.device.did, info)).bytes
+        let info = Info(
+            WebRTCCandidates([
+                .init(candidate, sdpMid: "0", sdpMLineIndex: 0), .init(candidate, sdpMid: "1", sdpMLineIndex: 1),
+            ]))
+        return try Message.inSession(session, stamp(lifetime: 300), to: peer.device.did, info).signed(by: device).bytes
     }
 }
