@@ -45,7 +45,8 @@ struct Caller: Sendable {
         let info = Info(
             WebRTCCandidates([
                 .init(candidate, sdpMid: "0", sdpMLineIndex: 0), .init(candidate, sdpMid: "1", sdpMLineIndex: 1),
-            ]))
+            ])
+        )
         return try Message.inSession(session, stamp(lifetime: 300), to: peer.device.did, info).signed(by: device).bytes
     }
 }
