@@ -11,12 +11,7 @@ struct RoutingTests {
     @Test("the relay identifies itself and says what it offers")
     func hello() async throws {
         let harness = try await RelayHarness()
-        let device = try harness.device("alice")
-        let relay: SignalingClient.Relay
-        do { relay = try await device.connect() } catch {
-            print("METRICS", (harness.relay.metrics ?? "").split(separator: "\n").filter { !$0.hasPrefix("#") && !$0.contains("bucket") }.joined(separator: " | "))
-            throw error
-        }
+        let relay = try await harness.device("alice").connect()
         #expect(relay.identity == harness.running.did)
         #expect(relay.capabilities.storeAndForward == true)
         #expect(relay.capabilities.offlineRetention == 86_400)
