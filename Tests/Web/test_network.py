@@ -103,7 +103,7 @@ class NetworkTest(unittest.IsolatedAsyncioTestCase):
 
     async def test_second_device_rings_and_stops_within_a_second_without_a_missed_call(self):
         alice, bob = await self.alice_and_bob()
-        tablet = await self.network.person("Tablet")
+        tablet = await self.network.person("Tablet", paired=True)
         code = (await tablet.api("devices.pair.begin"))["code"]
         await bob.api("devices.pair.approve", code=code, name="Bob's tablet")
         did = await bob.did()
