@@ -33,6 +33,8 @@ public actor Agent {
     var relayStatus: RelayStatus
     /// For the `detail` of a `reject` sent before there is a call to keep it in.
     var pendingDetail: String?
+    /// Devices of ours that wait at the relay to be paired.
+    var waiting: Set<DID> = []
     private var timer: Task<Void, Never>?
     private var deliveries: Task<Void, Never>?
     private var random = SystemRandomNumberGenerator()

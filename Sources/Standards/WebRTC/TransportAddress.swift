@@ -1,13 +1,14 @@
 /// An IPv4 or IPv6 address as its bytes in network order.
 public enum IPAddress: Hashable, Sendable {
     case v4(SIMD4<UInt8>)
-    case v6(SIMD16<UInt8>)
+    /// In two halves: a value that wants 16-byte alignment is not always given it by unoptimized code.
+    case v6(SIMD8<UInt8>, SIMD8<UInt8>)
 
     /// From 4 or 16 bytes in network order; `nil` for any other count.
-    public init?(bytes: some Collection<UInt8>) {
+    public init?(bytes: some BidirectionalCollection<UInt8>) {
         switch bytes.count {
         case 4: self = .v4(SIMD4(bytes))
-        case 16: self = .v6(SIMD16(bytes))
+        case 16: self = .v6(SIMD8(bytes.prefix(8)), SIMD8(bytes.suffix(8)))
         default: return nil
         }
     }
@@ -16,7 +17,7 @@ public enum IPAddress: Hashable, Sendable {
     public var bytes: [UInt8] {
         switch self {
         case .v4(let b): b.indices.map { b[$0] }
-        case .v6(let b): b.indices.map { b[$0] }
+        case .v6(let a, let b): a.indices.map { a[$0] } + b.indices.map { b[$0] }
         }
     }
 }
@@ -46,7 +47,8 @@ extension IPAddress: CustomStringConvertible {
     public var description: String {
         switch self {
         case .v4(let b): return "\(b[0]).\(b[1]).\(b[2]).\(b[3])"
-        case .v6(let b):
+        case .v6:
+            let b = bytes
             let groups = (0..<8).map { UInt16(b[$0 * 2]) << 8 | UInt16(b[$0 * 2 + 1]) }
             let text = { (range: Range<Int>) in groups[range].map { String($0, radix: 16) }.joined(separator: ":") }
             guard let zeros = Self.longestZeroRun(groups) else { return text(0..<8) }
@@ -74,7 +76,7 @@ extension IPAddress {
         if let bytes = Self.dotted(text[...]) {
             self = .v4(SIMD4(bytes))
         } else if let bytes = Self.colons(text) {
-            self = .v6(SIMD16(bytes))
+            self = .v6(SIMD8(bytes.prefix(8)), SIMD8(bytes.suffix(8)))
         } else {
             return nil
         }

@@ -13,7 +13,7 @@ extension Agent {
         guard let desk = desks[owner] else {
             // A device that waits to be paired is bound under its own key.
             if case .notify(let notify) = message.body.body {
-                Task { await receivePairingAnswer(notify, at: owner) }
+                receivePairingAnswer(notify, at: owner)
             }
             return
         }

@@ -79,6 +79,9 @@ extension Agent {
     /// On the new device: takes part in the identity that an answer is for.
     public func completePairing(_ answer: String) throws(AgentError) -> OwnIdentity {
         let (record, contacts) = try keyring.completePairing(answer, document: nil, at: now())
+        // One device is bound once to one relay (DSIP §13.2): the waiting connections make room for the identity's own.
+        for device in waiting { links.remove(owner: device) }
+        waiting = []
         take(contacts, for: record.did)
         try openDesk(record)
         try keyring.select(record.did)
@@ -115,24 +118,22 @@ extension Agent {
     /// Waits at the relay, under the new device's own key, for the answer to a pairing request.
     private func awaitAnswer(device: DID) async {
         guard let key = keyring.pairingKey(of: device) else { return }
+        waiting.insert(device)
         links.add(owner: device, key: key, delegations: [], home: configuration.relay)
         // The relay refuses what is for a device it has never seen; without a relay the answer can still be carried by hand.
         _ = await links.link(owner: device, url: configuration.relay).ready(within: .seconds(5))
     }
 
     /// A `notify` to a device of ours that waits to be paired.
-    func receivePairingAnswer(_ notify: Notify, at device: DID) async {
+    func receivePairingAnswer(_ notify: Notify, at device: DID) {
         guard keyring.pairingKey(of: device) != nil, notify.content["type"]?.string == "pairing",
             let answer = notify.content["answer"]?.string
         else { return }
-        // One device is bound once to one relay (DSIP §13.2): the waiting connection makes room for the identity's own.
-        links.remove(owner: device)
         do {
             let identity = try completePairing(answer)
             hub.publish(.notice(level: .info, sentence: "This device now belongs to \(identity.name)."))
         } catch {
             hub.publish(.notice(level: .error, sentence: error.message))
-            await awaitAnswer(device: device)
         }
     }
 
