@@ -94,9 +94,20 @@ extension Agent {
         let at = min(session.seconds, now())
         record(
             LogEntry(
-                session: session.description, owner: desk.identity, direction: .incoming, did: peer.did,
-                name: peer.name, outcome: .missed, reason: cancel.reason.token,
-                sentence: "\(peer.name) called while you were away.", at: at, duration: 0, video: false, seen: false),
-            desk)
+                session: session.description,
+                owner: desk.identity,
+                direction: .incoming,
+                did: peer.did,
+                name: peer.name,
+                outcome: .missed,
+                reason: cancel.reason.token,
+                sentence: "\(peer.name) called while you were away.",
+                at: at,
+                duration: 0,
+                video: false,
+                seen: false
+            ),
+            desk
+        )
     }
 }

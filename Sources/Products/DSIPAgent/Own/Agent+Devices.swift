@@ -28,8 +28,13 @@ extension Agent {
     func thisDevice() -> Device {
         keyring.devices(of: current).first(where: \.isThis)
             ?? Device(
-                did: desks[current]?.key.did ?? current, name: configuration.deviceName,
-                kind: configuration.deviceKind, isThis: true, issuedAt: 0, expiresAt: .max)
+                did: desks[current]?.key.did ?? current,
+                name: configuration.deviceName,
+                kind: configuration.deviceKind,
+                isThis: true,
+                issuedAt: 0,
+                expiresAt: .max
+            )
     }
 
     /// On the new device: the code that one of the person's other devices signs a delegation for.
@@ -62,7 +67,12 @@ extension Agent {
     /// The same, with the sealed answer for the new device, to be carried there another way.
     public func approve(_ code: String, name: String) throws(AgentError) -> (device: Device, answer: String) {
         let (device, answer, relay) = try keyring.approvePairing(
-            code, name: name, identity: current, sharing: try sharedContacts(), at: now())
+            code,
+            name: name,
+            identity: current,
+            sharing: try sharedContacts(),
+            at: now()
+        )
         if let desk = desks[current] { send(pairingAnswer: answer, to: device.did, at: relay ?? desk.relay, desk) }
         hub.publish(.devices(try devices()))
         return (device, answer)
@@ -72,7 +82,11 @@ extension Agent {
     private func send(pairingAnswer answer: String, to device: DID, at relay: String, _ desk: Desk) {
         let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now(), lifetime: 290)
         let body = Notify(
-            subscription: makeID(), seq: 1, state: .terminated, content: ["type": "pairing", "answer": .string(answer)])
+            subscription: makeID(),
+            seq: 1,
+            state: .terminated,
+            content: ["type": "pairing", "answer": .string(answer)]
+        )
         transmit(Message(stamp, to: device, body), desk, path: relay)
     }
 
@@ -97,20 +111,29 @@ extension Agent {
         .array(
             try store.contacts(of: current).prefix(100).map { contact in
                 [
-                    "did": .string(contact.did.string), "name": .string(contact.name), "alias": .optional(contact.alias),
+                    "did": .string(contact.did.string), "name": .string(contact.name),
+                    "alias": .optional(contact.alias),
                     "relay": .optional(contact.relay), "allowed": .bool(contact.allowed),
                     "blocked": .bool(contact.blocked),
                 ]
-            })
+            }
+        )
     }
 
     private func take(_ contacts: JSONValue?, for owner: DID) {
         for json in contacts?.array?.prefix(100) ?? [] {
             guard let did = json["did"]?.string.flatMap({ DID($0) }), let name = json["name"]?.string else { continue }
             let contact = Contact(
-                id: makeID().description, owner: owner, did: did, name: name, alias: json["alias"]?.string,
-                relay: json["relay"]?.string.flatMap { RelayURL.isValid($0) ? $0 : nil }, addedAt: now(),
-                blocked: json["blocked"]?.bool ?? false, allowed: json["allowed"]?.bool ?? false)
+                id: makeID().description,
+                owner: owner,
+                did: did,
+                name: name,
+                alias: json["alias"]?.string,
+                relay: json["relay"]?.string.flatMap { RelayURL.isValid($0) ? $0 : nil },
+                addedAt: now(),
+                blocked: json["blocked"]?.bool ?? false,
+                allowed: json["allowed"]?.bool ?? false
+            )
             try? store.save(contact)
         }
     }
