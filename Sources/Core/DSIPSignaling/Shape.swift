@@ -34,14 +34,10 @@ struct Fields {
     }
 
     /// The members that were not taken, for objects that admit any.
-    func rest(except names: @autoclosure () -> [StaticString]) -> JSONObject {
-        guard taken < view.count else { return JSONObject() }
-        let names = names()
-        var rest: [(name: String, value: JSONValue)] = []
-        for (name, value) in view.memberViews where !names.contains(where: { name.equals($0) }) {
-            rest.append((name: name.string ?? "", value: value.value))
-        }
-        return JSONObject(members: rest)
+    ///
+    /// - Parameter names: all that may have been taken.
+    func rest(except names: [StaticString]) -> OpenMembers {
+        taken < view.count ? OpenMembers(of: view, except: names) : OpenMembers(JSONObject())
     }
 }
 

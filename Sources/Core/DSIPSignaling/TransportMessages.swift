@@ -93,7 +93,7 @@ public struct RelayCapabilities: Hashable, Sendable {
             try view.list("capabilities.push_wake") { (service) throws(ShapeFault) in try service.text("push_wake") }
         }
         self.other = fields.rest(
-            except: ["max_envelope_bytes", "store_and_forward", "offline_retention_s", "rate_limit", "push_wake"])
+            except: ["max_envelope_bytes", "store_and_forward", "offline_retention_s", "rate_limit", "push_wake"]).object
     }
 
     var json: JSONValue {
@@ -132,7 +132,7 @@ public struct ReachabilityHint: Hashable, Sendable {
                 (binding) throws(ShapeFault) in
                 try binding.text("endpoint.bindings", Pattern.binding)
             }
-            self.parameters = fields.rest(except: ["uri", "bindings"])
+            self.parameters = fields.rest(except: ["uri", "bindings"]).object
         }
 
         var json: JSONValue {

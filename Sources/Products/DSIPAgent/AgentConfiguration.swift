@@ -25,10 +25,17 @@ public struct AgentConfiguration: Sendable {
     public var version: String
 
     public init(
-        stateFolder: String, relay: String, trustRoots: [String] = [], displayName: String = "",
-        deviceName: String = "This computer", deviceKind: Device.Kind = .computer, passphrase: String? = nil,
-        allowedAddresses: [AddressRange] = [], createsIdentity: Bool = true,
-        clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }, version: String = "0.1.0"
+        stateFolder: String,
+        relay: String,
+        trustRoots: [String] = [],
+        displayName: String = "",
+        deviceName: String = "This computer",
+        deviceKind: Device.Kind = .computer,
+        passphrase: String? = nil,
+        allowedAddresses: [AddressRange] = [],
+        createsIdentity: Bool = true,
+        clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
+        version: String = "0.1.0"
     ) {
         self.stateFolder = stateFolder
         self.relay = relay

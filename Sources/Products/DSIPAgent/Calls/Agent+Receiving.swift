@@ -13,7 +13,7 @@ extension Agent {
         guard let desk = desks[owner] else {
             // A device that waits to be paired is bound under its own key.
             if case .notify(let notify) = message.body.body {
-                Task { await receivePairingAnswer(notify, at: owner) }
+                receivePairingAnswer(notify, at: owner)
             }
             return
         }
@@ -94,9 +94,20 @@ extension Agent {
         let at = min(session.seconds, now())
         record(
             LogEntry(
-                session: session.description, owner: desk.identity, direction: .incoming, did: peer.did,
-                name: peer.name, outcome: .missed, reason: cancel.reason.token,
-                sentence: "\(peer.name) called while you were away.", at: at, duration: 0, video: false, seen: false),
-            desk)
+                session: session.description,
+                owner: desk.identity,
+                direction: .incoming,
+                did: peer.did,
+                name: peer.name,
+                outcome: .missed,
+                reason: cancel.reason.token,
+                sentence: "\(peer.name) called while you were away.",
+                at: at,
+                duration: 0,
+                video: false,
+                seen: false
+            ),
+            desk
+        )
     }
 }
