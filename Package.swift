@@ -120,6 +120,6 @@ let package = Package(
         ] + nio + nioWebSocket),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests("DSIPRelay", "Products", ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
-        tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
+        tests("DSIPAgent", "Products", ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPTransport", "Encoding", crypto, log] + nio),
     ]
 )
