@@ -57,6 +57,25 @@ public struct KeyRotation: Hashable, Sendable {
         return .object(object)
     }
 
+    /// What `envelope` claims, unverified. - Returns: nil when the payload is no such record, or breaks a rule of DSIP §7.5 by itself.
+    public static func decode(_ envelope: Envelope) -> KeyRotation? {
+        guard let payload = SignedRecord.payload(of: envelope), payload["type"]?.equals("key-rotation") == true,
+            let id = payload["id"]?.string.flatMap({ ULID($0) }), let from = payload.did("from"),
+            let subject = payload.did("subject"), from == subject,
+            let previous = payload["previous"]?.string.flatMap({ DIDURL($0) }),
+            let next = payload["next"]?.string.flatMap({ DIDURL($0) }), previous != next, previous.did == subject,
+            next.did == subject,
+            let key = payload["next_public_key_multibase"]?.string.flatMap({ PublicKey(multibase: $0) }),
+            let reason = payload["reason"]?.string, let issuedAt = payload.timestamp("issued_at"),
+            let expiresAt = payload.timestamp("expires_at")
+        else { return nil }
+        var devices: [DID] = []
+        if let list = payload["devices"], list.isArray { devices = list.elements.compactMap { $0.string.flatMap { DID($0) } } }
+        return KeyRotation(
+            id: id, subject: subject, previous: previous, next: next, nextPublicKey: key, reason: reason,
+            recovery: payload["recovery"]?.boolean ?? false, devices: devices, issuedAt: issuedAt, expiresAt: expiresAt)
+    }
+
     /// - Parameter key: that of `previous`, or with `recovery` one of the subject's recovery methods.
     /// - Throws: `.refused` when the key may not sign, when `next` is `previous`, or for a `did:key`, which cannot rotate.
     public func issue(by key: SigningKey) throws(IdentityError) -> Envelope {
