@@ -66,11 +66,8 @@ public struct EnvelopeVerifier: Sendable {
         guard helloVerified || payload.type == .hello else {
             throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
         }
-        if let reason = payload.versionRefusal(policy) {
-            throw payload.stop(.versionUnsupported, reason: reason, "no version in common")
-        }
-        let message = try Message(checking: payload.root)
-        try message.checkMeaning(
+        let message = try PayloadRules.checked(
+            payload.root, policy,
             MeaningContext(
                 sentHello: sentHello, encodedSize: frame.count, signer: header.kid, identity: bound.identity,
                 recovery: opened.recovery))
@@ -146,14 +143,10 @@ enum Stop: Error {
     case needs(DID)
 }
 
-extension Message {
-    /// Stage 13.
-    init(checking root: JSONView) throws(Stop) {
-        do { try self.init(decoding: root) } catch { throw .rejected(error) }
-    }
-
-    /// Stage 14.
-    func checkMeaning(_ context: MeaningContext) throws(Stop) {
-        do { try check(context) } catch { throw .rejected(error) }
+extension PayloadRules {
+    fileprivate static func checked(
+        _ root: JSONView, _ policy: VerificationPolicy, _ context: MeaningContext
+    ) throws(Stop) -> Message {
+        do { return try check(root, policy: policy, context: context) } catch { throw .rejected(error) }
     }
 }

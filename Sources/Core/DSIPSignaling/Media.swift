@@ -117,6 +117,20 @@ public struct MediaOffer: Hashable, Sendable {
         self.transports = transports
     }
 
+    /// Reads `media` and `transports` of an object that holds an offer among others.
+    ///
+    /// - Throws: `schema-invalid`.
+    public init(json: JSONValue) throws(Rejection) {
+        do throws(ShapeFault) {
+            guard let document = try? JSONDocument(scanning: json.utf8) else { throw ShapeFault("not readable") }
+            var fields = try Fields(document.root, "offer")
+            self.media = try fields.media() ?? []
+            self.transports = try fields.transports() ?? []
+        } catch {
+            throw Rejection(.schemaInvalid, error.detail)
+        }
+    }
+
     /// Whether an answer selects from this offer and adds nothing (DSIP §14.2).
     ///
     /// Descriptors match by kind and purpose; several of one kind are matched in order, each offered one at most once.

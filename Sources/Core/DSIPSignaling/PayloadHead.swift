@@ -67,13 +67,6 @@ struct PayloadHead {
         }
     }
 
-    /// Stage 12.
-    func versionRefusal(_ policy: VerificationPolicy) -> Reason? {
-        guard let block = root["dsip"] else { return nil }
-        let exempt = policy.isRouter && root["sealed"] != nil ? ProfileID.sealedBody : nil
-        return policy.supported.refusal(of: block, exempt: exempt)
-    }
-
     /// A hint met again is resolved by its `seq`, not refused (DSIP §12.9).
     var isDeduplicated: Bool { type != .reachabilityHint }
 
