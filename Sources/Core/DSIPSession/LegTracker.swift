@@ -2,19 +2,24 @@ import DSIPIdentity
 import DSIPSignaling
 import Encoding
 
+/// What has become of an invite at one device.
+public enum LegState: String, Hashable, Sendable {
+    case delivered, answered, rejected, expired, cancelled
+}
+
+/// What has become of an invite.
+public enum AttemptOutcome: String, Hashable, Sendable {
+    case answered, rejected
+    /// The initiator withdrew, and no leg is outstanding.
+    case cancelled
+    /// Every leg expired and none rejected.
+    case noResponse = "no-response"
+}
+
 /// One forked invite: which devices have it, and what became of it at each (DSIP §12.7 rules 3 and 6).
 ///
 /// It never withholds an answer: only the initiator ends a leg that has answered.
 struct LegTracker: Sendable {
-    enum LegState: String, Hashable, Sendable {
-        case delivered, answered, rejected, expired, cancelled
-    }
-
-    enum Outcome: String, Hashable, Sendable {
-        case answered, rejected, cancelled
-        case noResponse = "no-response"
-    }
-
     struct Leg: Sendable {
         let device: DID
         var state = LegState.delivered
@@ -37,7 +42,8 @@ struct LegTracker: Sendable {
     struct Rejected: Sendable {
         let from: DID
         let id: ULID
-        let reason: Reason
+        /// As sent.
+        let reason: Reason?
         /// Unix seconds.
         let expiresAt: Int64?
         let parcel: any Parcel
@@ -52,7 +58,7 @@ struct LegTracker: Sendable {
     let expiresAt: Int64?
     let wantsDeliveryReport: Bool
     let invite: any Parcel
-    private(set) var outcome: Outcome?
+    private(set) var outcome: AttemptOutcome?
     var reports: Int64 = 0
     /// In device order, the order in which several legs are reached.
     private(set) var legs: [Leg] = []
@@ -111,7 +117,7 @@ struct LegTracker: Sendable {
     mutating func reject(_ leg: Int, _ signal: Signal, _ parcel: any Parcel) -> Consequence? {
         guard legs[leg].state == .delivered else { return nil }
         legs[leg].state = .rejected
-        let reason = signal.effectiveReason
+        let reason = signal.reason
         if outcome == nil, best.map({ LegTracker.rank(reason) < LegTracker.rank($0.reason) }) ?? true {
             best = Rejected(
                 from: signal.from, id: signal.id, reason: reason, expiresAt: signal.expiresAt, parcel: parcel)
@@ -165,7 +171,7 @@ struct LegTracker: Sendable {
     }
 
     /// DSIP §12.7 rule 6: declined, no-answer, busy, unavailable; then whichever came first.
-    private static func rank(_ reason: Reason) -> Int {
+    private static func rank(_ reason: Reason?) -> Int {
         switch reason {
         case .userDeclined: 0
         case .userNoAnswer: 1

@@ -83,6 +83,21 @@ public struct RelayRouter: Sendable {
     /// The devices bound for an identity, in device order.
     public func devices(of identity: DID) -> [DID] { devices[identity] ?? [] }
 
+    /// An attempt as the router shows it.
+    public struct AttemptSnapshot: Hashable, Sendable {
+        public let session: ULID
+        public let legs: [DID: LegState]
+        public let outcome: AttemptOutcome?
+    }
+
+    public func attempt(_ session: ULID) -> AttemptSnapshot? {
+        attempts[session].map {
+            AttemptSnapshot(
+                session: session, legs: Dictionary(uniqueKeysWithValues: $0.legs.map { ($0.device, $0.state) }),
+                outcome: $0.outcome)
+        }
+    }
+
     // MARK: Restart
 
     /// Takes back what a store kept: the held envelopes in arrival order, and who was known until when.

@@ -87,11 +87,6 @@ public struct Signal: Hashable, Sendable {
 }
 
 extension Reason {
-    /// The token itself in a category of DSIP §15.1, else `session.failed`.
-    var effective: Reason {
-        switch category {
-        case "user", "endpoint", "identity", "session", "media", "policy", "transport", "gateway", "mailbox": self
-        default: .sessionFailed
-        }
-    }
+    /// The reason to act on: `session.failed` for an unrecognized category (DSIP §15.1).
+    var effective: Reason { ReasonRegistry.effective(self).reason }
 }
