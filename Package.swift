@@ -109,7 +109,7 @@ let package = Package(
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
-        tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
+        tests("DSIPTransport", "Core", [crypto, product("NIOEmbedded", "swift-nio")] + nio + nioWebSocket),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
