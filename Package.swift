@@ -78,7 +78,8 @@ let package = Package(
              product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
              product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
              product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
-             product("ServiceLifecycle", "swift-service-lifecycle")] + nio + nioWebSocket),
+             product("ServiceLifecycle", "swift-service-lifecycle"),
+             product("Configuration", "swift-configuration")] + nio + nioWebSocket),
         target(
             "DSIPAgent", "Products",
             ["DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding",
@@ -94,7 +95,8 @@ let package = Package(
             dependencies: [
                 "DSIPAgent", "DSIPRelay", "DSIPConformance",
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
-                product("ServiceLifecycle", "swift-service-lifecycle"), log,
+                product("ServiceLifecycle", "swift-service-lifecycle"),
+                product("UnixSignals", "swift-service-lifecycle"), log,
             ],
             path: "Sources/Products/dsip", swiftSettings: strict),
         .executableTarget(

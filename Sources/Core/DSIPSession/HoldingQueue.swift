@@ -50,6 +50,11 @@ struct HoldingQueue: Sendable {
         return remove(position)
     }
 
+    /// Searches one recipient's inbox, which is bounded.
+    mutating func remove(_ parcel: any Parcel, for recipient: DID) -> Held? {
+        inboxes[recipient]?.positions.last { rows[$0]?.parcel === parcel }.flatMap { remove($0) }
+    }
+
     /// Takes all that `recipients` have, in the order it arrived.
     mutating func drain(_ recipients: [DID]) -> [Held] {
         var positions: [Position] = []

@@ -111,6 +111,12 @@ public struct RelayRouter: Sendable {
     /// Who is known now, for a store.
     public var knownRecipients: [KnownRecipient] { known.entries }
 
+    /// Takes a held envelope back that the shell could not keep.
+    /// - Returns: false when it is held no longer.
+    public mutating func withdraw(_ parcel: any Parcel, for recipient: DID) -> Bool {
+        queue.remove(parcel, for: recipient) != nil
+    }
+
     // MARK: Bindings
 
     /// A device completed a verified `hello`. What is held for its identity and for itself is delivered in arrival
