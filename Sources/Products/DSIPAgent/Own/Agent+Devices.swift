@@ -1,0 +1,129 @@
+import DSIPIdentity
+import DSIPSession
+import DSIPSignaling
+import Encoding
+
+/// The devices of the current identity.
+extension Agent {
+    public func devices() throws(AgentError) -> [Device] { keyring.devices(of: current) }
+
+    func thisDevice() -> Device {
+        keyring.devices(of: current).first(where: \.isThis)
+            ?? Device(
+                did: desks[current]?.key.did ?? current, name: configuration.deviceName,
+                kind: configuration.deviceKind, isThis: true, issuedAt: 0, expiresAt: .max)
+    }
+
+    /// On the new device: the code that one of the person's other devices signs a delegation for.
+    public func beginPairing() throws(AgentError) -> JSONValue {
+        let pairing = try keyring.beginPairing(at: now())
+        let svg: String
+        do {
+            svg = try QRCode(pairing.code).svg(label: "QR code to add this device")
+        } catch {
+            throw AgentError(.internal, "The QR code could not be drawn: \(error.reason).")
+        }
+        awaitAnswer(device: pairing.device)
+        return [
+            "code": .string(pairing.code), "uri": .string(pairing.code), "svg": .string(svg),
+            "words": .string(pairing.words), "expires_at": .int(pairing.expiresAt),
+        ]
+    }
+
+    /// On an existing device: who asks, and two words to compare with those on its screen.
+    public func inspectPairing(_ code: String) throws(AgentError) -> JSONValue {
+        let request = try keyring.inspectPairing(code, at: now())
+        return [
+            "device": .string(request.device.string), "kind": .string(request.kind), "name": .string(request.name),
+            "words": .string(request.words),
+        ]
+    }
+
+    /// Signs the delegation and sends it, sealed to the new device, through the relay.
+    public func approvePairing(_ code: String, name: String) throws(AgentError) -> Device {
+        try approve(code, name: name).device
+    }
+
+    /// The same, with the sealed answer for the new device, to be carried there another way.
+    public func approve(_ code: String, name: String) throws(AgentError) -> (device: Device, answer: String) {
+        let (device, answer, relay) = try keyring.approvePairing(code, name: name, identity: current, at: now())
+        if let desk = desks[current] { send(pairingAnswer: answer, to: device.did, at: relay ?? desk.relay, desk) }
+        hub.publish(.devices(try devices()))
+        return (device, answer)
+    }
+
+    /// The answer travels as a `notify` to the new device; it is sealed to that device's key, so that the relay learns nothing.
+    private func send(pairingAnswer answer: String, to device: DID, at relay: String, _ desk: Desk) {
+        let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now(), lifetime: 290)
+        let body = Notify(
+            subscription: makeID(), seq: 1, state: .terminated, content: ["type": "pairing", "answer": .string(answer)])
+        transmit(Message(stamp, to: device, body), desk, path: relay)
+    }
+
+    /// On the new device: takes part in the identity that an answer is for.
+    public func completePairing(_ answer: String) async throws(AgentError) -> OwnIdentity {
+        let record = try keyring.completePairing(answer, document: nil, at: now())
+        try openDesk(record)
+        try keyring.select(record.did)
+        hub.publish(.stateChanged)
+        guard let identity = ownIdentities().first(where: { $0.did == record.did }) else {
+            throw AgentError(.internal, "The identity could not be opened.")
+        }
+        return identity
+    }
+
+    /// Waits at the relay, under the new device's own key, for the answer to a pairing request.
+    private func awaitAnswer(device: DID) {
+        guard let key = keyring.pairingKey(of: device) else { return }
+        links.add(owner: device, key: key, delegations: [], home: configuration.relay)
+    }
+
+    /// A `notify` to a device of ours that waits to be paired.
+    func receivePairingAnswer(_ notify: Notify, at device: DID) async {
+        guard keyring.pairingKey(of: device) != nil, notify.content["type"]?.string == "pairing",
+            let answer = notify.content["answer"]?.string
+        else { return }
+        do {
+            let identity = try await completePairing(answer)
+            links.remove(owner: device)
+            hub.publish(.notice(level: .info, sentence: "This device now belongs to \(identity.name)."))
+        } catch {
+            hub.publish(.notice(level: .error, sentence: error.message))
+        }
+    }
+
+    /// Takes a device's authority back and tells whoever verifies it: our relay, and the contacts we have (DSIP §7.4).
+    public func revokeDevice(_ did: String, reason: String) throws(AgentError) -> Device {
+        guard ["lost", "compromised", "retired"].contains(reason) else {
+            throw AgentError(.badRequest, "“reason” must be lost, compromised or retired.")
+        }
+        guard let device = DID(did) else { throw AgentError(.badRequest, "“did” names no device.") }
+        guard let desk = desks[current], device != desk.key.did else {
+            throw AgentError(.notAllowed, "This is the device in front of you. Revoke it from another one.")
+        }
+        let (revoked, record) = try keyring.revoke(device, of: current, reason: reason, at: now())
+        distribute(record, desk)
+        hub.publish(.devices(try devices()))
+        return revoked
+    }
+
+    /// The record is a credential of its own: it travels as it was signed.
+    private func distribute(_ record: Envelope, _ desk: Desk) {
+        var paths: Set<String> = [desk.relay]
+        for contact in (try? store.contacts(of: desk.identity)) ?? [] {
+            if let relay = contact.relay { paths.insert(relay) }
+        }
+        for path in paths.sorted().prefix(RelayLinks.maximumForeign) {
+            links.link(owner: desk.identity, url: path)
+                .enqueue(RelayLink.Item(envelope: record, expiresAt: now() + ProtocolLimits.replayWindow))
+        }
+    }
+
+    /// A revocation of somebody's device came in: from now on nothing it signs counts.
+    func receiveRevocation(_ message: Verified<Message>) {
+        guard let document = directory.document(of: message.principal),
+            let revocation = try? DelegationRevocation.verify(message.envelope, document: document)
+        else { return }
+        links.add(revocation)
+    }
+}
