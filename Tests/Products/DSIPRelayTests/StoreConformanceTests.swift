@@ -1,5 +1,5 @@
 import DSIPIdentity
-import DSIPSession
+import struct DSIPSession.KnownRecipient
 import DSIPSignaling
 import Encoding
 import Foundation
