@@ -89,6 +89,15 @@ public actor Agent {
         hub.finish()
     }
 
+    /// Goes without a word, as a process that is killed does.
+    func vanish() async {
+        timer?.cancel()
+        deliveries?.cancel()
+        await links.close()
+        desks = [:]
+        hub.finish()
+    }
+
     /// What happens from now on. A listener that does not keep up is dropped.
     public nonisolated func events() -> AsyncStream<AgentEvent> {
         hub.listen()?.events ?? AsyncStream { $0.finish() }

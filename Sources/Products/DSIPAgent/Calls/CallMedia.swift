@@ -1,5 +1,6 @@
-import DSIPMedia
 import DSIPIdentity
+import DSIPMedia
+import DSIPSignaling
 import Encoding
 import WebRTC
 

@@ -46,7 +46,8 @@ extension Agent {
 
     /// The same, with the sealed answer for the new device, to be carried there another way.
     public func approve(_ code: String, name: String) throws(AgentError) -> (device: Device, answer: String) {
-        let (device, answer, relay) = try keyring.approvePairing(code, name: name, identity: current, at: now())
+        let (device, answer, relay) = try keyring.approvePairing(
+            code, name: name, identity: current, sharing: try sharedContacts(), at: now())
         if let desk = desks[current] { send(pairingAnswer: answer, to: device.did, at: relay ?? desk.relay, desk) }
         hub.publish(.devices(try devices()))
         return (device, answer)
@@ -62,7 +63,8 @@ extension Agent {
 
     /// On the new device: takes part in the identity that an answer is for.
     public func completePairing(_ answer: String) async throws(AgentError) -> OwnIdentity {
-        let record = try keyring.completePairing(answer, document: nil, at: now())
+        let (record, contacts) = try keyring.completePairing(answer, document: nil, at: now())
+        take(contacts, for: record.did)
         try openDesk(record)
         try keyring.select(record.did)
         hub.publish(.stateChanged)
@@ -70,6 +72,29 @@ extension Agent {
             throw AgentError(.internal, "The identity could not be opened.")
         }
         return identity
+    }
+
+    /// The contacts a new device starts with; the answer has to fit into one envelope.
+    private func sharedContacts() throws(AgentError) -> JSONValue {
+        .array(
+            try store.contacts(of: current).prefix(100).map { contact in
+                [
+                    "did": .string(contact.did.string), "name": .string(contact.name), "alias": .optional(contact.alias),
+                    "relay": .optional(contact.relay), "allowed": .bool(contact.allowed),
+                    "blocked": .bool(contact.blocked),
+                ]
+            })
+    }
+
+    private func take(_ contacts: JSONValue?, for owner: DID) {
+        for json in contacts?.array?.prefix(100) ?? [] {
+            guard let did = json["did"]?.string.flatMap({ DID($0) }), let name = json["name"]?.string else { continue }
+            let contact = Contact(
+                id: makeID().description, owner: owner, did: did, name: name, alias: json["alias"]?.string,
+                relay: json["relay"]?.string.flatMap { RelayURL.isValid($0) ? $0 : nil }, addedAt: now(),
+                blocked: json["blocked"]?.bool ?? false, allowed: json["allowed"]?.bool ?? false)
+            try? store.save(contact)
+        }
     }
 
     /// Waits at the relay, under the new device's own key, for the answer to a pairing request.

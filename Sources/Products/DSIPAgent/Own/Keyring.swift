@@ -284,11 +284,11 @@ final class Keyring {
 
     /// - Returns: the device, and the sealed grant for it.
     func approvePairing(
-        _ code: String, name: String, identity: DID, at now: Int64
+        _ code: String, name: String, identity: DID, sharing contacts: JSONValue, at now: Int64
     ) throws(AgentError) -> (device: Device, grant: String, relay: String?) {
         let request = try parse(code)
         let grant = try change { wallet throws(IdentityError) in
-            let grant = try wallet.approve(request, as: identity, at: now)
+            let grant = try wallet.approve(request, as: identity, sharing: contacts, at: now)
             try wallet.update(identity) { own throws(IdentityError) in
                 own.rename(device: request.device, to: name)
             }
@@ -300,12 +300,16 @@ final class Keyring {
         return (device, grant, request.relay)
     }
 
-    /// Takes part in the identity a grant is for.
-    func completePairing(_ grant: String, document: DIDDocument?, at now: Int64) throws(AgentError) -> Record {
-        let identity = try change { wallet throws(IdentityError) in
-            try wallet.complete(grant, document: document, at: now)
+    /// Takes part in the identity an answer is for.
+    /// - Returns: the identity, and the contacts that came with it.
+    func completePairing(
+        _ answer: String, document: DIDDocument?, at now: Int64
+    ) throws(AgentError) -> (record: Record, contacts: JSONValue?) {
+        let (identity, contacts) = try change { wallet throws(IdentityError) in
+            let contacts = try wallet.open(answer).contacts
+            return (try wallet.complete(answer, document: document, at: now), contacts)
         }
-        return record(identity)
+        return (record(identity), contacts)
     }
 
     func revoke(
