@@ -1,5 +1,6 @@
 import ArgumentParser
 import DSIPConformance
+import Encoding
 import Foundation
 
 /// `dsip conformance`: published vectors, compared for deep equality.

@@ -165,7 +165,7 @@ struct Doctor {
 
     private mutating func examine(peer: String, own: String?, relayFault: String?) async throws {
         var address = peer
-        if (try? IdentityURI(entered: peer)) == nil, let known = try? await state.withAgent({ try await $0.contact(peer) }) {
+        if (try? IdentityURI(entered: peer)) == nil, let known = try? await state.withAgent(.files, { door in try await door.contact(peer) }) {
             address = IdentityURI(.did(DID(known.did)!), relay: known.json["relay"]?.string).description
         }
         var lookup = Lookup(fetcher: try fetcher(own))

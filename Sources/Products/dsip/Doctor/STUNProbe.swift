@@ -35,7 +35,7 @@ enum STUNProbe {
             defer { sender.cancel() }
             for await answer in answers {
                 guard let message = try? STUNMessage(answer), Array(message.transactionID) == transaction else { continue }
-                guard message.kind == .success, let seen = try message.xorMappedAddress() else {
+                guard message.type.kind == .success, let seen = try message.xorMappedAddress() else {
                     throw CommandFailure(.failed, "it refuses the request")
                 }
                 let passed = (ContinuousClock.now - start).components

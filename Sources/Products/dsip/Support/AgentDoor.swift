@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import DSIPAgent
 import DSIPIdentity
+import DSIPTransport
 import Encoding
 import Foundation
 import Logging
