@@ -36,6 +36,8 @@ let package = Package(
         .library(name: "Encoding", targets: ["Encoding"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
+        .library(name: "DSIPSession", targets: ["DSIPSession"]),
+        .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
