@@ -39,9 +39,8 @@ struct BindingVerifier: Sendable {
         let signer = header.kid.did
         var identity = signer
         var delegation: Delegation?
-        let from = payload.root["from"]
-        if from?.withText({ $0.elementsEqual(signer.string.utf8) }) != true {
-            guard let from = from?.did else {
+        if !payload.from.equals(signer.string) {
+            guard let from = payload.from.did else {
                 throw fault(.signerMismatch, "kid is not a key of from", payload)
             }
             delegation = try require(signer, actsFor: from, payload, header, context, documents)

@@ -67,7 +67,7 @@ public struct EnvelopeVerifier: Sendable {
             throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
         }
         let message = try PayloadRules.checked(
-            payload.root, policy,
+            payload, policy,
             MeaningContext(
                 sentHello: sentHello, encodedSize: frame.count, signer: header.kid, identity: bound.identity,
                 recovery: opened.recovery))
@@ -145,8 +145,8 @@ enum Stop: Error {
 
 extension PayloadRules {
     fileprivate static func checked(
-        _ root: JSONView, _ policy: VerificationPolicy, _ context: MeaningContext
+        _ payload: PayloadHead, _ policy: VerificationPolicy, _ context: MeaningContext
     ) throws(Stop) -> Message {
-        do { return try check(root, policy: policy, context: context) } catch { throw .rejected(error) }
+        do { return try check(payload.root, as: payload.type, policy: policy, context: context) } catch { throw .rejected(error) }
     }
 }

@@ -11,6 +11,18 @@ extension JSONView {
         return Array(string.utf8).withUnsafeBytes(body)
     }
 
+    /// Whether this is the string `text`.
+    func equals(_ text: String) -> Bool {
+        withText { bytes in
+            var text = text
+            return text.withUTF8 { other in
+                guard bytes.count == other.count else { return false }
+                for i in 0..<bytes.count where bytes[i] != other[i] { return false }
+                return true
+            }
+        } ?? false
+    }
+
     func matches(_ pattern: (UnsafeRawBufferPointer) -> Bool) -> Bool { withText(pattern) ?? false }
 
     var versionToken: ProtocolVersion? { withText(ProtocolVersion.init(utf8:)) ?? nil }

@@ -55,7 +55,7 @@ extension Fields {
     }
 
     mutating func policy() throws(ShapeFault) -> MediaPolicy? {
-        try optional("policy") { (view) throws(ShapeFault) in try view.mediaPolicy() }
+        try optional("policy", MediaPolicy.init)
     }
 
     mutating func sealed() throws(ShapeFault) -> SealedBody? { try optional("sealed", SealedBody.init) }

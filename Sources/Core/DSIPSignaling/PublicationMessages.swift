@@ -89,7 +89,7 @@ public struct Publish: Hashable, Sendable {
         object["state"] = .string(state.rawValue)
         if let integrity { object["integrity"] = .string(integrity) }
         object["variants"] = .array(variants.map(\.json))
-        if let policy { object["policy"] = JSONValue(policy: policy) }
+        if let policy { object["policy"] = policy.json }
     }
 }
 

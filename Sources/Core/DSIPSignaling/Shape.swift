@@ -8,10 +8,12 @@ struct ShapeFault: Error {
     init(_ detail: String) { self.detail = detail }
 }
 
-/// The members of an object whose schema admits no others: each is taken by name, and `finish` fails when one is left over.
+/// The members of an object whose schema admits no others: each is taken once by name, and `finish` fails when one is left over.
+/// Taking them in the order in which they are usually written spares the search.
 struct Fields {
     private let view: JSONView
     private var taken = 0
+    private var cursor = 0
 
     init(_ view: JSONView, _ name: StaticString) throws(ShapeFault) {
         guard view.isObject else { throw ShapeFault("\(name) is no object") }
@@ -19,7 +21,7 @@ struct Fields {
     }
 
     mutating func optional(_ name: StaticString) -> JSONView? {
-        guard let member = view[name] else { return nil }
+        guard let member = view.member(name, from: &cursor) else { return nil }
         taken += 1
         return member
     }

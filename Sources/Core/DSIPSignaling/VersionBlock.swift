@@ -105,7 +105,16 @@ public struct VersionBlock: Hashable, Sendable {
     /// Calls between people.
     public static let interactive = VersionBlock(profiles: [.interactiveMedia])
 
+    /// What nearly everybody sends, letter by letter.
+    private static let usual: [(text: [UInt8], block: VersionBlock)] = [VersionBlock.interactive, .core].map {
+        (text: $0.json.utf8, block: $0)
+    }
+
     init(_ view: JSONView) throws(ShapeFault) {
+        for (text, block) in VersionBlock.usual where view.isWritten(text) {
+            self = block
+            return
+        }
         var fields = try Fields(view, "dsip")
         self.core = try fields.required("core").version("core")
         self.minCore = try fields.required("min_core").version("min_core")
