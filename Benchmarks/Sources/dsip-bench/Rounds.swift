@@ -2,12 +2,25 @@ import Foundation
 
 /// Interleaved rounds: each subject runs once a round, so that what disturbs the machine disturbs all of them; medians count.
 struct Rounds {
-    var count = 9
-    var secondsEach = 0.25
+    var count = 41
+    var secondsEach = 0.04
+
+    struct Result {
+        /// Nanoseconds of processor time an operation took: subject, then round.
+        let times: [[Double]]
+
+        func median(_ subject: Int) -> Double { Result.median(times[subject]) }
+
+        /// How many times as long one subject takes as the other: the median over the rounds.
+        func ratio(_ subject: Int, to other: Int) -> Double {
+            Result.median(zip(times[subject], times[other]).map { $0 / $1 })
+        }
+
+        private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+    }
 
     /// - Parameter subjects: each does one operation.
-    /// - Returns: median nanoseconds per operation of each subject.
-    func measure(_ subjects: [() throws -> Void]) throws -> [Double] {
+    func measure(_ subjects: [() throws -> Void]) throws -> Result {
         var times = Array(repeating: [Double](), count: subjects.count)
         var batch = Array(repeating: 1, count: subjects.count)
         for (i, subject) in subjects.enumerated() {
@@ -19,7 +32,7 @@ struct Rounds {
                 times[i].append(try time(subject, batch[i]) / Double(batch[i]))
             }
         }
-        return times.map { $0.sorted()[$0.count / 2] }
+        return Result(times: times)
     }
 
     private func time(_ subject: () throws -> Void, _ repetitions: Int) throws -> Double {

@@ -12,7 +12,7 @@ enum VerifyBenchmark {
             let (signature, input) = (envelope.decodedSignature(), envelope.signingInput)
             var verifier = EnvelopeVerifier()
             var replay = NoReplay()
-            let medians = try Rounds().measure([
+            let result = try Rounds().measure([
                 { keep(key.isValidSignature(signature, for: input)) },
                 {
                     let verdict = verifier.verify(frame, at: sample.now, replay: &replay, documents: { _ in .unknown })
@@ -20,9 +20,12 @@ enum VerifyBenchmark {
                 },
             ])
             report(
-                name, medians[0] / medians[1], atLeast: 0.9,
-                "\(frame.count) bytes, bare \(microseconds(medians[0])), full \(microseconds(medians[1])), "
-                    + "rest \(microseconds(medians[1] - medians[0]))")
+                name,
+                result.ratio(0, to: 1),
+                atLeast: 0.9,
+                "\(frame.count) bytes, bare \(microseconds(result.median(0))), full \(microseconds(result.median(1))), "
+                    + "rest \(microseconds(result.median(1) - result.median(0)))"
+            )
         }
     }
 }

@@ -93,12 +93,16 @@ extension JSONView {
     }
 
     func choice<Value: RawRepresentable<String>>(_ name: StaticString, _: Value.Type) throws(ShapeFault) -> Value {
-        guard let value = string.flatMap(Value.init(rawValue:)) else { throw ShapeFault("\(name) is none of its values") }
+        guard let value = string.flatMap(Value.init(rawValue:)) else {
+            throw ShapeFault("\(name) is none of its values")
+        }
         return value
     }
 
     func list<Element>(
-        _ name: StaticString, atLeast least: Int = 0, atMost most: Int = .max,
+        _ name: StaticString,
+        atLeast least: Int = 0,
+        atMost most: Int = .max,
         _ read: (JSONView) throws(ShapeFault) -> Element
     ) throws(ShapeFault) -> [Element] {
         guard isArray, count >= least, count <= most else { throw ShapeFault("\(name) is no array of its length") }

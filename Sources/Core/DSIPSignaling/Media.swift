@@ -59,7 +59,10 @@ public struct MediaDescriptor: Hashable, Sendable {
     }
 
     public init(
-        _ kind: Kind, direction: Direction = .sendrecv, codecs: [Codec], purpose: String? = nil,
+        _ kind: Kind,
+        direction: Direction = .sendrecv,
+        codecs: [Codec],
+        purpose: String? = nil,
         parameters: JSONObject = [:]
     ) {
         self.kind = kind
@@ -174,7 +177,8 @@ public struct MediaPolicy: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     /// - Parameter statements: keys of `^[a-z][a-z0-9_]*$`, values of `^[a-z][a-z0-9-]*$`.
     public init(_ statements: [String: String]) {
         self.open = OpenMembers(
-            JSONObject(statements.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+            JSONObject(statements.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })
+        )
     }
 
     public init(dictionaryLiteral statements: (String, String)...) {
@@ -194,7 +198,10 @@ public struct MediaPolicy: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     public subscript(_ key: String) -> String? { open.object[key]?.string }
 
     public var statements: [String: String] {
-        Dictionary(open.object.members.map { ($0.name, $0.value.string ?? "") }, uniquingKeysWith: { first, _ in first })
+        Dictionary(
+            open.object.members.map { ($0.name, $0.value.string ?? "") },
+            uniquingKeysWith: { first, _ in first }
+        )
     }
 
     var json: JSONValue { .object(open.object) }

@@ -73,7 +73,13 @@ extension Rejection {
     /// A rejection that carries what can be read of the payload.
     init(_ code: VerdictCode, reason: Reason? = nil, _ detail: String, reading root: JSONView) {
         self.init(
-            code, reason: reason, detail, type: root["type"]?.string.flatMap(MessageType.init(rawValue:)),
-            id: root["id"]?.ulid, session: root["session"]?.ulid, from: root["from"]?.did)
+            code,
+            reason: reason,
+            detail,
+            type: root["type"]?.string.flatMap(MessageType.init(rawValue:)),
+            id: root["id"]?.ulid,
+            session: root["session"]?.ulid,
+            from: root["from"]?.did
+        )
     }
 }

@@ -19,7 +19,8 @@ protocol CodableBody: MessageBody {
 
 extension Fields {
     mutating func optional<Value>(
-        _ name: StaticString, _ read: (JSONView) throws(ShapeFault) -> Value
+        _ name: StaticString,
+        _ read: (JSONView) throws(ShapeFault) -> Value
     ) throws(ShapeFault) -> Value? {
         guard let member = optional(name) else { return nil }
         return try read(member)

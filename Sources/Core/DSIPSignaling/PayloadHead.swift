@@ -21,7 +21,8 @@ struct PayloadHead {
             throw .rejected(
                 error.code == .notUTF8
                     ? Rejection(.payloadNotUTF8, "the payload is not UTF-8")
-                    : Rejection(.payloadNotJSON, "the payload is no JSON: \(error.reason)"))
+                    : Rejection(.payloadNotJSON, "the payload is no JSON: \(error.reason)")
+            )
         }
         let root = document.root
         guard root.isObject else { throw .rejected(Rejection(.payloadNotJSON, "the payload is no JSON object")) }

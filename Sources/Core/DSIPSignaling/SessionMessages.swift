@@ -18,8 +18,12 @@ public struct Invite: Hashable, Sendable {
     public var sealed: SealedBody?
 
     public init(
-        media: [MediaDescriptor], transports: [TransportDescriptor], identity: IdentityInfo? = nil,
-        intent: String? = "interactive", grant: ULID? = nil, policy: MediaPolicy? = nil
+        media: [MediaDescriptor],
+        transports: [TransportDescriptor],
+        identity: IdentityInfo? = nil,
+        intent: String? = "interactive",
+        grant: ULID? = nil,
+        policy: MediaPolicy? = nil
     ) {
         self.media = media
         self.transports = transports
@@ -110,7 +114,10 @@ public struct Answer: Hashable, Sendable {
     public var sealed: SealedBody?
 
     public init(
-        by answeredBy: AnsweredBy, media: [MediaDescriptor], transport: TransportDescriptor, inReplyTo: ULID? = nil,
+        by answeredBy: AnsweredBy,
+        media: [MediaDescriptor],
+        transport: TransportDescriptor,
+        inReplyTo: ULID? = nil,
         policy: MediaPolicy? = nil
     ) {
         self.answeredBy = answeredBy
@@ -158,7 +165,9 @@ public struct Update: Hashable, Sendable {
     public var sealed: SealedBody?
 
     public init(
-        media: [MediaDescriptor], transports: [TransportDescriptor]? = nil, answeredBy: AnsweredBy? = nil,
+        media: [MediaDescriptor],
+        transports: [TransportDescriptor]? = nil,
+        answeredBy: AnsweredBy? = nil,
         policy: MediaPolicy? = nil
     ) {
         self.media = media

@@ -93,7 +93,9 @@ enum Pattern {
 
     /// `^[a-z][a-z0-9-]*:[a-z0-9.-]+$`
     static func about(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard let colon = index(of: 0x3a, in: text), token(text, to: colon), colon + 1 < text.count else { return false }
+        guard let colon = index(of: 0x3a, in: text), token(text, to: colon), colon + 1 < text.count else {
+            return false
+        }
         return all(text, from: colon + 1) { isLower($0) || isDigit($0) || $0 == 0x2e || $0 == 0x2d }
     }
 
@@ -146,7 +148,10 @@ enum Pattern {
 
     @inline(__always)
     private static func all(
-        _ text: UnsafeRawBufferPointer, from start: Int, to end: Int? = nil, _ admits: (UInt8) -> Bool
+        _ text: UnsafeRawBufferPointer,
+        from start: Int,
+        to end: Int? = nil,
+        _ admits: (UInt8) -> Bool
     ) -> Bool {
         var i = start
         let end = end ?? text.count

@@ -90,8 +90,11 @@ public struct VersionBlock: Hashable, Sendable {
     public var critical: [ProfileID]
 
     public init(
-        core: ProtocolVersion = ProtocolVersion(1, 0), minCore: ProtocolVersion = ProtocolVersion(1, 0),
-        profiles: [ProfileID] = [], extensions: [ProfileID] = [], critical: [ProfileID] = []
+        core: ProtocolVersion = ProtocolVersion(1, 0),
+        minCore: ProtocolVersion = ProtocolVersion(1, 0),
+        profiles: [ProfileID] = [],
+        extensions: [ProfileID] = [],
+        critical: [ProfileID] = []
     ) {
         self.core = core
         self.minCore = minCore

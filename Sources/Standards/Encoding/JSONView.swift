@@ -134,7 +134,11 @@ public struct JSONView: Sendable {
 
     /// Elements of an array in order; empty for anything else.
     public var elements: Elements {
-        Elements(document: document, cursor: node.kind == .array ? index + 1 : 0, end: node.kind == .array ? Int(node.next) : 0)
+        Elements(
+            document: document,
+            cursor: node.kind == .array ? index + 1 : 0,
+            end: node.kind == .array ? Int(node.next) : 0
+        )
     }
 
     /// Members of an object in order; empty for anything else.
@@ -144,7 +148,11 @@ public struct JSONView: Sendable {
 
     /// Members with their names still undecoded, for loops that must not allocate.
     public var memberViews: Members {
-        Members(document: document, cursor: node.kind == .object ? index + 1 : 0, end: node.kind == .object ? Int(node.next) : 0)
+        Members(
+            document: document,
+            cursor: node.kind == .object ? index + 1 : 0,
+            end: node.kind == .object ? Int(node.next) : 0
+        )
     }
 
     /// The value as a tree of its own.
