@@ -69,7 +69,7 @@ let package = Package(
         target("DSIPSession", "Core", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
         target(
             "DSIPTransport", "Core",
-            ["DSIPSignaling", "DSIPIdentity", "Encoding", log, product("AsyncHTTPClient", "async-http-client"),
+            ["DSIPSignaling", "DSIPIdentity", "Encoding", product("NIOTLS", "swift-nio"),
              product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"), crypto] + nio + nioWebSocket),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
@@ -81,7 +81,8 @@ let package = Package(
              product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
              product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
              product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
-             product("ServiceLifecycle", "swift-service-lifecycle")] + nio + nioWebSocket),
+             product("ServiceLifecycle", "swift-service-lifecycle"),
+             product("Configuration", "swift-configuration")] + nio + nioWebSocket),
         target(
             "DSIPAgent", "Products",
             ["DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding",
@@ -97,19 +98,28 @@ let package = Package(
             dependencies: [
                 "DSIPAgent", "DSIPRelay", "DSIPConformance",
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
-                product("ServiceLifecycle", "swift-service-lifecycle"), log,
+                product("ServiceLifecycle", "swift-service-lifecycle"),
+                product("UnixSignals", "swift-service-lifecycle"), log,
             ],
             path: "Sources/Products/dsip", swiftSettings: strict),
+        .executableTarget(
+            name: "dsip-fuzz", dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            path: "Fuzz", swiftSettings: strict),
         // Tests
         .target(
             name: "Support", dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"], path: "Tests/Support",
             swiftSettings: strict),
         tests("Encoding", "Standards"),
+        tests("WebRTC", "Standards", ["Encoding"]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
-        tests("DSIPTransport", "Core", [crypto] + nio + nioWebSocket),
-        tests("DSIPRelay", "Products", ["DSIPTransport", crypto] + nio + nioWebSocket),
+        tests("DSIPTransport", "Core", [
+            crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
+            product("SwiftASN1", "swift-asn1"),
+        ] + nio + nioWebSocket),
+        tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
+        tests("DSIPRelay", "Products", ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
         tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
     ]
 )

@@ -31,6 +31,7 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("transport", run: EnvelopeArea.run),
         ConformanceArea("trust", run: TrustArea.run),
         ConformanceArea("dht", run: HintArea.run),
+        ConformanceArea("state", member: "steps", expectation: stepExpectations, run: StateArea.run),
     ]
 
     /// The expectation of a trace whose steps carry their own.

@@ -1,0 +1,78 @@
+# DSIP in Swift. `make run` and `make test` need a Debian machine with Swift 6.1 or later and nothing else.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format imports bench fuzz unit browser conformance release clean
+
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+RELEASE_FLAGS := -c release --product dsip -Xswiftc -static-stdlib --static-swift-stdlib
+RELEASE_BIN := .build/release/dsip
+PYTHON := .venv/bin/python
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+
+run: ## Start a DSIP network on this machine and print the pages to open (Ctrl-C ends it)
+	@scripts/setup run
+	echo "==> Building dsip (the first build takes some minutes; later ones seconds)"
+	swift build -c release --product dsip $(SWIFT_FLAGS)
+	exec $(RELEASE_BIN) demo $(ARGS)
+
+test: ## Install what tests need, then run every test: Swift, conformance vectors, fuzz smoke, browser
+	@scripts/setup test
+	$(MAKE) --no-print-directory unit conformance
+	echo "==> Fuzz entries, smoke run"
+	.build/debug/dsip-fuzz --runs 3000
+	$(MAKE) --no-print-directory browser
+	echo "==> All tests passed"
+
+unit:
+	@echo "==> Building everything (the first build takes some minutes)"
+	swift build --build-tests $(SWIFT_FLAGS)
+	echo "==> Swift tests"
+	swift test --skip-build $(SWIFT_FLAGS)
+
+conformance:
+	@vectors="$${DSIP_VECTORS:-../shared/vectors}/dsip"
+	if [ -d "$$vectors" ]; then
+	  echo "==> Conformance vectors in $$vectors"
+	  .build/debug/dsip conformance "$$vectors"
+	else
+	  echo "==> No published vectors here (set DSIP_VECTORS); the project's own fixtures have been run"
+	fi
+
+browser:
+	@echo "==> Two browsers call each other (headless Chromium, network namespace with loopback only)"
+	scripts/in-namespace $(PYTHON) -m pytest -q Tests/Web
+
+lint: ## Check formatting and the direction of imports
+	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Fuzz Benchmarks/Package.swift Benchmarks/Sources
+	scripts/check-imports
+
+format: ## Format the tree in place
+	@swift format --in-place --recursive --parallel Package.swift Sources Tests Fuzz Benchmarks/Package.swift Benchmarks/Sources
+
+bench: ## Print performance ratios, each against a peer or a limit measured in the same run
+	@scripts/setup run
+	echo "==> Building the benchmarks (release)"
+	swift build -c release --product dsip $(SWIFT_FLAGS)
+	swift build -c release --package-path Benchmarks --scratch-path .build-bench
+	.build-bench/release/dsip-bench --dsip $(RELEASE_BIN) $(ARGS)
+
+fuzz: ## Fuzz every decoder of peer input with libFuzzer, SECONDS_EACH (default 60) each
+	@scripts/setup run
+	swift build --product dsip-fuzz --scratch-path .build-fuzz -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING \
+	  -Xswiftc -parse-as-library -Xswiftc -use-ld=lld $(SWIFT_FLAGS)
+	for entry in $$(.build/debug/dsip-fuzz --list); do
+	  echo "==> $$entry, $${SECONDS_EACH:-60} s"
+	  DSIP_FUZZ_ENTRY=$$entry .build-fuzz/debug/dsip-fuzz -max_total_time=$${SECONDS_EACH:-60} -max_len=131072 -timeout=10 -print_final_stats=0 -verbosity=0
+	done
+
+release: ## Build one release binary, linked statically against the Swift libraries
+	@scripts/setup run
+	swift build $(RELEASE_FLAGS) $(SWIFT_FLAGS)
+	ls -l $(RELEASE_BIN)
+
+clean: ## Remove what was built
+	@rm -rf .build .build-bench .build-fuzz .venv

@@ -1,0 +1,93 @@
+import Crypto
+import Encoding
+import FoundationEssentials
+
+/// What the old device answers: who the identity is, and the new device's delegation.
+///
+/// The grant travels sealed to the new device's key agreement key (HPKE base mode, the suite of DSIP §10.4), so that a
+/// relay that carries it, or a clipboard it passes through, learns nothing. It is believed for the delegation in it,
+/// which the identity signed.
+public struct PairingGrant: Sendable {
+    static let scheme = "dsip-grant:"
+    /// Characters of a sealed grant.
+    public static let maximumLength = 64 << 10
+
+    public var identity: DID
+    public var name: String
+    public var alias: Alias?
+    public var relay: String?
+    public var delegation: Envelope
+    /// Whatever the agent shares between devices; opaque here.
+    public var contacts: JSONValue?
+
+    /// Seals the grant for the device of `request`.
+    ///
+    /// - Throws: `.tooLarge` when it does not fit, `.signing` when the device's key cannot be sealed to.
+    public func sealed(for request: PairingRequest) throws(IdentityError) -> String {
+        var object: JSONObject = [
+            "identity": .string(identity.string), "name": .string(name), "delegation": delegation.json,
+        ]
+        object["alias"] = alias.map { .string($0.description) }
+        object["relay"] = relay.map { .string($0) }
+        object["contacts"] = contacts
+        guard let agreement = DIDKey.keyAgreement(of: request.device),
+            let key = try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: agreement.publicKey),
+            var sender = try? HPKE.Sender(recipientKey: key, ciphersuite: PairingGrant.suite, info: PairingGrant.info),
+            let ciphertext = try? sender.seal(JSONValue.object(object).utf8, authenticating: request.digest)
+        else { throw IdentityError(.signing, "the grant could not be sealed to the device") }
+        let text = PairingGrant.scheme + Base64URL.encode(Array(sender.encapsulatedKey + ciphertext))
+        guard text.utf8.count <= PairingGrant.maximumLength else {
+            throw IdentityError(.tooLarge, "the grant is too large")
+        }
+        return text
+    }
+
+    /// Opens `dsip-grant:…` on the device that asked.
+    ///
+    /// - Throws: `.malformed`, or `.refused` when it was sealed for another device or another request.
+    init(opening text: String, with pending: PendingPairing) throws(IdentityError) {
+        let text = String(text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+        guard text.utf8.count <= PairingGrant.maximumLength, text.hasPrefix(PairingGrant.scheme),
+            let bytes = Base64URL.decode(text.dropFirst(PairingGrant.scheme.count)), bytes.count > 32
+        else { throw IdentityError(.malformed, "this is not the answer to a pairing code") }
+        let key = try pending.key.keyAgreementKey()
+        guard
+            var recipient = try? HPKE.Recipient(
+                privateKey: key,
+                ciphersuite: PairingGrant.suite,
+                info: PairingGrant.info,
+                encapsulatedKey: Data(bytes[..<32])
+            ),
+            let plaintext = try? recipient.open(bytes[32...], authenticating: pending.request.digest)
+        else { throw IdentityError(.refused, "the answer is for another device, or for an earlier pairing code") }
+        guard
+            let json = try? JSONValue(
+                parsing: Array(plaintext),
+                limits: .init(bytes: 1 << 16, depth: 16, members: 4096)
+            ),
+            let identity = json["identity"]?.string.flatMap({ DID($0) }), let name = json["name"]?.string,
+            DisplayText.isValid(name), let delegation = json["delegation"].flatMap(Envelope.init(published:)),
+            json["relay"]?.string.map(RelayURL.isValid) ?? true
+        else { throw IdentityError(.malformed, "the answer cannot be read") }
+        self.init(
+            identity: identity,
+            name: name,
+            alias: json["alias"]?.string.flatMap { Alias($0) },
+            relay: json["relay"]?.string,
+            delegation: delegation,
+            contacts: json["contacts"]
+        )
+    }
+
+    init(identity: DID, name: String, alias: Alias?, relay: String?, delegation: Envelope, contacts: JSONValue?) {
+        self.identity = identity
+        self.name = name
+        self.alias = alias
+        self.relay = relay
+        self.delegation = delegation
+        self.contacts = contacts
+    }
+
+    private static let suite = HPKE.Ciphersuite(kem: .Curve25519_HKDF_SHA256, kdf: .HKDF_SHA256, aead: .AES_GCM_128)
+    private static let info = Data("dsip pairing grant v1".utf8)
+}

@@ -1,0 +1,250 @@
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A device's connection to one relay, kept alive: dials, says `hello`, delivers what is verified, dials again (DSIP §13.2).
+///
+/// One client for each relay; a device that holds several is multihomed, and its clients share a `SharedReplayWindow` so that an
+/// envelope that comes both ways is seen once. What is sent while there is no connection is refused, not stored.
+///
+/// ```swift
+/// let client = SignalingClient(configuration, source: source)
+/// async let _ = client.run()
+/// for await event in client.events { … }
+/// ```
+public final class SignalingClient: Sendable {
+    public struct Configuration: Sendable {
+        public var address: RelayAddress
+        /// Signs the `hello`: the device's key.
+        public var key: SigningKey
+        /// `on_behalf_of`; nil when the device is its own identity.
+        public var identity: DID?
+        /// Bind the device to `identity`; put into the protected header of the `hello`.
+        public var delegations: [Envelope]
+        /// When set, only this relay will do.
+        public var relay: DID?
+        public var roots = TrustRoots.system
+        public var policy = VerificationPolicy()
+        public var backoff = Backoff()
+        /// Unix seconds.
+        public var clock: @Sendable () -> Int64
+        public var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+
+        public init(
+            _ address: RelayAddress,
+            key: SigningKey,
+            identity: DID? = nil,
+            delegations: [Envelope] = [],
+            clock: @escaping @Sendable () -> Int64
+        ) {
+            self.address = address
+            self.key = key
+            self.identity = identity
+            self.delegations = delegations
+            self.clock = clock
+        }
+    }
+
+    /// Who answered the `hello`. TLS authenticated a host; this is the relay itself.
+    public struct Relay: Hashable, Sendable {
+        public let identity: DID
+        public let capabilities: RelayCapabilities
+    }
+
+    /// A signed refusal of the `hello`.
+    public struct Refusal: Hashable, Sendable {
+        public let relay: DID
+        public let report: ErrorReport
+
+        init(by relay: DID, _ report: ErrorReport) {
+            self.relay = relay
+            self.report = report
+        }
+    }
+
+    public enum State: Sendable {
+        case connecting
+        case connected(Relay)
+        /// The relay would not have the `hello`; `waiting` follows.
+        case refused(Refusal)
+        /// No connection, for the reason given; the next attempt follows after the delay.
+        case waiting(Duration, TransportError)
+        case closed
+    }
+
+    public enum Event: Sendable {
+        case state(State)
+        case message(Verified<Message>)
+        /// An envelope that did not verify.
+        case rejected(Rejection)
+    }
+
+    private struct Live {
+        var link: ClientLink?
+        var sleeper: Task<Void, Never>?
+        var isClosed = false
+        var identity: DID?
+        var delegations: [Envelope]
+    }
+
+    public let configuration: Configuration
+    /// What happens, in order; to be iterated once. A listener that falls behind slows the relay down, nothing is dropped.
+    public let events: EventStream
+    let sink: ClientEvents
+    let source: any VerificationSource
+    let replay: SharedReplayWindow
+    private let live: Mutex<Live>
+
+    public init(
+        _ configuration: Configuration,
+        source: any VerificationSource,
+        replay: SharedReplayWindow = SharedReplayWindow()
+    ) {
+        self.configuration = configuration
+        self.source = source
+        self.replay = replay
+        self.live = Mutex(Live(identity: configuration.identity, delegations: configuration.delegations))
+        let (sink, sequence) = ClientEvents.make()
+        self.sink = sink
+        self.events = EventStream(sequence)
+    }
+
+    /// Keeps the connection until `close()` or cancellation. Call once.
+    public func run() async {
+        var backoff = configuration.backoff
+        var generator = SystemRandomNumberGenerator()
+        while !isFinished {
+            sink.yield(.state(.connecting))
+            let (lifetime, failure) = await connect()
+            guard !isFinished else { break }
+            let delay = backoff.connectionLost(after: lifetime, using: &generator)
+            sink.yield(.state(.waiting(delay, failure)))
+            await sleep(delay)
+        }
+        sink.yield(.state(.closed))
+        sink.finish()
+    }
+
+    /// Sends one envelope; returns when the socket has taken it.
+    ///
+    /// - Throws: `.notConnected`, `.backpressure` when the relay reads too slowly, `.tooLarge`.
+    public func send(_ envelope: Envelope) async throws(TransportError) {
+        guard envelope.bytes.count <= Binding.maximumEnvelopeBytes else {
+            throw TransportError(.tooLarge, "an envelope is at most \(Binding.maximumEnvelopeBytes) bytes")
+        }
+        guard let link = live.withLock(\.link) else {
+            throw TransportError(.notConnected, "not connected to the relay")
+        }
+        try await link.send(envelope.bytes)
+    }
+
+    /// Speaks for another identity, or under renewed delegations, from now on: says `hello` again where connected.
+    public func rebind(identity: DID?, delegations: [Envelope]) {
+        let link = live.withLock { live in
+            live.identity = identity
+            live.delegations = delegations
+            return live.link
+        }
+        link?.perform { $0.sendHello() }
+    }
+
+    /// Dials now instead of after the delay, such as when the network has come back.
+    public func reconnectNow() { live.withLock(\.sleeper)?.cancel() }
+
+    /// Says goodbye to the relay and ends `run()`.
+    public func close() {
+        let (link, sleeper) = live.withLock { live in
+            live.isClosed = true
+            return (live.link, live.sleeper)
+        }
+        sleeper?.cancel()
+        link?.perform { $0.close(.normal) }
+    }
+
+    // MARK: One connection
+
+    private var isFinished: Bool { Task.isCancelled || live.withLock(\.isClosed) }
+
+    /// - Returns: how long the connection was bound, and why it ended.
+    private func connect() async -> (Duration, TransportError) {
+        let link: ClientLink
+        do throws(TransportError) {
+            link = try await dial()
+        } catch {
+            return (.zero, error)
+        }
+        if attach(link) { link.perform { $0.close(.normal) } }
+        defer { live.withLock { $0.link = nil } }
+        return await withTaskCancellationHandler {
+            var lifetime = Duration.zero
+            if (try? await link.bound.get()) != nil {
+                let start = ContinuousClock.now
+                _ = try? await link.ended.get()
+                lifetime = ContinuousClock.now - start
+            }
+            let failure = try? await link.ended.get()
+            return (lifetime, failure ?? TransportError(.unreachable, "the connection to the relay was lost"))
+        } onCancel: {
+            link.perform { $0.close(.normal) }
+        }
+    }
+
+    /// Makes `link` the connection that `send` and `close` mean.
+    ///
+    /// - Returns: whether the client has been closed meanwhile.
+    @discardableResult
+    func attach(_ link: ClientLink) -> Bool {
+        live.withLock { live in
+            live.link = link
+            return live.isClosed
+        }
+    }
+
+    private func sleep(_ delay: Duration) async {
+        let sleeper = Task { _ = try? await Task.sleep(for: delay) }
+        let isClosed = live.withLock { live in
+            live.sleeper = sleeper
+            return live.isClosed
+        }
+        if isClosed { sleeper.cancel() }
+        await withTaskCancellationHandler {
+            await sleeper.value
+        } onCancel: {
+            sleeper.cancel()
+        }
+        live.withLock { $0.sleeper = nil }
+    }
+
+    /// The `hello` for a new connection, and its id.
+    func makeHello() -> (ULID, Envelope)? {
+        let (identity, delegations) = live.withLock { ($0.identity, $0.delegations) }
+        var generator = SystemRandomNumberGenerator()
+        let now = configuration.clock()
+        let id = ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &generator)
+        let hello = Message.hello(
+            Message.Stamp(id: id, from: configuration.key.did, issuedAt: now),
+            Hello(onBehalfOf: identity)
+        )
+        guard let envelope = try? hello.signed(by: configuration.key, delegations: delegations) else { return nil }
+        return (id, envelope)
+    }
+}
+
+extension SignalingClient {
+    /// The events of a client; one iteration.
+    public struct EventStream: AsyncSequence, Sendable {
+        private let producer: ClientEvents.Producer
+
+        init(_ producer: ClientEvents.Producer) { self.producer = producer }
+
+        public struct AsyncIterator: AsyncIteratorProtocol {
+            fileprivate let iterator: ClientEvents.Producer.AsyncIterator
+            public func next() async -> Event? { await iterator.next() }
+        }
+
+        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(iterator: producer.makeAsyncIterator()) }
+    }
+}

@@ -1,0 +1,311 @@
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+import NIOCore
+import NIOWebSocket
+
+/// The client's end of one `ws/1.0` connection: says `hello`, checks the answer, verifies what comes (DSIP §13.2).
+final class SignalingClientHandler: ChannelDuplexHandler {
+    typealias InboundIn = WebSocketFrame
+    typealias InboundOut = Never
+    typealias OutboundIn = Never
+    typealias OutboundOut = ByteBuffer
+
+    private enum Phase { case greeting, bound, closing, ended }
+
+    /// Bytes handed to the channel that the socket has not taken.
+    private static let maximumOutboundBytes = 1 << 20
+    private static let maximumPendingBytes = 1 << 19
+    private static let checkInterval: Duration = .seconds(5)
+
+    let bound: EventLoopPromise<SignalingClient.Relay>
+    let ended: EventLoopPromise<TransportError>
+
+    private let client: SignalingClient
+    private let eventLoop: any EventLoop
+    private var verifier: EnvelopeVerifier
+    private var replay: SharedReplayWindow
+    private var phase = Phase.greeting
+    /// The id of the `hello` that awaits its answer.
+    private var sentHello: ULID?
+    private var relay: SignalingClient.Relay?
+    private var assembler = MessageAssembler(.client)
+    private var pending = PendingFrames()
+    private var liveness: Liveness
+    private var timer: RepeatedTask?
+    private var helloTimeout: Scheduled<Void>?
+    private var isReadWithheld = false
+    private var outbound = 0
+    private var isFlushScheduled = false
+    private var failure: TransportError?
+    private var context: ChannelHandlerContext?
+    private var outlet: ChannelHandlerContext?
+    private(set) var link: ClientLink!
+
+    init(_ client: SignalingClient, on eventLoop: any EventLoop) {
+        self.client = client
+        self.eventLoop = eventLoop
+        self.verifier = EnvelopeVerifier(policy: client.configuration.policy, cacheCapacity: 64)
+        self.replay = client.replay
+        self.liveness = Liveness(at: eventLoop.now.uptimeNanoseconds)
+        self.bound = eventLoop.makePromise()
+        self.ended = eventLoop.makePromise()
+    }
+
+    private var now: UInt64 { eventLoop.now.uptimeNanoseconds }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        outlet = (try? context.pipeline.syncOperations.context(handlerType: WebSocketFrameEncoder.self)) ?? context
+        let link = ClientLink(self, on: context.channel)
+        self.link = link
+        client.sink.onResume { link.perform { $0.readAgain() } }
+        let interval = TimeAmount(SignalingClientHandler.checkInterval)
+        timer = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
+            link.perform { $0.tick() }
+        }
+        // The upgrade is not over while this handler is being added, and until then nothing may be written.
+        eventLoop.execute { link.perform { $0.sendHello() } }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { end() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        end()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard phase == .greeting || phase == .bound else { return }
+        liveness.received(at: now)
+        switch assembler.receive(Self.unwrapInboundIn(data)) {
+        case .message(let frame): received(frame)
+        case .ping(let payload): write(.pong, payload)
+        case .pong, .incomplete: break
+        case .close(let code): closedByPeer(code)
+        case .violation(let code): fail(code, "the relay broke the framing of the binding")
+        }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if pending.isWaiting || client.sink.isSaturated { isReadWithheld = true } else { context.read() }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let error = error as? NIOWebSocketError {
+            fail(CloseCode(error), "the relay sent a frame that the binding does not admit")
+        } else {
+            failure = failure ?? TransportError(.unreachable, "the connection failed: \(error)")
+            context.close(promise: nil)
+        }
+    }
+
+    /// The listener has caught up, or a document has come: read what was left.
+    func readAgain() {
+        guard isReadWithheld, !pending.isWaiting, !client.sink.isSaturated else { return }
+        isReadWithheld = false
+        context?.read()
+    }
+
+    // MARK: hello
+
+    /// Binds the connection to the device, or binds it anew (DSIP §13.2).
+    func sendHello() {
+        guard phase == .greeting || phase == .bound, let (id, envelope) = client.makeHello() else {
+            return fail(.internalError, "the device key cannot sign")
+        }
+        sentHello = id
+        write(.text, envelope.bytes)
+        helloTimeout?.cancel()
+        let link = link!
+        helloTimeout = eventLoop.scheduleTask(in: TimeAmount(Binding.helloTimeout)) {
+            link.perform { $0.fail(.policyViolation, "the relay did not answer the hello in time", .timeout) }
+        }
+    }
+
+    /// DSIP §13.2, §20.5: the answer names the `hello` that was sent on this connection, or the connection is closed.
+    private func receivedHello(_ hello: Hello, _ message: Verified<Message>) {
+        guard let sentHello, hello.inReplyTo == sentHello, let capabilities = hello.capabilities else {
+            return fail(.policyViolation, "the relay's hello answers another connection")
+        }
+        if let expected = client.configuration.relay, expected != message.identity {
+            return fail(.policyViolation, "another relay answered than the one expected")
+        }
+        self.sentHello = nil
+        helloTimeout?.cancel()
+        helloTimeout = nil
+        let relay = SignalingClient.Relay(identity: message.identity, capabilities: capabilities)
+        self.relay = relay
+        phase = .bound
+        bound.succeed(relay)
+        // Whoever hears that the client is connected may send at once.
+        client.attach(link)
+        client.sink.yield(.state(.connected(relay)))
+    }
+
+    // MARK: Inbound
+
+    private func received(_ frame: [UInt8]) {
+        if pending.isWaiting {
+            if !pending.append(frame, limit: SignalingClientHandler.maximumPendingBytes) {
+                fail(.tryAgainLater, "too much arrived while a document was being resolved")
+            }
+        } else {
+            verify(PendingFrames.Entry(frame: frame, resolutions: 0))
+        }
+    }
+
+    private func verify(_ entry: PendingFrames.Entry) {
+        let now = client.configuration.clock()
+        let source = client.source
+        let verdict = verifier.verify(
+            entry.frame,
+            at: now,
+            replay: &replay,
+            sentHello: sentHello,
+            documents: { source.document(of: $0, at: now) },
+            delegations: source.delegations,
+            revocations: source.revocations
+        )
+        switch verdict {
+        case .accepted(let message): accepted(message)
+        case .rejected(let rejection): rejected(rejection)
+        case .needs(let did):
+            guard entry.resolutions < PendingFrames.maximumResolutions else {
+                return rejected(Rejection(.kidUnresolvable, "the signer cannot be resolved"))
+            }
+            pending.wait(entry)
+            let link = link!
+            Task {
+                await source.resolve(did)
+                link.perform { $0.resume() }
+            }
+        }
+    }
+
+    func resume() {
+        pending.resume()
+        while phase == .greeting || phase == .bound, let entry = pending.next() { verify(entry) }
+        readAgain()
+    }
+
+    private func accepted(_ message: Verified<Message>) {
+        switch (message.body.body, phase) {
+        case (.hello(let hello), _): receivedHello(hello, message)
+        case (.error(let report), _) where report.inReplyTo != nil && report.inReplyTo == sentHello:
+            failure = TransportError(.refused, "the relay refused the hello: \(report.reason)")
+            client.sink.yield(.state(.refused(SignalingClient.Refusal(by: message.identity, report))))
+            close(.normal)
+        case (_, .greeting):
+            fail(.policyViolation, "the relay sent traffic before its hello")
+        default:
+            client.sink.yield(.message(message))
+        }
+    }
+
+    private func rejected(_ rejection: Rejection) {
+        if rejection.code == .helloInReplyToMismatch || phase == .greeting {
+            fail(.policyViolation, "the relay's hello was not accepted: \(rejection.code.rawValue)")
+        } else {
+            client.sink.yield(.rejected(rejection))
+        }
+    }
+
+    // MARK: Outbound
+
+    /// - Returns: fulfilled when the socket took the frame.
+    func send(_ frame: [UInt8]) -> EventLoopFuture<Void> {
+        guard phase == .bound, let context else {
+            return eventLoop.makeFailedFuture(TransportError(.notConnected, "not connected to the relay"))
+        }
+        guard outbound + frame.count <= SignalingClientHandler.maximumOutboundBytes else {
+            return eventLoop.makeFailedFuture(TransportError(.backpressure, "the relay reads too slowly"))
+        }
+        outbound += frame.count
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let link = link!
+        written.futureResult.whenComplete { _ in link.perform { $0.outbound -= frame.count } }
+        write(.text, frame, written)
+        return written.futureResult
+    }
+
+    /// Flushes once for all that is written in a turn of the loop.
+    private func write(_ opcode: WebSocketOpcode, _ payload: [UInt8], _ promise: EventLoopPromise<Void>? = nil) {
+        guard let context, let outlet else {
+            promise?.fail(TransportError(.notConnected, "not connected to the relay"))
+            return
+        }
+        var buffer = context.channel.allocator.buffer(capacity: payload.count + FrameWriter.maximumHeader)
+        FrameWriter.append(opcode, payload, mask: .random(in: 0 ... .max), to: &buffer)
+        outlet.write(Self.wrapOutboundOut(buffer), promise: promise)
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        let link = link!
+        eventLoop.execute { link.perform { $0.flush() } }
+    }
+
+    private func flush() {
+        isFlushScheduled = false
+        outlet?.flush()
+    }
+
+    // MARK: Time and end
+
+    private func tick() {
+        guard phase == .bound || phase == .greeting else {
+            context?.close(promise: nil)
+            return
+        }
+        switch liveness.check(at: now, .client) {
+        case .none: break
+        case .ping: write(.ping, [])
+        case .close: fail(.goingAway, "the relay has been silent for too long", .timeout)
+        }
+    }
+
+    private func closedByPeer(_ code: UInt16?) {
+        failure =
+            failure
+            ?? TransportError(.closed, "the relay closed the connection" + (code.map { " (\($0))" } ?? ""))
+        close(.normal)
+    }
+
+    private func fail(_ code: CloseCode, _ reason: String, _ error: TransportError.Code = .protocolViolation) {
+        failure = failure ?? TransportError(error, reason)
+        close(code)
+    }
+
+    /// Says goodbye; the connection ends when the relay has, or shortly after.
+    func close(_ code: CloseCode) {
+        guard phase == .greeting || phase == .bound, let context, let outlet else { return }
+        phase = .closing
+        failure = failure ?? TransportError(.closed, "the connection was closed")
+        pending.removeAll()
+        var buffer = context.channel.allocator.buffer(capacity: FrameWriter.maximumHeader)
+        FrameWriter.append(close: code, mask: .random(in: 0 ... .max), to: &buffer)
+        let channel = context.channel
+        let written = eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenComplete { _ in
+            // The relay has what it needs to know; there is nothing left to wait for.
+            channel.close(promise: nil)
+        }
+        outlet.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
+    }
+
+    private func end() {
+        guard phase != .ended else { return }
+        phase = .ended
+        timer?.cancel()
+        helloTimeout?.cancel()
+        pending.removeAll()
+        client.sink.onResume(nil)
+        let failure = failure ?? TransportError(.unreachable, "the connection to the relay was lost")
+        bound.fail(failure)
+        ended.succeed(failure)
+        link.detach()
+        context = nil
+        outlet = nil
+    }
+}

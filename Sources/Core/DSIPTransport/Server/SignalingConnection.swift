@@ -1,0 +1,91 @@
+import DSIPIdentity
+import DSIPSignaling
+import NIOCore
+import Synchronization
+
+/// One accepted connection as the rest of a relay sees it: who is bound to it, and a way to send. Usable from any thread.
+public final class SignalingConnection: Sendable {
+    /// The device a verified `hello` bound to the connection (DSIP §13.2).
+    public struct Device: Hashable, Sendable {
+        public let device: DID
+        /// `on_behalf_of`, or the device itself.
+        public let identity: DID
+        public let principal: DID
+
+        public init(device: DID, identity: DID, principal: DID) {
+            self.device = device
+            self.identity = identity
+            self.principal = principal
+        }
+    }
+
+    private struct State {
+        var outbox = Outbox()
+        var device: Device?
+    }
+
+    public let eventLoop: any EventLoop
+    /// Address of the peer in network order, 4 or 16 bytes; empty when unknown.
+    public let remoteAddress: [UInt8]
+    private let outboundLimit: Int
+    private let state = Mutex(State())
+    private let handler: NIOLoopBoundBox<SignalingServerHandler?>
+
+    init(_ channel: any Channel, handler: SignalingServerHandler, outboundLimit: Int) {
+        self.eventLoop = channel.eventLoop
+        self.remoteAddress = channel.remoteAddress.flatMap { HostAddress($0)?.bytes } ?? []
+        self.outboundLimit = outboundLimit
+        self.handler = NIOLoopBoundBox(handler, eventLoop: channel.eventLoop)
+    }
+
+    /// Nil until a `hello` has been verified, and after the connection ended.
+    public var device: Device? { state.withLock(\.device) }
+
+    /// Queues one envelope, unchanged. All that is queued in one turn of the event loop leaves in one flush.
+    ///
+    /// - Returns: false when the connection has ended, or ends now because its peer reads too slowly: the envelope is not going to
+    ///   arrive. True says that it will, or that the connection fails (DSIP §13.2).
+    @discardableResult
+    public func send(_ envelope: [UInt8]) -> Bool {
+        switch state.withLock({ $0.outbox.append(envelope, limit: outboundLimit) }) {
+        case .queued: return true
+        case .queuedFirst:
+            eventLoop.execute { self.handler.value?.drain() }
+            return true
+        case .overflow:
+            eventLoop.execute { self.handler.value?.abandon() }
+            return false
+        case .closed: return false
+        }
+    }
+
+    /// Ends the connection: what is queued goes first, then a close frame.
+    public func close(_ code: CloseCode = .normal) {
+        eventLoop.execute { self.handler.value?.close(code) }
+    }
+
+    // MARK: For the handler
+
+    /// A document that a frame of this connection waited for has been resolved, or not.
+    func resume() { eventLoop.execute { self.handler.value?.resume() } }
+
+    func takeBatch() -> Outbox.Batch? { state.withLock { $0.outbox.take() } }
+    func settled(_ bytes: Int) { state.withLock { $0.outbox.settled(bytes) } }
+    func bind(_ device: Device) { state.withLock { $0.device = device } }
+
+    /// Nothing more is taken; the device stays known for `closed(_:)`.
+    func closeOutbox() { state.withLock { $0.outbox.close() } }
+
+    func detach() {
+        state.withLock { state in
+            state.outbox.close()
+            state.device = nil
+        }
+        handler.value = nil
+    }
+}
+
+extension SignalingConnection: Hashable {
+    public static func == (a: SignalingConnection, b: SignalingConnection) -> Bool { a === b }
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}

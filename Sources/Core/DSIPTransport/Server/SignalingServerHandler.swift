@@ -1,0 +1,258 @@
+import DSIPIdentity
+import DSIPSignaling
+import NIOCore
+import NIOWebSocket
+
+/// The server's end of one `ws/1.0` connection: frames in, verified messages to the delegate, envelopes out (DSIP §13.2).
+///
+/// It comes after NIO's WebSocket decoder, on a channel upgraded to WebSocket; `SignalingService.install(on:)` puts it there. All
+/// that connections of one event loop share (verifier, timer, configuration) stands in a `ConnectionLoop`; an idle connection holds
+/// no buffer and no timer of its own.
+final class SignalingServerHandler: ChannelDuplexHandler {
+    typealias InboundIn = WebSocketFrame
+    typealias InboundOut = Never
+    typealias OutboundIn = Never
+    typealias OutboundOut = ByteBuffer
+
+    private enum Phase {
+        /// No verified `hello` yet.
+        case unbound
+        case bound
+        /// A close frame is out; nothing that arrives counts any more.
+        case closing
+    }
+
+    private let loop: ConnectionLoop
+    private var phase = Phase.unbound
+    private var assembler = MessageAssembler(.server)
+    private var pending = PendingFrames()
+    private var liveness: Liveness
+    /// When the phase began, in nanoseconds of the loop's clock.
+    private var since: UInt64
+    /// Envelopes refused in a row.
+    private var strikes = 0
+    private var isReadWithheld = false
+    private var context: ChannelHandlerContext?
+    /// Writes from here pass by NIO's frame encoder: frames are already written, many to a buffer.
+    private var outlet: ChannelHandlerContext?
+    private(set) var connection: SignalingConnection!
+    /// Place in `ConnectionLoop`.
+    var slot = -1
+
+    init(_ loop: ConnectionLoop) {
+        self.loop = loop
+        self.since = loop.now
+        self.liveness = Liveness(at: loop.now)
+    }
+
+    private var service: SignalingService { loop.service }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        outlet = (try? context.pipeline.syncOperations.context(handlerType: WebSocketFrameEncoder.self)) ?? context
+        connection = SignalingConnection(
+            context.channel,
+            handler: self,
+            outboundLimit: service.configuration.maximumOutboundBytes
+        )
+        loop.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { end() }
+    func channelInactive(context: ChannelHandlerContext) {
+        end()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard phase != .closing, slot >= 0 else { return }
+        liveness.received(at: loop.now)
+        switch assembler.receive(Self.unwrapInboundIn(data)) {
+        case .message(let frame): received(frame)
+        case .ping(let payload): write(.pong, payload)
+        case .pong, .incomplete: break
+        case .close: close(.normal)
+        case .violation(let code): close(code)
+        }
+    }
+
+    /// While a document is being resolved nothing more is read.
+    func read(context: ChannelHandlerContext) {
+        if pending.isWaiting { isReadWithheld = true } else { context.read() }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // The decoder has stopped, or TLS has failed.
+        if let error = error as? NIOWebSocketError { close(CloseCode(error)) } else { abandon() }
+    }
+
+    // MARK: Inbound
+
+    private func received(_ frame: [UInt8]) {
+        if pending.isWaiting {
+            if !pending.append(frame, limit: service.configuration.maximumPendingBytes) { close(.tryAgainLater) }
+        } else {
+            verify(PendingFrames.Entry(frame: frame, resolutions: 0))
+        }
+    }
+
+    private func verify(_ entry: PendingFrames.Entry) {
+        guard service.delegate.admits(connection, bytes: entry.frame.count) else { return refuseUnread() }
+        switch loop.verify(entry.frame, helloVerified: phase == .bound) {
+        case .accepted(let message):
+            strikes = 0
+            if case .hello(let hello) = message.body.body {
+                bind(hello, message)
+            } else {
+                service.delegate.received(connection, message)
+            }
+        case .rejected(let rejection): refuse(rejection)
+        case .needs(let did):
+            if entry.resolutions < PendingFrames.maximumResolutions {
+                resolve(did, for: entry)
+            } else {
+                refuse(Rejection(.kidUnresolvable, "the signer cannot be resolved"))
+            }
+        }
+    }
+
+    private func resolve(_ did: DID, for entry: PendingFrames.Entry) {
+        pending.wait(entry)
+        let connection = connection!
+        let source = service.source
+        Task {
+            await source.resolve(did)
+            connection.resume()
+        }
+    }
+
+    func resume() {
+        pending.resume()
+        while phase != .closing, slot >= 0, let entry = pending.next() { verify(entry) }
+        if !pending.isWaiting, isReadWithheld {
+            isReadWithheld = false
+            context?.read()
+        }
+    }
+
+    // MARK: hello
+
+    /// DSIP §13.2: answer with a signed `hello` first, deliver after. A later `hello` replaces the binding.
+    private func bind(_ hello: Hello, _ message: Verified<Message>) {
+        guard hello.inReplyTo == nil else {
+            return refuse(Rejection(.schemaInvalid, reason: .transportHelloRejected, "a relay's hello", type: .hello))
+        }
+        guard let reply = service.hello(inReplyTo: message.body.id) else { return close(.internalError) }
+        let previous = connection.device
+        let device = SignalingConnection.Device(
+            device: message.body.from,
+            identity: message.identity,
+            principal: message.principal
+        )
+        connection.bind(device)
+        phase = .bound
+        connection.send(reply.bytes)
+        service.delegate.bound(connection, message, replacing: previous)
+    }
+
+    // MARK: Refusals
+
+    /// Answers with a signed `error` where the peer can make use of it, and ends a connection that keeps sending what is refused.
+    private func refuse(_ rejection: Rejection) {
+        service.delegate.rejected(connection, rejection)
+        strikes += 1
+        // A duplicate is what a retransmission across a reconnect looks like (DSIP §13.2); its first copy was dealt with.
+        if rejection.code != .duplicateID, let error = service.error(for: rejection, isBound: phase == .bound) {
+            connection.send(error.bytes)
+        }
+        if phase == .unbound, rejection.code != .helloRequired {
+            close(.policyViolation)
+        } else if strikes >= service.configuration.maximumStrikes {
+            close(.policyViolation)
+        }
+    }
+
+    /// The delegate would not have the frame looked at.
+    private func refuseUnread() {
+        strikes += 1
+        if let device = connection.device?.device,
+            let error = service.error(.transportRateLimited, to: device, retryAfter: 1)
+        {
+            connection.send(error.bytes)
+        }
+        if phase == .unbound || strikes >= service.configuration.maximumStrikes { close(.policyViolation) }
+    }
+
+    // MARK: Outbound
+
+    func drain() {
+        guard let context, let outlet, let batch = connection.takeBatch() else { return }
+        let connection = connection!
+        let buffers = batch.buffers(context.channel.allocator)
+        for buffer in buffers.dropLast() { outlet.write(Self.wrapOutboundOut(buffer), promise: nil) }
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenComplete { _ in connection.settled(batch.bytes) }
+        outlet.writeAndFlush(Self.wrapOutboundOut(buffers[buffers.count - 1]), promise: promise)
+    }
+
+    private func write(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
+        guard let context, let outlet, context.channel.isWritable else { return }
+        var buffer = context.channel.allocator.buffer(capacity: payload.count + FrameWriter.maximumHeader)
+        FrameWriter.append(opcode, payload, to: &buffer)
+        outlet.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+    }
+
+    // MARK: Time and end
+
+    /// Once a second, from the loop.
+    func tick(_ now: UInt64) {
+        switch phase {
+        case .unbound where now >= since + Binding.helloTimeout.nanoseconds: close(.policyViolation)
+        case .unbound: break
+        case .bound:
+            switch liveness.check(at: now, .server) {
+            case .none: break
+            case .ping: write(.ping, [])
+            case .close: close(.goingAway)
+            }
+        case .closing where now >= since + ConnectionLoop.linger.nanoseconds: abandon()
+        case .closing: break
+        }
+    }
+
+    /// Sends what is queued and a close frame, then waits a little for the peer to go: closing at once would discard the close
+    /// frame together with what the peer is still sending.
+    func close(_ code: CloseCode) {
+        guard phase != .closing, let context, let outlet else { return }
+        drain()
+        phase = .closing
+        since = loop.now
+        pending.removeAll()
+        connection.closeOutbox()
+        var buffer = context.channel.allocator.buffer(capacity: FrameWriter.maximumHeader)
+        FrameWriter.append(close: code, to: &buffer)
+        let channel = context.channel
+        let written = channel.eventLoop.makePromise(of: Void.self)
+        written.futureResult.whenComplete { _ in channel.close(mode: .output, promise: nil) }
+        outlet.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
+    }
+
+    /// Ends the connection at once.
+    func abandon() {
+        phase = .closing
+        context?.close(promise: nil)
+    }
+
+    private func end() {
+        guard slot >= 0, let connection else { return }
+        loop.remove(self)
+        let device = connection.device
+        connection.detach()
+        pending.removeAll()
+        context = nil
+        outlet = nil
+        service.delegate.closed(connection, device)
+    }
+}

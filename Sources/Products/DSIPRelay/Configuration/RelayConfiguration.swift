@@ -1,0 +1,164 @@
+import DSIPIdentity
+import Logging
+
+/// Everything that can be chosen about a relay. The defaults make a development relay on this machine alone.
+///
+/// ```swift
+/// var configuration = RelayConfiguration(stateFolder: "/tmp/relay")
+/// configuration.port = 0                        // any free one
+/// let relay = Relay(configuration)
+/// let running = try await relay.start()
+/// ```
+public struct RelayConfiguration: Sendable {
+    /// Which identities the relay serves (DSIP §13.6).
+    public enum Scope: Sendable, Hashable {
+        /// Everyone whose device completes a verified `hello`.
+        case open
+        /// These identities; others may connect to reach them.
+        case `private`(Set<DID>)
+        /// These identities, and no one else may connect.
+        case closed(Set<DID>)
+    }
+
+    /// Where the relay listens.
+    public var host = "127.0.0.1"
+    /// TCP port of signaling and HTTP; 0 for any free one.
+    public var port = 7443
+    /// The public name, `host` or `host:port`, under which this relay's TLS endpoint is reached. With one, the relay is
+    /// `did:web:<hostname>` and registers names; without one it is a `did:key` and registers none.
+    public var hostname: String?
+    /// Folder for keys, certificates and the database; created with mode 0700.
+    public var stateFolder: String
+    public var tls = TLS()
+    public var scope = Scope.open
+    public var holding = Holding()
+    public var limits = Limits()
+    public var names = Names()
+    public var stun = STUN()
+    public var resolver = Resolver()
+    /// Seconds that a graceful shutdown may take.
+    public var drainSeconds = 10
+    public var logLevel = Logger.Level.info
+    public var logFormat = LogFormat.text
+    /// Whether connections and metrics answer `/metrics` from elsewhere than this machine.
+    public var publicMetrics = false
+
+    public init(stateFolder: String) { self.stateFolder = stateFolder }
+
+    public struct TLS: Sendable, Hashable {
+        /// PEM file with the chain, leaf first; nil for a development authority in the state folder.
+        public var certificate: String?
+        /// PEM file with the private key; given together with `certificate`.
+        public var key: String?
+        /// Further names and addresses for the development certificate.
+        public var names: [String] = []
+    }
+
+    public struct Holding: Sendable, Hashable {
+        /// Seconds an envelope waits for its recipient, and an identity stays known after its last device was here (DSIP §13.3).
+        public var retentionSeconds: Int64 = 86_400
+        public var perRecipient = 64
+        public var total = 100_000
+        /// Introductions held for one recipient (DSIP §19.4).
+        public var introductionsPerRecipient = 16
+        /// Size of the database file, in bytes; 0 for no bound but the disk.
+        public var maximumBytes = 1 << 30
+        /// Keep everything in memory and nothing on disk; a restart forgets.
+        public var inMemory = false
+    }
+
+    public struct Limits: Sendable, Hashable {
+        /// Envelopes a device may send.
+        public var envelopesPerMinute = 600
+        /// Invites an identity may send.
+        public var invitesPerMinute = 60
+        /// Connections one address may hold open, verified or not.
+        public var connectionsPerAddress = 256
+        /// Connections one address may open.
+        public var connectsPerMinutePerAddress = 600
+        /// Introductions a self-issued identity (`did:key`) may send.
+        public var introductionsPerDay = 10
+        /// Introductions a domain-bound identity may send.
+        public var introductionsPerDayDomain = 50
+        /// Introductions one recipient may be sent by all others together.
+        public var introductionsPerRecipientPerDay = 100
+        /// Keys each of these tables remembers.
+        public var remembered = 65_536
+        /// Open connections in all.
+        public var connections = 20_000
+    }
+
+    public struct Names: Sendable, Hashable {
+        /// Register names and host documents. Needs `hostname`.
+        public var enabled = true
+        /// Names nobody may register, beside the built-in list.
+        public var reserved: [String] = []
+        public var perIdentity = 3
+        public var registrationsPerDayPerAddress = 10
+        public var total = 100_000
+    }
+
+    public struct STUN: Sendable, Hashable {
+        public var enabled = true
+        /// UDP port; 0 for any free one.
+        public var port = 3478
+        /// What clients are told to ask, `host` or `host:port`; by default the name or address the relay is reached at.
+        public var advertised: String?
+    }
+
+    public struct Resolver: Sendable, Hashable {
+        /// Fetch did:web documents from private and loopback addresses too. For development only.
+        public var allowPrivateAddresses = false
+        /// PEM file with roots to trust besides the system's, when fetching documents.
+        public var additionalRoots: String?
+    }
+
+    /// Checks what one setting alone cannot show.
+    /// - Throws: `.configuration` with a sentence that says what to do.
+    public func validate() throws(RelayError) {
+        func demand(_ holds: Bool, _ sentence: String) throws(RelayError) {
+            guard holds else { throw RelayError(.configuration, sentence) }
+        }
+        try demand((0...65_535).contains(port), "port is \(port); give a TCP port from 0 to 65535.")
+        try demand((0...65_535).contains(stun.port), "stun.port is \(stun.port); give a UDP port from 0 to 65535.")
+        try demand(!stateFolder.isEmpty, "state is empty; name a folder that the relay may write to.")
+        try demand(
+            (tls.certificate == nil) == (tls.key == nil),
+            "tls.certificate and tls.key belong together; give both, or neither for a development certificate.")
+        if let hostname {
+            try demand(
+                Authority(hostname) != nil,
+                "hostname is \"\(hostname)\"; give a public name such as relay.example.com or localhost:7443, without scheme or path.")
+        }
+        switch scope {
+        case .open: break
+        case .private(let served), .closed(let served):
+            try demand(!served.isEmpty, "scope is not open and serves nobody; list the identities in scope.serves.")
+        }
+        try demand(holding.retentionSeconds >= 0, "hold.seconds is negative; 0 turns holding off.")
+        for (key, value) in [
+            ("hold.per-recipient", holding.perRecipient), ("hold.total", holding.total),
+            ("hold.introductions", holding.introductionsPerRecipient), ("hold.bytes", holding.maximumBytes),
+            ("limits.envelopes-per-minute", limits.envelopesPerMinute),
+            ("limits.invites-per-minute", limits.invitesPerMinute),
+            ("limits.connections-per-address", limits.connectionsPerAddress),
+            ("limits.connects-per-minute", limits.connectsPerMinutePerAddress),
+            ("limits.connections", limits.connections), ("limits.remembered", limits.remembered),
+            ("limits.introductions-per-day", limits.introductionsPerDay),
+            ("limits.introductions-per-day-domain", limits.introductionsPerDayDomain),
+            ("limits.introductions-per-recipient", limits.introductionsPerRecipientPerDay),
+            ("names.per-identity", names.perIdentity), ("names.per-address-per-day", names.registrationsPerDayPerAddress),
+            ("names.total", names.total),
+        ] {
+            try demand(value >= 0, "\(key) is \(value); give 0 or more.")
+        }
+        try demand((0...600).contains(drainSeconds), "drain-seconds is \(drainSeconds); give 0 to 600.")
+    }
+}
+
+/// How log lines are written.
+public enum LogFormat: String, Sendable, Hashable, CaseIterable {
+    case text
+    /// One JSON object a line.
+    case json
+}

@@ -1,0 +1,82 @@
+/// One key a relay is configured by: `tls.certificate` in the file, `DSIP_RELAY_TLS_CERTIFICATE` in the environment,
+/// `--tls-certificate` on the command line.
+public struct RelaySetting: Sendable {
+    public enum Kind: String, Sendable {
+        case text, number, flag, list
+    }
+
+    /// Dotted, as in the file.
+    public let key: String
+    public let kind: Kind
+    /// What holds when nothing is said, for people.
+    public let standard: String
+    /// One or two sentences.
+    public let help: String
+
+    public var environment: String {
+        "DSIP_RELAY_" + String(key.uppercased().map { $0 == "." || $0 == "-" ? "_" : $0 })
+    }
+    public var option: String { String(key.map { $0 == "." ? "-" : $0 }) }
+
+    init(_ key: String, _ kind: Kind, _ standard: String, _ help: String) {
+        self.key = key
+        self.kind = kind
+        self.standard = standard
+        self.help = help
+    }
+
+    public static let all: [RelaySetting] = [
+        .init("host", .text, "127.0.0.1", "Address to listen on. 0.0.0.0 or :: to be reached from elsewhere."),
+        .init("port", .number, "7443", "TCP port of signaling and HTTP. 0 takes any free one."),
+        .init(
+            "hostname", .text, "none",
+            "Public name of this relay, host or host:port. The relay is then did:web:<hostname> and registers names."),
+        .init(
+            "state", .text, "~/.local/state/dsip/relay", "Folder for the relay's key, certificates and database."),
+        .init(
+            "tls.certificate", .text, "a development authority in the state folder",
+            "PEM file with the certificate chain, leaf first. Read again when it changes."),
+        .init("tls.key", .text, "none", "PEM file with the private key of tls.certificate."),
+        .init("tls.names", .list, "none", "Further names and addresses for the development certificate."),
+        .init(
+            "scope.kind", .text, "open",
+            "open: serves everyone. private: serves scope.serves, others may connect to reach them. closed: nobody else may connect."),
+        .init("scope.serves", .list, "none", "DIDs of the identities that a private or closed relay serves."),
+        .init(
+            "hold.seconds", .number, "86400",
+            "How long an envelope waits for an offline recipient, and an identity stays known after it was last here."),
+        .init("hold.per-recipient", .number, "64", "Envelopes held for one recipient; more are refused to their sender."),
+        .init("hold.total", .number, "100000", "Envelopes held in all."),
+        .init("hold.introductions", .number, "16", "Introductions held for one recipient; more are dropped in silence."),
+        .init("hold.bytes", .number, "1073741824", "Size of the database file. 0 for no bound but the disk."),
+        .init("hold.in-memory", .flag, "false", "Keep what is held in memory only; a restart forgets it."),
+        .init("limits.envelopes-per-minute", .number, "600", "Envelopes a device may send."),
+        .init("limits.invites-per-minute", .number, "60", "Invites an identity may send."),
+        .init("limits.introductions-per-day", .number, "10", "Introductions a self-issued identity may send."),
+        .init("limits.introductions-per-day-domain", .number, "50", "Introductions a domain-bound identity may send."),
+        .init(
+            "limits.introductions-per-recipient", .number, "100", "Introductions a day that all others may send one recipient."),
+        .init("limits.connections", .number, "20000", "Open connections in all."),
+        .init("limits.connections-per-address", .number, "256", "Open connections from one address (an IPv6 /64 is one)."),
+        .init("limits.connects-per-minute", .number, "600", "Connections one address may open a minute."),
+        .init("limits.remembered", .number, "65536", "Keys that each rate limit remembers."),
+        .init("names.enabled", .flag, "true", "Register names and host did:web documents. Needs hostname."),
+        .init("names.reserved", .list, "none", "Names nobody may register, beside the built-in list."),
+        .init("names.per-identity", .number, "3", "Names one key may hold."),
+        .init("names.per-address-per-day", .number, "10", "Registrations from one address a day."),
+        .init("names.total", .number, "100000", "Names in all."),
+        .init("stun.enabled", .flag, "true", "Answer STUN binding requests on UDP."),
+        .init("stun.port", .number, "3478", "UDP port for STUN. 0 takes any free one."),
+        .init("stun.advertised", .text, "hostname, else host", "What clients are told to ask, host or host:port."),
+        .init(
+            "resolver.allow-private-addresses", .flag, "false",
+            "Fetch did:web documents from private and loopback addresses too. For development only."),
+        .init("resolver.roots", .text, "none", "PEM file with roots to trust besides the system's, when fetching documents."),
+        .init("metrics.public", .flag, "false", "Answer /metrics to everyone. Otherwise to this machine only."),
+        .init("drain-seconds", .number, "10", "How long a graceful shutdown may take."),
+        .init("log.level", .text, "info", "trace, debug, info, notice, warning, error or critical."),
+        .init("log.format", .text, "text", "text, or json for one object a line."),
+    ]
+
+    public static func named(_ key: String) -> RelaySetting? { all.first { $0.key == key } }
+}

@@ -1,0 +1,338 @@
+import DSIPIdentity
+import DSIPSession
+import DSIPSignaling
+import DSIPTransport
+import Encoding
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+
+/// The parts of a running relay, and the order in which they begin and end.
+final class Engine: Sendable {
+    let running: Relay.Running
+    private let parts: Parts
+    private let metrics: RelayMetrics
+    private let began: NIODeadline
+
+    private struct Parts: Sendable {
+        var configuration: RelayConfiguration
+        var folder: StateFolder
+        var store: any RelayStore
+        var writer: StoreWriter
+        var threads: NIOThreadPool
+        var stun: STUNListener?
+        var tls: TLSIdentity
+        var signaling: SignalingService
+        var switchboard: Switchboard
+        var server: Server<UpgradingChannel>
+        var serving: Task<Void, any Error>
+        var chores: [Task<Void, Never>]
+        var draining: NIOLockedValueBox<Bool>
+        var logger: Logger
+    }
+
+    private init(running: Relay.Running, parts: Parts, metrics: RelayMetrics, began: NIODeadline) {
+        self.running = running
+        self.parts = parts
+        self.metrics = metrics
+        self.began = began
+    }
+
+    var metricsText: String { metrics.render(uptime: Engine.uptime(began)) }
+
+    private static func uptime(_ began: NIODeadline) -> Int { Int((NIODeadline.now() - began).nanoseconds / 1_000_000_000) }
+
+    // MARK: Start
+
+    static func start(
+        _ configuration: RelayConfiguration, resolver: (any DSIPIdentity.Resolver)?, group: any EventLoopGroup,
+        clock: @escaping @Sendable () -> Int64, logger: Logger
+    ) async throws(RelayError) -> Engine {
+        let began = NIODeadline.now()
+        let metrics = RelayMetrics()
+        let now = clock()
+        let folder = try StateFolder(path: configuration.stateFolder)
+        let authority = configuration.hostname.flatMap(Authority.init)
+        let identity = try RelayIdentity.open(in: folder, authority: authority)
+        let (tls, rootPath) = try certificate(configuration, authority, folder, now)
+        let store = try openStore(configuration, folder)
+        let stored = try store.restore(at: now)
+        metrics.names.set(stored.names)
+        let threads = NIOThreadPool(numberOfThreads: 2)
+        threads.start()
+        let writer = StoreWriter(store: store, metrics: metrics)
+
+        let names = configuration.names.enabled
+            ? authority.map { NameRegistry(authority: $0, store: store, configuration: configuration.names) } : nil
+        let upstream = resolver ?? standardResolver(configuration)
+        let documents = RelayDocuments(
+            upstream: HostedResolver(
+                own: identity.document.flatMap { try? DIDDocument(parsing: $0, expecting: identity.did) }, names: names,
+                upstream: upstream, threads: threads),
+            clock: clock)
+        let gate = Gatekeeper(configuration.limits, clock: clock)
+        let switchboard = Switchboard(
+            Switchboard.Parts(
+                routing: configuration.routing, voice: RelayVoice(key: identity.key, clock: clock), gate: gate,
+                documents: documents, store: store, writer: writer, readers: threads, metrics: metrics, logger: logger),
+            restoring: stored)
+
+        var stun: STUNListener?
+        do throws(RelayError) {
+            if configuration.stun.enabled {
+                stun = try await STUNListener.start(
+                    host: configuration.host, port: configuration.stun.port, group: group, metrics: metrics)
+            }
+        } catch {
+            await end(writer, threads, store)
+            throw error
+        }
+        var service = SignalingService.Configuration(
+            key: identity.key, capabilities: capabilities(configuration, authority, stun), clock: clock)
+        service.maximumConnections = configuration.limits.connections > 0 ? configuration.limits.connections : .max
+        let signaling = SignalingService(service, source: documents, delegate: switchboard)
+        let draining = NIOLockedValueBox(false)
+        let routes = RelayRoutes(
+            did: identity.did, document: identity.document, names: names, metrics: metrics,
+            publicMetrics: configuration.publicMetrics, resolve: { await documents.resolved($0) }, changed: { record in
+                documents.forget(record.did)
+                switchboard.revoke(publishedBy: record)
+            }, threads: threads, registrations: NIOLockedValueBox(RateLimiter(capacity: configuration.limits.remembered)),
+            registrationRate: .perDay(configuration.names.registrationsPerDayPerAddress),
+            status: {
+                .init(
+                    healthy: switchboard.storeWorks, draining: draining.withLockedValue { $0 },
+                    uptime: uptime(began))
+            }, now: clock)
+        let listening = try await listen(
+            UpgradingChannel(
+                tls: tls, signaling: signaling, gate: gate, metrics: metrics,
+                responder: respond(routes.responder(), logger)),
+            configuration, group, logger)
+        switch listening {
+        case .failure(let error):
+            await stun?.stop()
+            await end(writer, threads, store)
+            throw error
+        case .success(let (server, serving, port)):
+            let running = Relay.Running(
+                did: identity.did, port: port, url: url(configuration, port), rootPath: rootPath,
+                stunPort: stun?.address.port)
+            let parts = Parts(
+                configuration: configuration, folder: folder, store: store, writer: writer, threads: threads, stun: stun,
+                tls: tls, signaling: signaling, switchboard: switchboard, server: server, serving: serving,
+                chores: chores(switchboard, tls, configuration, folder, clock, logger), draining: draining, logger: logger)
+            return Engine(running: running, parts: parts, metrics: metrics, began: began)
+        }
+    }
+
+    private static func end(_ writer: StoreWriter, _ threads: NIOThreadPool, _ store: any RelayStore) async {
+        await writer.stop()
+        try? await threads.shutdownGracefully()
+        store.close()
+    }
+
+    private static func openStore(
+        _ configuration: RelayConfiguration, _ folder: StateFolder
+    ) throws(RelayError) -> any RelayStore {
+        if configuration.holding.inMemory { return MemoryStore() }
+        return try SQLiteStore(path: folder.file("relay.sqlite"), maximumBytes: configuration.holding.maximumBytes)
+    }
+
+    private static func certificate(
+        _ configuration: RelayConfiguration, _ authority: Authority?, _ folder: StateFolder, _ now: Int64
+    ) throws(RelayError) -> (TLSIdentity, root: String?) {
+        do {
+            if let certificate = configuration.tls.certificate, let key = configuration.tls.key {
+                return (try TLSIdentity(certificatePath: certificate, keyPath: key), nil)
+            }
+            let development = try DevelopmentAuthority(
+                folder: folder.file("tls"), names: developmentNames(configuration), now: now)
+            return (
+                try TLSIdentity(certificatePath: development.certificatePath, keyPath: development.keyPath), development.rootPath
+            )
+        } catch {
+            throw RelayError(.configuration, "the TLS certificate cannot be used: \(error.reason)")
+        }
+    }
+
+    private static func developmentNames(_ configuration: RelayConfiguration) -> [String] {
+        let host = configuration.host
+        let listening = ["0.0.0.0", "::", "127.0.0.1", "::1", "localhost"].contains(host) ? [] : [host]
+        return configuration.tls.names + listening + (configuration.hostname.flatMap(Authority.init).map { [$0.host] } ?? [])
+    }
+
+    private static func standardResolver(_ configuration: RelayConfiguration) -> any DSIPIdentity.Resolver {
+        let everywhere = ["0.0.0.0/0", "::/0"].compactMap(AddressRange.init)
+        let fetcher = HTTPDocumentFetcher(
+            policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? everywhere : []),
+            roots: TrustRoots(additionalFiles: configuration.resolver.additionalRoots.map { [$0] } ?? []))
+        return MethodResolver(fetcher: fetcher)
+    }
+
+    private static func capabilities(
+        _ configuration: RelayConfiguration, _ authority: Authority?, _ stun: STUNListener?
+    ) -> RelayCapabilities {
+        let limits = configuration.limits
+        var capabilities = RelayCapabilities(
+            storeAndForward: configuration.holding.retentionSeconds > 0,
+            offlineRetention: configuration.holding.retentionSeconds,
+            envelopesPerMinute: limits.envelopesPerMinute > 0 ? Int64(limits.envelopesPerMinute) : nil,
+            invitesPerMinute: limits.invitesPerMinute > 0 ? Int64(limits.invitesPerMinute) : nil)
+        guard let port = stun?.address.port else { return capabilities }
+        let wildcard = ["0.0.0.0", "::"].contains(configuration.host)
+        if let advertised = configuration.stun.advertised {
+            capabilities.other["stun"] = [.string("stun:" + (advertised.contains(":") ? advertised : "\(advertised):\(port)"))]
+        } else if let host = authority?.host ?? (wildcard ? nil : configuration.host) {
+            capabilities.other["stun"] = [.string("stun:" + (host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"))]
+        }
+        return capabilities
+    }
+
+    private static func url(_ configuration: RelayConfiguration, _ port: Int) -> String {
+        if let authority = configuration.hostname.flatMap(Authority.init) { return authority.signaling }
+        let host = ["0.0.0.0", "::"].contains(configuration.host) ? "localhost" : configuration.host
+        return "wss://" + (host.contains(":") ? "[\(host)]" : host) + (port == 443 ? "" : ":\(port)") + Binding.defaultPath
+    }
+
+    private typealias Listening = (server: Server<UpgradingChannel>, serving: Task<Void, any Error>, port: Int)
+
+    private static func listen(
+        _ channel: UpgradingChannel, _ configuration: RelayConfiguration, _ group: any EventLoopGroup, _ logger: Logger
+    ) async throws(RelayError) -> Result<Listening, RelayError> {
+        let (ports, port) = AsyncStream<Int>.makeStream()
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .notice)
+        let server = Server(
+            childChannelSetup: channel,
+            configuration: .init(address: .hostname(configuration.host, port: configuration.port), backlog: 1024),
+            onServerRunning: { channel in port.yield(channel.localAddress?.port ?? 0) }, eventLoopGroup: group, logger: quiet)
+        let serving = Task {
+            defer { port.finish() }
+            try await server.run()
+        }
+        for await port in ports { return .success((server, serving, port)) }
+        do {
+            try await serving.value
+            return .failure(RelayError(.address, "the listener ended before it began"))
+        } catch {
+            return .failure(
+                RelayError(
+                    .address,
+                    "\(configuration.host):\(configuration.port) cannot be listened on: \(error). Choose another host or port."))
+        }
+    }
+
+    /// Runs a request through the router, as Hummingbird's application would.
+    private static func respond<Responder: HTTPResponder<RelayRequestContext>>(
+        _ responder: Responder, _ logger: Logger
+    ) -> HTTPChannelHandler.Responder {
+        { request, writer, channel in
+            let context = RelayRequestContext(source: .init(channel: channel, logger: logger))
+            var response: Response
+            do {
+                response = try await responder.respond(to: request, context: context)
+            } catch let error as any HTTPResponseError {
+                response = try error.response(from: request, context: context)
+            } catch {
+                response = .failure("internal", "The relay could not answer.", status: .internalServerError)
+            }
+            var body = try await writer.writeHead(response.head)
+            try await response.body.write(body)
+        }
+    }
+
+    // MARK: Chores
+
+    private static func chores(
+        _ switchboard: Switchboard, _ tls: TLSIdentity, _ configuration: RelayConfiguration, _ folder: StateFolder,
+        _ clock: @escaping @Sendable () -> Int64, _ logger: Logger
+    ) -> [Task<Void, Never>] {
+        let usesOwnCertificate = configuration.tls.certificate != nil
+        return [
+            Task {
+                while (try? await Task.sleep(for: .seconds(1))) != nil { switchboard.tick() }
+            },
+            Task {
+                while (try? await Task.sleep(for: .seconds(600))) != nil {
+                    switchboard.renewKnown()
+                    if usesOwnCertificate { continue }
+                    _ = try? DevelopmentAuthority(
+                        folder: folder.file("tls"), names: developmentNames(configuration), now: clock())
+                }
+            },
+            Task {
+                await tls.watch { result in
+                    switch result {
+                    case .success: logger.notice("The certificate was replaced and is in use")
+                    case .failure(let error):
+                        logger.error("The new certificate cannot be used; the old one stays", metadata: ["error": "\(error)"])
+                    }
+                }
+            },
+        ]
+    }
+
+    func reloadCertificate() {
+        do {
+            try parts.tls.reload()
+            parts.logger.notice("The certificate was read again")
+        } catch {
+            parts.logger.error("The certificate cannot be used; the old one stays", metadata: ["error": "\(error)"])
+        }
+    }
+
+    // MARK: Stop
+
+    func stop() async {
+        parts.draining.withLockedValue { $0 = true }
+        for chore in parts.chores { chore.cancel() }
+        let limit = Duration.seconds(parts.configuration.drainSeconds)
+        // New connections are refused from here on; those that are get their close frame at a random moment in the first half.
+        await within(limit) { [parts] in await parts.signaling.drain(.serviceRestart, within: limit / 2) }
+        await within(.seconds(2)) { [parts] in try? await parts.server.shutdownGracefully() }
+        parts.serving.cancel()
+        _ = try? await parts.serving.value
+        await parts.stun?.stop()
+        parts.switchboard.renewKnown()
+        await Engine.end(parts.writer, parts.threads, parts.store)
+    }
+
+    /// Waits for `body`, but not longer than `limit`; it goes on by itself then.
+    private func within(_ limit: Duration, _ body: @escaping @Sendable () async -> Void) async {
+        let (ends, end) = AsyncStream<Void>.makeStream()
+        let work = Task {
+            await body()
+            end.finish()
+        }
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            end.finish()
+        }
+        for await _ in ends {}
+        timer.cancel()
+        work.cancel()
+    }
+}
+
+extension RelayConfiguration {
+    /// What of the configuration the router reads.
+    var routing: DSIPSession.RelayConfiguration {
+        var routing = DSIPSession.RelayConfiguration()
+        routing.offlineRetentionSeconds = holding.retentionSeconds
+        routing.maximumHeldPerRecipient = holding.perRecipient
+        routing.maximumHeld = holding.total
+        routing.maximumIntroductionsPerRecipient = holding.introductionsPerRecipient
+        routing.maximumIntroductions = holding.total / 4
+        routing.scope =
+            switch scope {
+            case .open: .open
+            case .private(let served): .private(served)
+            case .closed(let served): .closed(served)
+            }
+        return routing
+    }
+}

@@ -1,0 +1,95 @@
+import DSIPIdentity
+import NIOConcurrencyHelpers
+import NIOCore
+
+/// The relay's rate limits (DSIP §13.2, §19.4), by device, identity, recipient and address. Usable from any thread.
+///
+/// A limit of 0 on envelopes, invites or connections means none; a limit of 0 on introductions means that none passes.
+final class Gatekeeper: Sendable {
+    private struct State {
+        var invites: RateLimiter<DID>
+        var introductions: RateLimiter<DID>
+        var inboxes: RateLimiter<DID>
+        var introducers: RateLimiter<AddressKey>
+        var connects: RateLimiter<AddressKey>
+        var open: [AddressKey: Int] = [:]
+        var total = 0
+    }
+
+    /// Introductions one address may send, as a multiple of what one identity may: identities cost nothing to make.
+    private static let identitiesPerAddress = 8
+
+    private let limits: RelayConfiguration.Limits
+    private let clock: @Sendable () -> Int64
+    private let frames: NIOLockedValueBox<RateLimiter<DID>>
+    private let state: NIOLockedValueBox<State>
+
+    init(_ limits: RelayConfiguration.Limits, clock: @escaping @Sendable () -> Int64) {
+        self.limits = limits
+        self.clock = clock
+        let n = limits.remembered
+        self.frames = NIOLockedValueBox(RateLimiter(capacity: n))
+        self.state = NIOLockedValueBox(
+            State(
+                invites: RateLimiter(capacity: n), introductions: RateLimiter(capacity: n),
+                inboxes: RateLimiter(capacity: n), introducers: RateLimiter(capacity: n), connects: RateLimiter(capacity: n)))
+    }
+
+    private var now: Double { Double(clock()) }
+
+    /// Whether `device` may send another frame; asked before anything is verified.
+    func admitsFrame(from device: DID) -> Bool {
+        guard limits.envelopesPerMinute > 0 else { return true }
+        let rate = Rate.perMinute(limits.envelopesPerMinute)
+        let now = now
+        return frames.withLockedValue { $0.take(device, rate, at: now) } == nil
+    }
+
+    /// - Returns: nil, or the seconds to wait.
+    func admitsInvite(from identity: DID) -> Int? {
+        guard limits.invitesPerMinute > 0 else { return nil }
+        let rate = Rate.perMinute(limits.invitesPerMinute)
+        let now = now
+        return state.withLockedValue { $0.invites.take(identity, rate, at: now) }
+    }
+
+    /// The same for an introduction: by sender, by address, by recipient. Whether the recipient exists plays no part (DSIP §19.4).
+    func admitsIntroduction(from identity: DID, at address: AddressKey, to recipient: DID) -> Int? {
+        // Tier-aware (DSIP §19.1): a did:key costs nothing, a domain does.
+        let count = identity.method == "key" ? limits.introductionsPerDay : limits.introductionsPerDayDomain
+        let now = now
+        return state.withLockedValue { state in
+            if let wait = state.introductions.take(identity, .perDay(count), at: now) { return wait }
+            if let wait = state.introducers.take(address, .perDay(count * Gatekeeper.identitiesPerAddress), at: now) {
+                return wait
+            }
+            return state.inboxes.take(recipient, .perDay(limits.introductionsPerRecipientPerDay), at: now)
+        }
+    }
+
+    /// Whether `address` may open one more connection; `closed` gives it back.
+    func opened(_ address: AddressKey) -> Bool {
+        let now = now
+        return state.withLockedValue { state in
+            if limits.connections > 0, state.total >= limits.connections { return false }
+            let open = state.open[address] ?? 0
+            if limits.connectionsPerAddress > 0, open >= limits.connectionsPerAddress { return false }
+            if limits.connectsPerMinutePerAddress > 0,
+                state.connects.take(address, .perMinute(limits.connectsPerMinutePerAddress), at: now) != nil
+            {
+                return false
+            }
+            state.open[address] = open + 1
+            state.total += 1
+            return true
+        }
+    }
+
+    func closed(_ address: AddressKey) {
+        state.withLockedValue { state in
+            state.total -= 1
+            guard let open = state.open[address], open > 1 else { return state.open[address] = nil }
+            state.open[address] = open - 1
+        }
+    }
+}

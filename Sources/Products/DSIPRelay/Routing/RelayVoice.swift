@@ -1,0 +1,48 @@
+import DSIPIdentity
+import DSIPSession
+import DSIPSignaling
+import Encoding
+
+/// What the relay says in its own name: signed `error`s, delivery reports, missed calls.
+struct RelayVoice: Sendable {
+    let key: SigningKey
+    /// Unix seconds.
+    let clock: @Sendable () -> Int64
+
+    func error(
+        _ reason: Reason, to recipient: DID, session: ULID? = nil, inReplyTo id: ULID?, retryAfter: Int? = nil
+    ) -> [UInt8]? {
+        sign(
+            .error(
+                stamp(.core), to: recipient, session: session,
+                ErrorReport(reason, retryAfter: retryAfter.map(Int64.init), inReplyTo: id)))
+    }
+
+    /// `delivery-report/1.0`: what became of an invite.
+    func report(_ report: DeliveryReport) -> [UInt8]? {
+        notify(
+            report.to, subscription: report.session, seq: report.seq,
+            ["type": "delivery", "state": .string(report.state.rawValue), "devices": .int(Int64(report.devices))])
+    }
+
+    /// `delivery-report/1.0`, to the person called: a call came while nobody was here. `invite` is the caller's own signed word.
+    func missed(_ invite: ULID, to device: DID, evidence: Envelope) -> [UInt8]? {
+        notify(device, subscription: invite, seq: 1, ["type": "missed", "invite": evidence.json])
+    }
+
+    private func notify(_ recipient: DID, subscription: ULID, seq: Int64, _ content: JSONObject) -> [UInt8]? {
+        let version = VersionBlock(extensions: [.deliveryReport])
+        let notify = Notify(subscription: subscription, seq: seq, content: content)
+        return sign(Message(stamp(version), to: recipient, notify))
+    }
+
+    private func stamp(_ version: VersionBlock) -> Message.Stamp {
+        var generator = SystemRandomNumberGenerator()
+        let now = clock()
+        return Message.Stamp(
+            id: ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &generator), from: key.did, issuedAt: now,
+            version: version)
+    }
+
+    private func sign(_ message: Message) -> [UInt8]? { try? message.signed(by: key).bytes }
+}

@@ -1,0 +1,103 @@
+import DSIPIdentity
+import DSIPSession
+import DSIPSignaling
+import Encoding
+
+/// What the relay must not forget, and nothing else: envelopes held for offline recipients, the identities it knows, revocations of
+/// their devices, and names.
+///
+/// Calls block; they come from the writer's thread and from reader threads, never from an event loop. A store is shared and does its
+/// own locking. Every implementation passes one conformance suite (`RelayStoreConformance` in the tests).
+protocol RelayStore: Sendable {
+    /// Everything routing needs after a restart, except the envelopes' bytes. Rows expired at `now` are gone afterwards.
+    func restore(at now: Int64) throws(RelayError) -> StoredState
+
+    /// Makes `changes` durable, in order, all or none. When this returns, `kill -9` and power loss take nothing of it back.
+    /// - Throws: `.full` when there is no room, `.storage` for everything else; nothing has been changed then.
+    func commit(_ changes: [StoreChange]) throws(RelayError)
+
+    /// The bytes of held envelopes, in the order asked for; handles that are gone are left out.
+    func envelopes(_ handles: [UInt64]) throws(RelayError) -> [(handle: UInt64, bytes: [UInt8])]
+
+    func name(_ name: String) throws(RelayError) -> NameRecord?
+
+    /// Reads and replaces one name in a transaction: `decide` is given the current record and the number of names each owner holds,
+    /// and answers with the record to keep, nil to have none.
+    /// - Throws: what `decide` throws, or as `commit`; nothing has been changed then.
+    func changeName(
+        _ name: String, _ decide: (_ current: NameRecord?, _ held: (DID) -> Int) throws(RelayError) -> NameRecord?
+    ) throws(RelayError)
+
+    func nameCount() throws(RelayError) -> Int
+
+    /// Gives files back; no call may follow.
+    func close()
+}
+
+/// One envelope that waits for its recipient, with the fields that routing reads again after a restart.
+struct HeldEnvelope: Hashable, Sendable {
+    /// Names the row; ascending in order of arrival.
+    var handle: UInt64
+    /// The identity or device the envelope waits for.
+    var recipient: DID
+    var type: MessageType
+    var id: ULID
+    /// `from` of the message.
+    var from: DID
+    /// The identity that `from` acts for.
+    var identity: DID
+    /// Unix seconds at which it is dropped: the earlier of its own `expires_at` and the retention bound (DSIP §13.3).
+    var deadline: Int64
+    /// Unix seconds, of the envelope.
+    var expiresAt: Int64?
+    /// Whether the sender asked for delivery reports.
+    var wantsDeliveryReport = false
+    /// Kept only as the evidence of a missed call.
+    var isMissed = false
+    /// Bytes of the envelope.
+    var size: Int
+}
+
+/// A verified `delegation-revocation` record (DSIP §7.4).
+struct StoredRevocation: Hashable, Sendable {
+    var subject: DID
+    var device: DID
+    var revokedAt: Int64
+    /// The record as received.
+    var envelope: [UInt8]
+}
+
+enum StoreChange: Hashable, Sendable {
+    case hold(HeldEnvelope, [UInt8])
+    /// A held invite is from now on the evidence of a missed call.
+    case markMissed(UInt64, deadline: Int64)
+    /// Delivered, cancelled or expired.
+    case release(UInt64)
+    case known(KnownRecipient)
+    /// Recipients whose time ended before this are forgotten.
+    case forget(before: Int64)
+    case revoke(StoredRevocation)
+}
+
+struct StoredState: Sendable {
+    /// In ascending order of `handle`.
+    var held: [HeldEnvelope] = []
+    var known: [KnownRecipient] = []
+    var revocations: [StoredRevocation] = []
+    /// Above every handle in use.
+    var nextHandle: UInt64 = 1
+    var names = 0
+}
+
+/// A name, as `name@hostname`, and the DID it stands for.
+struct NameRecord: Hashable, Sendable {
+    var name: String
+    /// What WebFinger answers with.
+    var did: DID
+    /// The `did:key` of the key that may change this record.
+    var owner: DID
+    /// The did:web document served at `/users/<name>/did.json`, as JSON text; nil when `did` is hosted elsewhere.
+    var document: [UInt8]?
+    var createdAt: Int64
+    var updatedAt: Int64
+}

@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// The `dsip` command: a thin front to the products. Each subcommand stands in a file of its own.
+@main
+struct DSIPCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dsip",
+        abstract: "Decentralized session initiation: identities of your own, calls nobody can forge.",
+        subcommands: [UpCommand.self, DemoCommand.self, RelayCommand.self])
+}

@@ -1,0 +1,176 @@
+import ArgumentParser
+import DSIPRelay
+
+/// The settings of `RelaySetting.all` as options; what they mean is told by that table.
+struct RelayOptions: ParsableArguments {
+    @Option(name: .customLong("host"), help: help("host"))
+    var host: String?
+
+    @Option(name: .customLong("port"), help: help("port"))
+    var port: Int?
+
+    @Option(name: .customLong("hostname"), help: help("hostname"))
+    var hostname: String?
+
+    @Option(name: .customLong("state"), help: help("state"))
+    var state: String?
+
+    @Option(name: .customLong("tls-certificate"), help: help("tls.certificate"))
+    var tlsCertificate: String?
+
+    @Option(name: .customLong("tls-key"), help: help("tls.key"))
+    var tlsKey: String?
+
+    @Option(name: .customLong("tls-names"), help: help("tls.names"))
+    var tlsNames: String?
+
+    @Option(name: .customLong("scope-kind"), help: help("scope.kind"))
+    var scopeKind: String?
+
+    @Option(name: .customLong("scope-serves"), help: help("scope.serves"))
+    var scopeServes: String?
+
+    @Option(name: .customLong("hold-seconds"), help: help("hold.seconds"))
+    var holdSeconds: Int?
+
+    @Option(name: .customLong("hold-per-recipient"), help: help("hold.per-recipient"))
+    var holdPerRecipient: Int?
+
+    @Option(name: .customLong("hold-total"), help: help("hold.total"))
+    var holdTotal: Int?
+
+    @Option(name: .customLong("hold-introductions"), help: help("hold.introductions"))
+    var holdIntroductions: Int?
+
+    @Option(name: .customLong("hold-bytes"), help: help("hold.bytes"))
+    var holdBytes: Int?
+
+    @Option(name: .customLong("hold-in-memory"), help: help("hold.in-memory"))
+    var holdInMemory: Bool?
+
+    @Option(name: .customLong("limits-envelopes-per-minute"), help: help("limits.envelopes-per-minute"))
+    var limitsEnvelopesPerMinute: Int?
+
+    @Option(name: .customLong("limits-invites-per-minute"), help: help("limits.invites-per-minute"))
+    var limitsInvitesPerMinute: Int?
+
+    @Option(name: .customLong("limits-introductions-per-day"), help: help("limits.introductions-per-day"))
+    var limitsIntroductionsPerDay: Int?
+
+    @Option(name: .customLong("limits-introductions-per-day-domain"), help: help("limits.introductions-per-day-domain"))
+    var limitsIntroductionsPerDayDomain: Int?
+
+    @Option(name: .customLong("limits-introductions-per-recipient"), help: help("limits.introductions-per-recipient"))
+    var limitsIntroductionsPerRecipient: Int?
+
+    @Option(name: .customLong("limits-connections"), help: help("limits.connections"))
+    var limitsConnections: Int?
+
+    @Option(name: .customLong("limits-connections-per-address"), help: help("limits.connections-per-address"))
+    var limitsConnectionsPerAddress: Int?
+
+    @Option(name: .customLong("limits-connects-per-minute"), help: help("limits.connects-per-minute"))
+    var limitsConnectsPerMinute: Int?
+
+    @Option(name: .customLong("limits-remembered"), help: help("limits.remembered"))
+    var limitsRemembered: Int?
+
+    @Option(name: .customLong("names-enabled"), help: help("names.enabled"))
+    var namesEnabled: Bool?
+
+    @Option(name: .customLong("names-reserved"), help: help("names.reserved"))
+    var namesReserved: String?
+
+    @Option(name: .customLong("names-per-identity"), help: help("names.per-identity"))
+    var namesPerIdentity: Int?
+
+    @Option(name: .customLong("names-per-address-per-day"), help: help("names.per-address-per-day"))
+    var namesPerAddressPerDay: Int?
+
+    @Option(name: .customLong("names-total"), help: help("names.total"))
+    var namesTotal: Int?
+
+    @Option(name: .customLong("stun-enabled"), help: help("stun.enabled"))
+    var stunEnabled: Bool?
+
+    @Option(name: .customLong("stun-port"), help: help("stun.port"))
+    var stunPort: Int?
+
+    @Option(name: .customLong("stun-advertised"), help: help("stun.advertised"))
+    var stunAdvertised: String?
+
+    @Option(name: .customLong("resolver-allow-private-addresses"), help: help("resolver.allow-private-addresses"))
+    var resolverAllowPrivateAddresses: Bool?
+
+    @Option(name: .customLong("resolver-roots"), help: help("resolver.roots"))
+    var resolverRoots: String?
+
+    @Option(name: .customLong("metrics-public"), help: help("metrics.public"))
+    var metricsPublic: Bool?
+
+    @Option(name: .customLong("drain-seconds"), help: help("drain-seconds"))
+    var drainSeconds: Int?
+
+    @Option(name: .customLong("log-level"), help: help("log.level"))
+    var logLevel: String?
+
+    @Option(name: .customLong("log-format"), help: help("log.format"))
+    var logFormat: String?
+
+    /// What was given, by key, spelled as the environment would spell it.
+    var given: [String: String] {
+        let all: [(String, String?)] = [
+            ("host", host),
+            ("port", port.map(String.init)),
+            ("hostname", hostname),
+            ("state", state),
+            ("tls.certificate", tlsCertificate),
+            ("tls.key", tlsKey),
+            ("tls.names", tlsNames),
+            ("scope.kind", scopeKind),
+            ("scope.serves", scopeServes),
+            ("hold.seconds", holdSeconds.map(String.init)),
+            ("hold.per-recipient", holdPerRecipient.map(String.init)),
+            ("hold.total", holdTotal.map(String.init)),
+            ("hold.introductions", holdIntroductions.map(String.init)),
+            ("hold.bytes", holdBytes.map(String.init)),
+            ("hold.in-memory", holdInMemory.map(String.init)),
+            ("limits.envelopes-per-minute", limitsEnvelopesPerMinute.map(String.init)),
+            ("limits.invites-per-minute", limitsInvitesPerMinute.map(String.init)),
+            ("limits.introductions-per-day", limitsIntroductionsPerDay.map(String.init)),
+            ("limits.introductions-per-day-domain", limitsIntroductionsPerDayDomain.map(String.init)),
+            ("limits.introductions-per-recipient", limitsIntroductionsPerRecipient.map(String.init)),
+            ("limits.connections", limitsConnections.map(String.init)),
+            ("limits.connections-per-address", limitsConnectionsPerAddress.map(String.init)),
+            ("limits.connects-per-minute", limitsConnectsPerMinute.map(String.init)),
+            ("limits.remembered", limitsRemembered.map(String.init)),
+            ("names.enabled", namesEnabled.map(String.init)),
+            ("names.reserved", namesReserved),
+            ("names.per-identity", namesPerIdentity.map(String.init)),
+            ("names.per-address-per-day", namesPerAddressPerDay.map(String.init)),
+            ("names.total", namesTotal.map(String.init)),
+            ("stun.enabled", stunEnabled.map(String.init)),
+            ("stun.port", stunPort.map(String.init)),
+            ("stun.advertised", stunAdvertised),
+            ("resolver.allow-private-addresses", resolverAllowPrivateAddresses.map(String.init)),
+            ("resolver.roots", resolverRoots),
+            ("metrics.public", metricsPublic.map(String.init)),
+            ("drain-seconds", drainSeconds.map(String.init)),
+            ("log.level", logLevel),
+            ("log.format", logFormat),
+        ]
+        return Dictionary(all.compactMap { key, value in value.map { (key, $0) } }, uniquingKeysWith: { $1 })
+    }
+
+    private static func help(_ key: String) -> ArgumentHelp {
+        guard let setting = RelaySetting.named(key) else { preconditionFailure("\(key) is no setting") }
+        let form: String =
+            switch setting.kind {
+            case .text: "text"
+            case .number: "n"
+            case .flag: "true|false"
+            case .list: "a,b,…"
+            }
+        return ArgumentHelp("\(setting.help) (default: \(setting.standard))", valueName: form)
+    }
+}

@@ -1,0 +1,150 @@
+import DSIPIdentity
+import DSIPSignaling
+import DSIPTransport
+import Encoding
+import Foundation
+import NIOHTTP1
+import Testing
+
+@testable import DSIPRelay
+
+/// The built `dsip` beside the test bundle, as a process of its own.
+private final class RelayProcess {
+    static let binary: String? = {
+        let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        let path = package.appending(path: ".build/debug/dsip").path
+        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
+    }()
+
+    let process = Process()
+    let running: Relay.Running
+
+    init(state: String, _ more: [String] = []) throws {
+        let output = Pipe()
+        process.executableURL = URL(filePath: try #require(RelayProcess.binary))
+        process.arguments = ["relay", "--port", "0", "--stun-port", "0", "--state", state, "--log-level", "critical"] + more
+        process.standardOutput = output
+        try process.run()
+        var text = ""
+        while !text.contains("\nstun ") || !text.hasSuffix("\n") {
+            let data = output.fileHandleForReading.availableData
+            guard !data.isEmpty else { throw TestDevice.Failure.ended }
+            text += String(decoding: data, as: UTF8.self)
+        }
+        var said: [String: String] = [:]
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 1)
+            if words.count == 2 { said[String(words[0])] = String(words[1]) }
+        }
+        let address = try RelayAddress(try #require(said["listening"]))
+        running = Relay.Running(
+            did: try #require(said["relay"].flatMap { DID($0) }), port: address.port, url: address.description,
+            rootPath: said["trust"], stunPort: said["stun"].flatMap { Int($0) })
+    }
+
+    func kill() {
+        Foundation.kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// - Returns: the exit status.
+    func terminate() -> Int32 {
+        process.terminate()
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+}
+
+@Suite("Crashes and full disks", .serialized)
+struct CrashTests {
+    @Test(
+        "what the relay has said it holds survives kill -9", .enabled(if: RelayProcess.binary != nil))
+    func killed() async throws {
+        let folder = try TemporaryFolder()
+        let bob = key("bob")
+        var relay = try RelayProcess(state: folder.path + "/state")
+        defer { relay.kill() }
+        let phone = try TestDevice("bob-phone", of: bob, at: relay.running)
+        try await phone.connect()
+        phone.hangUp()
+        let alice = try TestDevice("alice", at: relay.running)
+        try await alice.connect()
+        // Bob's connection may be seen to end a moment later; a delivered report says so.
+        var held: [ULID] = []
+        for _ in 0..<50 where held.count < 5 {
+            let session = try await alice.invite(bob.did, reports: true)
+            let report = try await alice.next(.notify) { message in
+                if case .notify(let notify) = message.body { notify.subscription == session } else { false }
+            }
+            if case .notify(let notify) = report.body.body, notify.content["state"] == "held" { held.append(session) }
+        }
+        #expect(held.count == 5)
+        relay.kill()
+        alice.hangUp()
+        relay = try RelayProcess(state: folder.path + "/state")
+        let back = try TestDevice("bob-phone", of: bob, at: relay.running)
+        try await back.connect()
+        var arrived: [ULID] = []
+        for _ in 0..<5 { arrived.append(try await back.next(.invite).body.id) }
+        #expect(arrived == held)
+        back.hangUp()
+    }
+
+    @Test("SIGTERM drains and ends with status 0, and the identity stays", .enabled(if: RelayProcess.binary != nil))
+    func terminated() async throws {
+        let folder = try TemporaryFolder()
+        let relay = try RelayProcess(state: folder.path + "/state", ["--drain-seconds", "2"])
+        let alice = try TestDevice("alice", at: relay.running)
+        try await alice.connect()
+        #expect(relay.terminate() == 0)
+        try await alice.waitForState { if case .waiting = $0 { true } else { false } }
+        alice.hangUp()
+        let again = try RelayProcess(state: folder.path + "/state")
+        #expect(again.running.did == relay.running.did)
+        again.kill()
+    }
+
+    @Test("a full disk: what does not fit is refused, what was accepted arrives, and room lets it go on")
+    func full() async throws {
+        let harness = try await RelayHarness { $0.holding.maximumBytes = 64 * 4096 }
+        let bob = key("bob")
+        try await harness.connected("bob-phone", of: bob).hangUp()
+        try await harness.until("bob to be gone") { harness.metric("dsip_relay_bound_devices") == 0 }
+        let alice = try await harness.connected("alice")
+        var sent: [ULID] = []
+        for _ in 0..<40 {
+            sent.append(
+                try await alice.say(
+                    Bye(.userHangup, detail: .text(String(repeating: "x", count: 8000))), to: bob.did, session: ulid()))
+        }
+        try await harness.until("an answer to each") {
+            harness.metric("dsip_relay_held_total") + alice.received.count == sent.count
+        }
+        let refused = Set(
+            alice.received.compactMap { message -> ULID? in
+                guard case .error(let report) = message.body.body, report.reason == .transportRoutingRefused else { return nil }
+                return report.inReplyTo
+            })
+        #expect(!refused.isEmpty && refused.count < sent.count)
+        #expect(harness.metric("dsip_relay_held_envelopes") == sent.count - refused.count)
+        let health = try await harness.request(.GET, "/healthz")
+        #expect(health.status == 503)
+
+        alice.hangUp()
+        try await harness.restart()
+        let phone = try await harness.connected("bob-phone", of: bob)
+        let accepted = sent.filter { !refused.contains($0) }
+        try await harness.until("all that was accepted") { phone.received.count >= accepted.count }
+        #expect(phone.received.map(\.body.id) == accepted)
+        // Delivered means room.
+        try await harness.until("room") { harness.metric("dsip_relay_held_bytes") == 0 }
+        phone.hangUp()
+        try await harness.until("bob to be gone") { harness.metric("dsip_relay_bound_devices") == 0 }
+        let again = try await harness.connected("alice")
+        try await again.say(Bye(.userHangup), to: bob.did, session: ulid())
+        try await harness.until("it to be held") { harness.metric("dsip_relay_held_total") == 1 }
+        #expect(again.received.isEmpty)
+        await harness.relay.stop()
+    }
+}

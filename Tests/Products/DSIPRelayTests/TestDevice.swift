@@ -1,0 +1,165 @@
+import DSIPIdentity
+import DSIPSignaling
+import DSIPTransport
+import Encoding
+import Foundation
+import Synchronization
+import Testing
+
+@testable import DSIPRelay
+
+/// Seconds that a relay and its devices share; moved by hand.
+final class SharedClock: Sendable {
+    private let offset = Mutex<Int64>(0)
+
+    var now: Int64 { unixNow() + offset.withLock { $0 } }
+    func advance(by seconds: Int64) { offset.withLock { $0 += seconds } }
+}
+
+/// A device of someone, connected to a relay over TLS on loopback, by the client that agents use.
+final class TestDevice: Sendable {
+    enum Failure: Error { case timeout(String), ended }
+
+    private struct State {
+        var messages: [Verified<Message>] = []
+        var states: [SignalingClient.State] = []
+    }
+
+    let key: SigningKey
+    let owner: SigningKey?
+    let delegation: Envelope?
+    let client: SignalingClient
+    private let clock: SharedClock
+    private let state = Mutex(State())
+    private let running = Mutex<Task<Void, Never>?>(nil)
+
+    /// - Parameter owner: whose key delegates to the device; nil for a device that is its own identity.
+    init(
+        _ name: String, of owner: SigningKey? = nil, at relay: Relay.Running, clock: SharedClock = SharedClock(),
+        source: any VerificationSource = SelfCertifyingSource()
+    ) throws {
+        self.key = DSIPRelayTests.key(name)
+        self.owner = owner
+        self.clock = clock
+        self.delegation = try owner.map { [key] owner in
+            try Delegation(
+                subject: owner.did, device: key.did, issuedAt: clock.now - 100, expiresAt: clock.now + 86_400
+            ).issue(by: owner)
+        }
+        var configuration = SignalingClient.Configuration(
+            try RelayAddress("wss://127.0.0.1:\(relay.port)/dsip"), key: key, identity: owner?.did,
+            delegations: delegation.map { [$0] } ?? [], clock: { clock.now })
+        configuration.roots = TrustRoots(additionalFiles: relay.rootPath.map { [$0] } ?? [])
+        self.client = SignalingClient(configuration, source: source)
+    }
+
+    deinit { hangUp() }
+
+    var did: DID { key.did }
+    /// Whom others address.
+    var identity: DID { owner?.did ?? key.did }
+
+    /// Connects and waits until the relay has answered the hello.
+    @discardableResult
+    func connect() async throws -> SignalingClient.Relay {
+        let client = client
+        running.withLock { running in
+            running = Task { [weak self] in
+                async let run: Void = client.run()
+                for await event in client.events {
+                    guard let self else { break }
+                    self.state.withLock { state in
+                        switch event {
+                        case .message(let message): state.messages.append(message)
+                        case .state(let new): state.states.append(new)
+                        case .rejected(let rejection): Issue.record("rejected: \(rejection)")
+                        }
+                    }
+                }
+                client.close()
+                await run
+            }
+        }
+        return try await wait("a hello") { state in
+            for case .connected(let relay) in state.states { return relay }
+            return nil
+        }
+    }
+
+    func hangUp() {
+        client.close()
+        running.withLock { $0?.cancel() }
+    }
+
+    var states: [SignalingClient.State] { state.withLock(\.states) }
+    var received: [Verified<Message>] { state.withLock(\.messages) }
+    func types() -> [MessageType] { received.map(\.body.type) }
+
+    /// Takes the first message that `matches`, in the order received.
+    func next(
+        _ type: MessageType, seconds: Double = 5, where matches: @escaping @Sendable (Message) -> Bool = { _ in true }
+    ) async throws -> Verified<Message> {
+        try await wait("a \(type)", seconds: seconds) { state in
+            guard let index = state.messages.firstIndex(where: { $0.body.type == type && matches($0.body) }) else { return nil }
+            return state.messages.remove(at: index)
+        }
+    }
+
+    func error(_ reason: Reason, about id: ULID? = nil) async throws -> ErrorReport {
+        let message = try await next(.error) { message in
+            guard case .error(let report) = message.body else { return false }
+            return report.reason == reason && (id == nil || report.inReplyTo == id)
+        }
+        guard case .error(let report) = message.body.body else { throw Failure.ended }
+        return report
+    }
+
+    func waitForState(_ matches: @escaping @Sendable (SignalingClient.State) -> Bool) async throws {
+        _ = try await wait("a state") { $0.states.contains(where: matches) ? true : nil }
+    }
+
+    private func wait<R>(_ what: String, seconds: Double = 5, _ take: (inout State) -> R?) async throws -> R {
+        let end = ContinuousClock.now + .seconds(seconds)
+        while ContinuousClock.now < end {
+            if let found = state.withLock({ take(&$0) }) { return found }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw Failure.timeout("\(what); states \(states)")
+    }
+
+    // MARK: Saying things
+
+    func stamp(lifetime: Int64 = 30, version: VersionBlock = .interactive) -> Message.Stamp {
+        Message.Stamp(id: ulid(clock.now), from: did, issuedAt: clock.now, lifetime: lifetime, version: version)
+    }
+
+    /// - Returns: the id of what was sent.
+    @discardableResult
+    func send(_ message: Message) async throws -> ULID {
+        try await client.send(message.signed(by: key, delegations: delegation.map { [$0] } ?? []))
+        return message.id
+    }
+
+    @discardableResult
+    func invite(_ to: DID, reports: Bool = false) async throws -> ULID {
+        var version = VersionBlock.interactive
+        if reports { version.extensions = [.deliveryReport] }
+        return try await send(
+            .invite(
+                stamp(version: version), to: to,
+                Invite(
+                    media: [MediaDescriptor(.audio, codecs: [Codec("codec:audio/opus")])],
+                    transports: [TransportDescriptor(webRTC: "v=0")])))
+    }
+
+    @discardableResult
+    func say(_ body: some MessageBody, to: DID, session: ULID? = nil, lifetime: Int64 = 300) async throws -> ULID {
+        try await send(Message(stamp(lifetime: lifetime), to: to, session: session, body))
+    }
+
+    @discardableResult
+    func introduce(to: DID) async throws -> ULID {
+        try await send(
+            Message(stamp(lifetime: 86_400), to: to, Introduction(identity: IdentityInfo(displayName: "Carol"), purpose: "Hello")))
+    }
+}

@@ -1,0 +1,45 @@
+// What the page knows: the agent's last snapshot, kept current by its events. Views read `store.state`; nothing here decides anything.
+
+import { update } from "./dom.js";
+
+const KEPT_CALLS = 32;
+
+export const store = {
+  /** The agent's `state`, or null before the first snapshot. */
+  state: null,
+  status: "connecting",
+};
+
+export function follow(agent) {
+  agent.on("status", (status) => { store.status = status; update(); });
+  agent.on("state", (state) => { store.state = normal(state); update(); });
+  part(agent, "relay", (state, relay) => { state.relay = relay; });
+  part(agent, "contacts", (state, { contacts }) => { state.contacts = contacts; });
+  part(agent, "requests", (state, { requests }) => { state.requests = requests; });
+  part(agent, "log", (state, { log, missed }) => { state.log = log; state.missed = missed; });
+  part(agent, "call", (state, call) => putCall(call));
+}
+
+function part(agent, event, apply) {
+  agent.on(event, (data) => {
+    if (!store.state || !data) return;
+    apply(store.state, data);
+    update();
+  });
+}
+
+function normal(state) {
+  return { contacts: [], calls: [], requests: [], log: [], identities: [], missed: 0, settings: {}, relay: null, identity: null, device: null, ...state };
+}
+
+export function putCall(call) {
+  const others = store.state.calls.filter((known) => known.session !== call.session);
+  store.state.calls = [...others, call].slice(-KEPT_CALLS);
+}
+
+export const findCall = (session) => store.state?.calls.find((call) => call.session === session) ?? null;
+export const contactOf = (id) => store.state?.contacts.find((contact) => contact.id === id) ?? null;
+export const pendingRequests = () => (store.state?.requests ?? []).filter((request) => request.direction === "incoming" && request.state === "pending");
+
+/** What to pass as `to` when calling or writing to a peer. */
+export const addressOf = (peer) => peer.did ?? peer.alias;
