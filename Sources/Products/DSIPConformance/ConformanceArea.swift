@@ -12,7 +12,8 @@ public struct ConformanceArea: Sendable {
     let expectation: @Sendable (_ vector: JSONValue) -> JSONValue
 
     init(
-        _ name: String, member: String = "actual",
+        _ name: String,
+        member: String = "actual",
         expectation: @escaping @Sendable (JSONValue) -> JSONValue = { $0["expect"] ?? .null },
         run: @escaping @Sendable (JSONValue) throws -> JSONValue
     ) {
