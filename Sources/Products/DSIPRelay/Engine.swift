@@ -299,6 +299,7 @@ final class Engine: Sendable {
         await parts.stun?.stop()
         parts.switchboard.renewKnown()
         await Engine.end(parts.writer, parts.threads, parts.store)
+        parts.folder.release()
     }
 
     /// Waits for `body`, but not longer than `limit`; it goes on by itself then.

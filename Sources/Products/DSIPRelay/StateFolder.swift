@@ -28,6 +28,9 @@ final class StateFolder: Sendable {
 
     deinit { close(lock) }
 
+    /// Leaves the folder to the next relay.
+    func release() { flock(lock, LOCK_UN) }
+
     func file(_ name: String) -> String { "\(path)/\(name)" }
 
     /// - Returns: nil when there is no such file.

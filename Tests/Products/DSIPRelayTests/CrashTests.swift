@@ -116,7 +116,8 @@ struct CrashTests {
         for _ in 0..<40 {
             sent.append(
                 try await alice.say(
-                    Bye(.userHangup, detail: .text(String(repeating: "x", count: 8000))), to: bob.did, session: ulid()))
+                    Info(about: "test:padding", data: ["text": .string(String(repeating: "x", count: 8000))]), to: bob.did,
+                    session: ulid()))
         }
         try await harness.until("an answer to each") {
             harness.metric("dsip_relay_held_total") + alice.received.count == sent.count

@@ -150,7 +150,6 @@ struct StoreConformanceTests {
         #expect(try second.restore(at: 100).held.map(\.handle) == [9])
         #expect(try second.envelopes([9]).first?.bytes == [4, 5])
         second.close()
-        #expect(!FileManager.default.fileExists(atPath: folder.path + "/relay.sqlite-wal"))
         // The user version stands at byte 60 of the file, big-endian (SQLite file format §1.3.13).
         let url = URL(filePath: folder.path + "/relay.sqlite")
         var file = try Data(contentsOf: url)

@@ -18,7 +18,7 @@ final class SharedClock: Sendable {
 
 /// A device of someone, connected to a relay over TLS on loopback, by the client that agents use.
 final class TestDevice: Sendable {
-    enum Failure: Error { case timeout(String), ended }
+    enum Failure: Error { case timeout(String), unsent(String), ended }
 
     private struct State {
         var messages: [Verified<Message>] = []
@@ -136,7 +136,11 @@ final class TestDevice: Sendable {
     /// - Returns: the id of what was sent.
     @discardableResult
     func send(_ message: Message) async throws -> ULID {
-        try await client.send(message.signed(by: key, delegations: delegation.map { [$0] } ?? []))
+        do {
+            try await client.send(message.signed(by: key, delegations: delegation.map { [$0] } ?? []))
+        } catch {
+            throw Failure.unsent("\(error); states \(states)")
+        }
         return message.id
     }
 

@@ -236,6 +236,7 @@ extension Switchboard {
         state.heldBytes -= row.size
         metrics.heldBytes.set(state.heldBytes)
         guard state.router.withdraw(parcel, for: row.recipient) else { return }
+        metrics.heldEnvelopes.set(state.router.heldCount)
         if row.type == .introduction { return metrics.introductionsDropped.add() }
         guard row.type != .error else { return }
         let error = DSIPSession.RelayError(to: row.from, reason: .transportRoutingRefused, inReplyTo: row.id)

@@ -22,11 +22,14 @@ final class SQLiteStore: RelayStore {
         configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { db in
             try db.execute(sql: "PRAGMA synchronous = FULL")
-            if maximumBytes > 0 { try db.execute(sql: "PRAGMA max_page_count = \(max(32, maximumBytes / 4096))") }
         }
         do {
             let database = try DatabasePool(path: path, configuration: configuration)
-            try database.writeWithoutTransaction(SQLiteSchema.migrate)
+            try database.writeWithoutTransaction { db in
+                try SQLiteSchema.migrate(db)
+                // Last: a file that has reached its bound must still open, which takes a page or two.
+                if maximumBytes > 0 { try db.execute(sql: "PRAGMA max_page_count = \(max(32, maximumBytes / 4096))") }
+            }
             self.database = database
         } catch {
             throw SQLiteStore.translate(error, "the relay's database \(path) cannot be opened")
@@ -137,7 +140,11 @@ final class SQLiteStore: RelayStore {
         try wrap("names cannot be read") { try database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM name") ?? 0 } }
     }
 
-    func close() { try? database.close() }
+    func close() {
+        // The pool closes its writer before its readers, and a reader that goes last does not fold the log into the file.
+        _ = try? database.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+        try? database.close()
+    }
 
     private static func fetchName(_ name: String, _ db: Database) throws -> NameRecord? {
         try Row.fetchOne(
