@@ -119,7 +119,7 @@ let package = Package(
             product("SwiftASN1", "swift-asn1"),
         ] + nio + nioWebSocket),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
-        tests("DSIPRelay", "Products", ["DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
-        tests("DSIPAgent", "Products", ["DSIPTransport", "DSIPRelay", crypto] + nio),
+        tests("DSIPRelay", "Products", ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
+        tests("DSIPAgent", "Products", ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPTransport", "Encoding", crypto, log] + nio),
     ]
 )

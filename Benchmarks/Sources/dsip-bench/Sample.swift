@@ -42,13 +42,23 @@ struct Sample {
 /// Forgets at once, so that one frame can be verified again and again.
 struct NoReplay: ReplayGuard {
     var window = ReplayWindow()
+    var counter = SplitMix(state: 1)
 
     func contains(_ id: ULID) -> Bool { window.contains(id) }
 
     mutating func remember(_ id: ULID, until expiry: Int64, at now: Int64) -> Bool {
         // The cost of remembering is paid under a new id each time.
-        var random = SystemRandomNumberGenerator()
-        _ = window.remember(ULID(milliseconds: id.milliseconds, using: &random), until: expiry, at: now)
+        _ = window.remember(ULID(milliseconds: id.milliseconds, using: &counter), until: expiry, at: now)
         return true
+    }
+}
+
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        let z = (state ^ (state >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        return z ^ (z >> 27)
     }
 }

@@ -1,8 +1,9 @@
 /// Which addresses a fetch on a stranger's behalf may connect to.
 ///
-/// A DID or an alias from the network chooses the host that is asked, and its DNS chooses the address: without this guard a peer could
-/// make a relay speak to services behind its firewall. The check is on the address connected to, after resolution, at every redirect.
-/// Refused is everything that is not globally reachable unicast (IANA special-purpose registries, RFC 6890).
+/// A DID or an alias from the network chooses the host that is asked, and its DNS chooses the address: without this
+/// guard a peer could make a relay speak to services behind its firewall. The check is on the address connected to,
+/// after resolution, at every redirect. Refused is everything that is not globally reachable unicast (IANA
+/// special-purpose registries, RFC 6890).
 public struct AddressPolicy: Sendable {
     /// Ranges that the operator allows all the same, such as those of an own test network.
     public var allowed: [AddressRange]
@@ -16,7 +17,9 @@ public struct AddressPolicy: Sendable {
         case 4: return AddressPolicy.special4.contains { $0.contains(address) }
         case 16:
             // An IPv4 address inside an IPv6 one is judged as what it stands for.
-            if AddressPolicy.embedding.contains(where: { $0.contains(address) }) { return refuses(Array(address[12...])) }
+            if AddressPolicy.embedding.contains(where: { $0.contains(address) }) {
+                return refuses(Array(address[12...]))
+            }
             guard AddressPolicy.globalUnicast.contains(address) else { return true }
             return AddressPolicy.special6.contains { $0.contains(address) }
         default: return true
@@ -24,9 +27,22 @@ public struct AddressPolicy: Sendable {
     }
 
     private static let special4 = ranges(
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-        "224.0.0.0/4", "240.0.0.0/4")
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4"
+    )
     /// v4-mapped (RFC 4291 §2.5.5.2) and the well-known NAT64 prefix (RFC 6052).
     private static let embedding = ranges("::ffff:0:0/96", "64:ff9b::/96")
     private static let globalUnicast = AddressRange("2000::/3")!
@@ -47,7 +63,9 @@ public struct AddressRange: Hashable, Sendable {
         guard parts.count <= 2, let prefix = IPAddress.parse(String(parts[0])) else { return nil }
         var length = prefix.count * 8
         if parts.count == 2 {
-            guard let given = Int(parts[1]), parts[1].utf8.allSatisfy(Hostname.isDigit), given <= length else { return nil }
+            guard let given = Int(parts[1]), parts[1].utf8.allSatisfy(Hostname.isDigit), given <= length else {
+                return nil
+            }
             length = given
         }
         self.prefix = prefix
@@ -105,7 +123,8 @@ public enum IPAddress {
                 guard let tail = v4(part) else { return nil }
                 return bytes + tail
             }
-            guard (1...4).contains(part.utf8.count), part.utf8.allSatisfy({ $0 < 0x80 }), part.first != "+", part.first != "-",
+            guard (1...4).contains(part.utf8.count), part.utf8.allSatisfy({ $0 < 0x80 }), part.first != "+",
+                part.first != "-",
                 let value = UInt16(part, radix: 16)
             else { return nil }
             bytes += [UInt8(value >> 8), UInt8(value & 0xff)]

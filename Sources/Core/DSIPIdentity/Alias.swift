@@ -52,15 +52,22 @@ public enum WebFinger {
 
     /// Finds the DID: in a link of our relation, else in a link `self`, else as `subject`, else among `aliases`.
     ///
-    /// - Throws: `.malformed`, `.notFound` when no DID is named, `.refused` when the deciding place names several (DSIP §8.3).
+    /// - Throws: `.malformed`, `.notFound` when no DID is named, `.refused` when the deciding place names several (DSIP
+    ///   §8.3).
     public static func parse(_ bytes: [UInt8]) throws(IdentityError) -> ResolvedAlias {
-        guard let document = try? JSONDocument(scanning: bytes, limits: .init(bytes: FetchLimit.webFingerBytes, depth: 8, members: 128)),
+        guard
+            let document = try? JSONDocument(
+                scanning: bytes,
+                limits: .init(bytes: FetchLimit.webFingerBytes, depth: 8, members: 128)
+            ),
             document.root.isObject
         else { throw IdentityError(.malformed, "the WebFinger answer is not a JSON object") }
         var links: [(relation: String, target: String)] = []
         if let list = document.root["links"], list.isArray {
             for link in list.elements {
-                if let relation = link["rel"]?.string, let target = link["href"]?.string { links.append((relation, target)) }
+                if let relation = link["rel"]?.string, let target = link["href"]?.string {
+                    links.append((relation, target))
+                }
             }
         }
         func targets(_ relation: String) -> [String] { links.filter { $0.relation == relation }.map(\.target) }
@@ -86,7 +93,9 @@ public enum WebFinger {
     }
 
     /// Resolves `alias` through `fetcher`.
-    public static func resolve(_ alias: Alias, fetcher: any DocumentFetcher) async throws(IdentityError) -> ResolvedAlias {
+    public static func resolve(_ alias: Alias, fetcher: any DocumentFetcher) async throws(IdentityError)
+        -> ResolvedAlias
+    {
         let fetched = try await fetcher.fetch(url: alias.webFingerURL, limit: FetchLimit.webFingerBytes)
         return try parse(fetched.content(of: "the alias"))
     }
@@ -94,7 +103,8 @@ public enum WebFinger {
 
 /// URLs of signaling endpoints.
 public enum RelayURL {
-    /// Whether `text` is `wss://host[:port][/path][?query]` without user, fragment, spaces or controls, at most 512 bytes.
+    /// Whether `text` is `wss://host[:port][/path][?query]` without user, fragment, spaces or controls, at most 512
+    /// bytes.
     public static func isValid(_ text: some StringProtocol) -> Bool {
         guard text.utf8.count <= 512, text.hasPrefix("wss://"),
             text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && !"#\\\"<>@^`{|}".utf8.contains($0) })

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Files that are whole or as they were before, whatever happens while they are written.
@@ -11,12 +11,16 @@ enum AtomicFile {
     /// The steps of a write, in order; a test stops after each.
     enum Step: CaseIterable { case created, written, synced, renamed }
 
-    /// Writes to a temporary file in the same folder, forces it to disk, renames it over `path` and forces the folder to disk.
+    /// Writes to a temporary file in the same folder, forces it to disk, renames it over `path` and forces the folder to
+    /// disk.
     ///
     /// - Parameter exclusive: refuses when `path` exists already.
     /// - Throws: `.storage` with the reason; the file at `path` is untouched unless the rename had happened.
     static func write(
-        _ bytes: [UInt8], to path: String, exclusive: Bool = false, after: (Step) throws(IdentityError) -> Void = { _ in }
+        _ bytes: [UInt8],
+        to path: String,
+        exclusive: Bool = false,
+        after: (Step) throws(IdentityError) -> Void = { _ in }
     ) throws(IdentityError) {
         let temporary = "\(path).tmp-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -45,7 +49,9 @@ enum AtomicFile {
         if exclusive {
             // Unlike rename, link does not replace what is there.
             guard link(temporary, path) == 0 else {
-                if errno == EEXIST { throw IdentityError(.refused, "there is a file of that name already; nothing was changed") }
+                if errno == EEXIST {
+                    throw IdentityError(.refused, "there is a file of that name already; nothing was changed")
+                }
                 throw failure("the file cannot be put in its place")
             }
         } else {
@@ -60,7 +66,8 @@ enum AtomicFile {
     static func read(_ path: String, limit: Int, privateTo owner: Bool = false) throws(IdentityError) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC | (owner ? O_NOFOLLOW : 0))
         guard file >= 0 else {
-            throw errno == ENOENT ? IdentityError(.notFound, "there is no such file") : failure("the file cannot be opened")
+            throw errno == ENOENT
+                ? IdentityError(.notFound, "there is no such file") : failure("the file cannot be opened")
         }
         defer { close(file) }
         var status = stat()
@@ -71,7 +78,9 @@ enum AtomicFile {
             guard status.st_mode & 0o077 == 0 else {
                 throw IdentityError(.refused, "the key file can be read by others; its mode must be 0600")
             }
-            guard status.st_uid == geteuid() else { throw IdentityError(.refused, "the key file belongs to another user") }
+            guard status.st_uid == geteuid() else {
+                throw IdentityError(.refused, "the key file belongs to another user")
+            }
         }
         guard status.st_size <= limit else { throw IdentityError(.tooLarge, "the file is too large") }
         var bytes: [UInt8] = []
@@ -126,21 +135,21 @@ enum AtomicFile {
 private enum Glue {
     static func write(_ file: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
         #if canImport(Glibc)
-        Glibc.write(file, bytes, count)
+            Glibc.write(file, bytes, count)
         #elseif canImport(Musl)
-        Musl.write(file, bytes, count)
+            Musl.write(file, bytes, count)
         #else
-        Darwin.write(file, bytes, count)
+            Darwin.write(file, bytes, count)
         #endif
     }
 
     static func read(_ file: Int32, _ bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
         #if canImport(Glibc)
-        Glibc.read(file, bytes, count)
+            Glibc.read(file, bytes, count)
         #elseif canImport(Musl)
-        Musl.read(file, bytes, count)
+            Musl.read(file, bytes, count)
         #else
-        Darwin.read(file, bytes, count)
+            Darwin.read(file, bytes, count)
         #endif
     }
 }

@@ -14,7 +14,9 @@ public actor CachingResolver: Resolver {
 
     /// - Parameter clock: Unix seconds.
     public init(
-        upstream: any Resolver, policy: DocumentCache.Policy = DocumentCache.Policy(), clock: @escaping @Sendable () -> Int64
+        upstream: any Resolver,
+        policy: DocumentCache.Policy = DocumentCache.Policy(),
+        clock: @escaping @Sendable () -> Int64
     ) {
         self.upstream = upstream
         self.cache = Mutex(DocumentCache(policy: policy))
@@ -28,11 +30,14 @@ public actor CachingResolver: Resolver {
 
     public nonisolated func forget(_ did: DID) { cache.withLock { $0.forget(did) } }
 
-    /// From the cache while it knows, else from upstream. A document served past its end because the source fails has lifetime 0.
+    /// From the cache while it knows, else from upstream. A document served past its end because the source fails has
+    /// lifetime 0.
     public func resolve(_ did: DID) async throws(IdentityError) -> ResolvedDocument {
         switch lookup(did) {
         case .found(let document): return ResolvedDocument(document: document)
-        case .unresolvable: throw IdentityError(.unreachable, "the identity could not be resolved a moment ago")
+        case .unresolvable:
+            throw cache.withLock { $0.failure(of: did, at: clock()) }
+                ?? IdentityError(.malformed, "the did:key is not an Ed25519, P-256 or X25519 key")
         case .unknown: break
         }
         let task: Task<Result<ResolvedDocument, IdentityError>, Never>

@@ -7,39 +7,48 @@ public struct DID: Hashable, Comparable, Sendable, CustomStringConvertible {
     public let string: String
 
     public init?(_ text: some StringProtocol) {
-        guard DID.isValid(text) else { return nil }
-        self.string = String(text)
+        var string = String(text)
+        guard string.withUTF8({ DID.isValid(UnsafeRawBufferPointer($0)) }) else { return nil }
+        self.string = string
     }
 
-    private static func isValid(_ text: some StringProtocol) -> Bool {
-        guard text.utf8.count <= maximumLength, text.utf8.starts(with: "did:".utf8) else { return false }
-        var methodLength = 0
-        var bodyLength = 0
-        var inMethod = true
-        for byte in text.utf8.dropFirst(4) {
-            if inMethod {
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): methodLength += 1
-                case UInt8(ascii: ":") where methodLength > 0: inMethod = false
-                default: return false
-                }
-            } else {
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "%"), UInt8(ascii: "_"),
-                    UInt8(ascii: ":"), UInt8(ascii: "-"):
-                    bodyLength += 1
-                default: return false
-                }
+    /// The same from UTF-8 in memory.
+    public init?(utf8 text: UnsafeRawBufferPointer) {
+        guard DID.isValid(text) else { return nil }
+        self.string = String(decoding: text, as: UTF8.self)
+    }
+
+    private static func isValid(_ text: UnsafeRawBufferPointer) -> Bool {
+        let count = text.count
+        guard count > 6, count <= maximumLength, text[0] == 0x64, text[1] == 0x69, text[2] == 0x64, text[3] == 0x3a else {
+            return false
+        }
+        var i = 4
+        while i < count, text[i] != 0x3a {
+            guard text[i] &- 0x61 < 26 || text[i] &- 0x30 < 10 else { return false }
+            i += 1
+        }
+        guard i > 4, i + 1 < count else { return false }
+        i += 1
+        while i < count {
+            let byte = text[i]
+            switch byte {
+            case 0x61...0x7a, 0x41...0x5a, 0x30...0x39, 0x2e, 0x25, 0x5f, 0x3a, 0x2d: i += 1
+            default: return false
             }
         }
-        return bodyLength > 0
+        return true
     }
 
     /// The DID method, such as `key` or `web`.
-    public var method: Substring { string.dropFirst(4).prefix { $0 != ":" } }
+    public var method: Substring { string[string.utf8.index(string.startIndex, offsetBy: 4)..<colon] }
     /// What follows the method.
-    public var identifier: Substring { string.dropFirst(4).drop { $0 != ":" }.dropFirst() }
+    public var identifier: Substring { string[string.utf8.index(after: colon)...] }
+
+    /// The one after the method; the grammar has it.
+    private var colon: String.Index {
+        string.utf8.dropFirst(4).firstIndex(of: 0x3a) ?? string.endIndex
+    }
 
     public var description: String { string }
 

@@ -2,8 +2,8 @@ import Crypto
 import Encoding
 import FoundationEssentials
 
-/// Reading documents that others publish. What is unknown or malformed inside is left out; the shape of the whole, the `id` and the
-/// bounds are not negotiable.
+/// Reading documents that others publish. What is unknown or malformed inside is left out; the shape of the whole, the
+/// `id` and the bounds are not negotiable.
 extension DIDDocument {
     /// Bounds on what one document may hold; the rest is ignored.
     public enum Limit {
@@ -38,13 +38,18 @@ extension DIDDocument {
         var reader = DIDDocumentReader(did: did)
         reader.readMethods(object)
         self.init(
-            id: did, verificationMethods: reader.methods, keyAgreement: reader.keyAgreement,
+            id: did,
+            verificationMethods: reader.methods,
+            keyAgreement: reader.keyAgreement,
             services: DIDDocumentReader.services(object["service"], of: did),
             recovery: reader.references(object["capabilityInvocation"]),
             alsoKnownAs: (object["alsoKnownAs"]?.array ?? []).prefix(Limit.alsoKnownAs).compactMap(\.string)
                 .filter { $0.utf8.count <= 512 },
-            delegationRevocations: (object["dsipDelegationRevocations"]?.array ?? []).prefix(Limit.delegationRevocations)
-                .compactMap(Envelope.init(published:)))
+            delegationRevocations: (object["dsipDelegationRevocations"]?.array ?? []).prefix(
+                Limit.delegationRevocations
+            )
+            .compactMap(Envelope.init(published:))
+        )
     }
 }
 
@@ -66,7 +71,8 @@ private struct DIDDocumentReader {
         }
         for entry in (object["keyAgreement"]?.array ?? []).prefix(DIDDocument.Limit.verificationMethods) {
             if let text = entry.string {
-                guard let id = DIDURL(text, relativeTo: did), let method = agreementMethods.first(where: { $0.id == id }),
+                guard let id = DIDURL(text, relativeTo: did),
+                    let method = agreementMethods.first(where: { $0.id == id }),
                     !keyAgreement.contains(where: { $0.id == id })
                 else { continue }
                 keyAgreement.append(method)
@@ -122,7 +128,8 @@ private struct DIDDocumentReader {
     }
 
     private static func agreement(_ multibase: String) -> Key? {
-        guard let bytes = Multibase.decode(multibase), let (codec, body) = Multicodec.split(bytes), codec == .x25519Public,
+        guard let bytes = Multibase.decode(multibase), let (codec, body) = Multicodec.split(bytes),
+            codec == .x25519Public,
             body.count == 32
         else { return nil }
         return .agreement(Array(body))
@@ -156,7 +163,12 @@ private struct DIDDocumentReader {
                 let bindings = (endpoint["bindings"]?.array ?? []).prefix(16).compactMap(\.string)
                 services.append(
                     DIDDocument.Service(
-                        id: id.hasPrefix("#") ? did.string + id : id, type: type, uri: uri, bindings: bindings))
+                        id: id.hasPrefix("#") ? did.string + id : id,
+                        type: type,
+                        uri: uri,
+                        bindings: bindings
+                    )
+                )
             }
         }
         return services
@@ -164,7 +176,8 @@ private struct DIDDocumentReader {
 }
 
 extension Envelope {
-    /// An envelope as documents publish it: the compact text `protected.payload.signature` (RFC 7515 §7.1), or an object of the three.
+    /// An envelope as documents publish it: the compact text `protected.payload.signature` (RFC 7515 §7.1), or an object
+    /// of the three.
     init?(published value: JSONValue) {
         if let text = value.string {
             self.init(compact: text)

@@ -19,11 +19,14 @@ extension DIDDocument {
                     "controller": .string(method.controller.string),
                     "publicKeyMultibase": .string(method.publicKey.multibase),
                 ]
-            })
+            }
+        )
         // A method that only recovers does not sign sessions.
         let recoveryOnly = Set(recovery)
         let signing = verificationMethods.map(\.id).filter { !recoveryOnly.contains($0) }
-        let references = (signing.isEmpty ? verificationMethods.map(\.id) : signing).map { JSONValue.string($0.description) }
+        let references = (signing.isEmpty ? verificationMethods.map(\.id) : signing).map {
+            JSONValue.string($0.description)
+        }
         set("authentication", references)
         set("assertionMethod", references)
         set("capabilityInvocation", recovery.map { .string($0.description) })
@@ -34,7 +37,8 @@ extension DIDDocument {
                     "id": .string(method.id.description), "type": "Multikey", "controller": .string(id.string),
                     "publicKeyMultibase": .string(Multibase.encode(Multicodec.x25519Public.prefixed(method.publicKey))),
                 ]
-            })
+            }
+        )
         set(
             "service",
             services.map { service in
@@ -44,7 +48,8 @@ extension DIDDocument {
                         "uri": .string(service.uri), "bindings": .array(service.bindings.map { .string($0) }),
                     ],
                 ]
-            })
+            }
+        )
         set("dsipDelegationRevocations", delegationRevocations.map { .string($0.compact) })
         return .object(object)
     }

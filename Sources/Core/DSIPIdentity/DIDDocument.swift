@@ -52,8 +52,13 @@ public struct DIDDocument: Sendable {
     public var delegationRevocations: [Envelope]
 
     public init(
-        id: DID, verificationMethods: [VerificationMethod], keyAgreement: [KeyAgreement] = [], services: [Service] = [],
-        recovery: [DIDURL] = [], alsoKnownAs: [String] = [], delegationRevocations: [Envelope] = []
+        id: DID,
+        verificationMethods: [VerificationMethod],
+        keyAgreement: [KeyAgreement] = [],
+        services: [Service] = [],
+        recovery: [DIDURL] = [],
+        alsoKnownAs: [String] = [],
+        delegationRevocations: [Envelope] = []
     ) {
         self.id = id
         self.verificationMethods = verificationMethods
@@ -71,7 +76,8 @@ public struct DIDDocument: Sendable {
 
     /// Where this identity is signalled: the first `DSIPSignaling` service over `wss` with `ws/1.0` (DSIP §13.2).
     public var signalingEndpoint: String? {
-        services.first { $0.type == "DSIPSignaling" && $0.uri.hasPrefix("wss://") && $0.bindings.contains("ws/1.0") }?.uri
+        services.first { $0.type == "DSIPSignaling" && $0.uri.hasPrefix("wss://") && $0.bindings.contains("ws/1.0") }?
+            .uri
     }
 }
 

@@ -48,7 +48,10 @@ public enum DIDKey {
         }
         if case .ed25519 = key, agreement == nil { return nil }
         let method = DIDDocument.VerificationMethod(
-            id: DIDURL(did: did, fragment: String(did.identifier)), controller: did, publicKey: key)
+            id: DIDURL(did: did, fragment: String(did.identifier)),
+            controller: did,
+            publicKey: key
+        )
         return DIDDocument(id: did, verificationMethods: [method], keyAgreement: agreement.map { [$0] } ?? [])
     }
 }

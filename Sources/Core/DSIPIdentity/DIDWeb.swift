@@ -1,11 +1,13 @@
 /// The `did:web` method: the identifier is a place on the web where the document lies (did:web §3.2).
 ///
-/// Trust in it is trust in DNS and the Web PKI (DSIP §8.4). Addresses are refused in place of names, and so are path segments that a
-/// server might resolve upwards.
+/// Trust in it is trust in DNS and the Web PKI (DSIP §8.4). Addresses are refused in place of names, and so are path
+/// segments that a server might resolve upwards.
 public enum DIDWeb {
-    /// The HTTPS URL of the document: `https://host[:port]/.well-known/did.json`, or `https://host[:port]/path/did.json`.
+    /// The HTTPS URL of the document: `https://host[:port]/.well-known/did.json`, or
+    /// `https://host[:port]/path/did.json`.
     ///
-    /// - Throws: `.unsupported` for another method, `.malformed` for an identifier that names no host or a doubtful path.
+    /// - Throws: `.unsupported` for another method, `.malformed` for an identifier that names no host or a doubtful
+    ///   path.
     public static func url(of did: DID) throws(IdentityError) -> String {
         guard did.method == "web" else { throw IdentityError(.unsupported, "\(did.method) is not the method did:web") }
         let segments = did.identifier.split(separator: ":", omittingEmptySubsequences: false)
@@ -30,7 +32,8 @@ public enum DIDWeb {
         guard let host = Hostname.normalized(host), port.map({ (1...65_535).contains($0) }) ?? true else { return nil }
         let authority = port.map { "\(host)%3A\($0)" } ?? host
         let segments = path.map { PercentEncoding.encode($0).replacing("~", with: "%7E") }
-        guard let did = DID("did:web:" + ([authority] + segments).joined(separator: ":")), (try? url(of: did)) != nil else {
+        guard let did = DID("did:web:" + ([authority] + segments).joined(separator: ":")), (try? url(of: did)) != nil
+        else {
             return nil
         }
         return did

@@ -2,7 +2,8 @@ import Encoding
 
 /// A statement of an identity that a device may act for it, for a while (DSIP §7.4).
 ///
-/// A `Delegation` says what an envelope claims. Only `verify` says that it holds, and chains are not followed: a device cannot delegate.
+/// A `Delegation` says what an envelope claims. Only `verify` says that it holds, and chains are not followed: a device
+/// cannot delegate.
 public struct Delegation: Hashable, Sendable {
     /// What a delegation may permit (registry `dsip-delegation-capability`).
     public enum Capability {
@@ -12,7 +13,8 @@ public struct Delegation: Hashable, Sendable {
         public static let messaging = "dsip.messaging"
     }
 
-    /// What kind of thing the device is, for "ringing on a computer". An extension member of the object; unknown kinds read as nil.
+    /// What kind of thing the device is, for "ringing on a computer". An extension member of the object; unknown kinds
+    /// read as nil.
     public enum DeviceClass: String, Hashable, Sendable, CaseIterable {
         case phone, computer, browser, service
     }
@@ -27,8 +29,12 @@ public struct Delegation: Hashable, Sendable {
     public var deviceClass: DeviceClass?
 
     public init(
-        subject: DID, device: DID, capabilities: [String] = [Capability.signaling, Capability.interactiveMedia],
-        issuedAt: Int64, expiresAt: Int64, deviceClass: DeviceClass? = nil
+        subject: DID,
+        device: DID,
+        capabilities: [String] = [Capability.signaling, Capability.interactiveMedia],
+        issuedAt: Int64,
+        expiresAt: Int64,
+        deviceClass: DeviceClass? = nil
     ) {
         self.subject = subject
         self.device = device
@@ -75,20 +81,31 @@ public struct Delegation: Hashable, Sendable {
         let capabilities = list.elements.compactMap(\.string)
         guard capabilities.count == list.count else { return nil }
         self.init(
-            subject: subject, device: device, capabilities: capabilities, issuedAt: issuedAt, expiresAt: expiresAt,
-            deviceClass: payload["device_class"]?.string.flatMap(DeviceClass.init(rawValue:)))
+            subject: subject,
+            device: device,
+            capabilities: capabilities,
+            issuedAt: issuedAt,
+            expiresAt: expiresAt,
+            deviceClass: payload["device_class"]?.string.flatMap(DeviceClass.init(rawValue:))
+        )
     }
 
-    /// Checks that `envelope` lets `device` act for `subject` at `now`, in the order of DSIP §7.4: signature, capability,
-    /// validity, revocation.
+    /// Checks that `envelope` lets `device` act for `subject` at `now`, in the order of DSIP §7.4: signature,
+    /// capability, validity, revocation.
     ///
     /// - Parameters:
     ///   - document: of `subject`, freshly looked up; also a source of revocations.
     ///   - revocations: those held, from whatever source.
     /// - Throws: the first check that fails.
     public static func verify(
-        _ envelope: Envelope, device: DID, subject: DID, at now: Int64, document: DIDDocument,
-        capability: String = Capability.signaling, revocations: Revocations = Revocations(), allowES256: Bool = false
+        _ envelope: Envelope,
+        device: DID,
+        subject: DID,
+        at now: Int64,
+        document: DIDDocument,
+        capability: String = Capability.signaling,
+        revocations: Revocations = Revocations(),
+        allowES256: Bool = false
     ) throws(DelegationFault) -> Delegation {
         guard document.id == subject, let record = SignedRecord(envelope, under: document, allowES256: allowES256),
             let delegation = Delegation(record.payload), delegation.subject == subject, delegation.device == device
@@ -99,7 +116,9 @@ public struct Delegation: Hashable, Sendable {
 
     /// The checks that change with time, for a delegation whose signature was verified before.
     public func check(
-        at now: Int64, document: DIDDocument, capability: String = Capability.signaling,
+        at now: Int64,
+        document: DIDDocument,
+        capability: String = Capability.signaling,
         revocations: Revocations = Revocations()
     ) throws(DelegationFault) {
         guard capabilities.contains(capability) else { throw .capability }
@@ -115,7 +134,8 @@ public struct Delegation: Hashable, Sendable {
     }
 }
 
-/// Why a delegation does not bind a device to an identity. The raw values are the verdict codes of the conformance vectors.
+/// Why a delegation does not bind a device to an identity. The raw values are the verdict codes of the conformance
+/// vectors.
 public enum DelegationFault: String, Error, Hashable, Sendable {
     /// Wrong signature, subject or device, or not signed by the subject itself.
     case invalid = "delegation-invalid"

@@ -21,7 +21,13 @@ public struct DelegationRevocation: Hashable, Sendable {
     public var expiresAt: Int64
 
     public init(
-        id: ULID, subject: DID, device: DID, revokedAt: Int64, reason: String, issuedAt: Int64, expiresAt: Int64
+        id: ULID,
+        subject: DID,
+        device: DID,
+        revokedAt: Int64,
+        reason: String,
+        issuedAt: Int64,
+        expiresAt: Int64
     ) {
         self.id = id
         self.subject = subject
@@ -50,7 +56,8 @@ public struct DelegationRevocation: Hashable, Sendable {
         return try Envelope(signing: json.utf8, by: key)
     }
 
-    /// What `envelope` claims, unverified. - Returns: nil when the payload is no such record, or `from` is not `subject`.
+    /// What `envelope` claims, unverified. - Returns: nil when the payload is no such record, or `from` is not
+    /// `subject`.
     public static func decode(_ envelope: Envelope) -> DelegationRevocation? {
         SignedRecord.payload(of: envelope).flatMap(DelegationRevocation.init)
     }
@@ -63,8 +70,14 @@ public struct DelegationRevocation: Hashable, Sendable {
             let issuedAt = payload.timestamp("issued_at"), let expiresAt = payload.timestamp("expires_at")
         else { return nil }
         self.init(
-            id: id, subject: subject, device: device, revokedAt: revokedAt, reason: reason, issuedAt: issuedAt,
-            expiresAt: expiresAt)
+            id: id,
+            subject: subject,
+            device: device,
+            revokedAt: revokedAt,
+            reason: reason,
+            issuedAt: issuedAt,
+            expiresAt: expiresAt
+        )
     }
 
     /// Checks the record as the credential it is: by signature and subject, not by a delivery window (DSIP §7.4).
@@ -72,12 +85,15 @@ public struct DelegationRevocation: Hashable, Sendable {
     /// - Parameter document: of the record's subject.
     /// - Throws: `.malformed` or `.refused`.
     public static func verify(
-        _ envelope: Envelope, document: DIDDocument, allowES256: Bool = false
+        _ envelope: Envelope,
+        document: DIDDocument,
+        allowES256: Bool = false
     ) throws(IdentityError) -> DelegationRevocation {
         guard let revocation = decode(envelope) else {
             throw IdentityError(.malformed, "the record is no delegation revocation")
         }
-        guard revocation.subject == document.id, SignedRecord(envelope, under: document, allowES256: allowES256) != nil else {
+        guard revocation.subject == document.id, SignedRecord(envelope, under: document, allowES256: allowES256) != nil
+        else {
             throw IdentityError(.refused, "the revocation is not signed by a key of the identity it speaks for")
         }
         return revocation
@@ -90,7 +106,8 @@ public struct DelegationRevocation: Hashable, Sendable {
 
 /// The verified revocations that someone holds: for each device of a subject the latest instant.
 ///
-/// Bounded: when full, the revocation with the earliest instant goes, because the delegations that it covers expire first.
+/// Bounded: when full, the revocation with the earliest instant goes, because the delegations that it covers expire
+/// first.
 public struct Revocations: Sendable {
     private struct Key: Hashable {
         let subject: DID

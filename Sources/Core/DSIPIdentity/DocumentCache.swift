@@ -1,7 +1,8 @@
 /// The documents a process knows, and for how long it may rely on them (DSIP §8.1, §8.3).
 ///
-/// A value without clock or network: the shell resolves what `lookup` does not know, and reports what came of it. When a source fails
-/// after its document ran out, the old document serves on inside `staleLimit`; a source that says the document is gone is believed at once.
+/// A value without clock or network: the shell resolves what `lookup` does not know, and reports what came of it. When a
+/// source fails after its document ran out, the old document serves on inside `staleLimit`; a source that says the
+/// document is gone is believed at once.
 public struct DocumentCache: Sendable {
     /// Seconds, but for `capacity`.
     public struct Policy: Sendable {
@@ -24,13 +25,16 @@ public struct DocumentCache: Sendable {
         var document: DIDDocument?
         /// The document is fresh before this.
         var freshUntil: Int64
-        /// A failure is remembered before this.
+        /// The failure is remembered before this.
         var failedUntil: Int64
+        var failure: IdentityError?
         var lastUse: UInt64
     }
 
     public let policy: Policy
     private var entries: [DID: Entry] = [:]
+    /// Documents of did:keys, nil for wrong ones. Apart from the others, because anyone can make them up by the million.
+    private var derived: [DID: DIDDocument?] = [:]
     private var uses: UInt64 = 0
 
     public init(policy: Policy = Policy()) { self.policy = policy }
@@ -39,20 +43,29 @@ public struct DocumentCache: Sendable {
 
     /// What is known of `did` at `now`. A did:key is its own document and needs no resolution.
     public mutating func lookup(_ did: DID, at now: Int64) -> DocumentLookup {
+        if did.method == "key" { return derive(did).map(DocumentLookup.found) ?? .unresolvable }
+        guard let entry = entries[did] else { return .unknown }
         uses += 1
-        if let entry = entries[did] {
-            entries[did]?.lastUse = uses
-            if let document = entry.document {
-                if now < entry.freshUntil { return .found(document) }
-                if now < entry.failedUntil && now < entry.freshUntil.adding(policy.staleLimit) { return .found(document) }
-                return now < entry.failedUntil ? .unresolvable : .unknown
-            }
-            return now < entry.failedUntil ? .unresolvable : .unknown
+        entries[did]?.lastUse = uses
+        let failedLately = now < entry.failedUntil
+        if let document = entry.document {
+            if now < entry.freshUntil { return .found(document) }
+            if failedLately && now < entry.freshUntil.adding(policy.staleLimit) { return .found(document) }
         }
-        guard did.method == "key" else { return .unknown }
+        return failedLately ? .unresolvable : .unknown
+    }
+
+    /// Why `did` could not be resolved, while that is remembered.
+    public func failure(of did: DID, at now: Int64) -> IdentityError? {
+        entries[did].flatMap { now < $0.failedUntil ? $0.failure : nil }
+    }
+
+    private mutating func derive(_ did: DID) -> DIDDocument? {
+        if let known = derived[did] { return known }
+        if derived.count >= policy.capacity { derived.removeAll(keepingCapacity: true) }
         let document = DIDKey.document(of: did)
-        insert(did, Entry(document: document, freshUntil: .max, failedUntil: .max, lastUse: uses))
-        return document.map(DocumentLookup.found) ?? .unresolvable
+        derived.updateValue(document, forKey: did)
+        return document
     }
 
     /// Reports a resolution.
@@ -61,15 +74,24 @@ public struct DocumentCache: Sendable {
         let lifetime = min(max(resolved.lifetime ?? policy.usual, policy.floor), policy.ceiling)
         insert(
             resolved.document.id,
-            Entry(document: resolved.document, freshUntil: now.adding(lifetime), failedUntil: .min, lastUse: uses))
+            Entry(
+                document: resolved.document,
+                freshUntil: now.adding(lifetime),
+                failedUntil: .min,
+                failure: nil,
+                lastUse: uses
+            )
+        )
     }
 
     /// Reports that `did` could not be resolved. `.notFound` ends a document at once; other errors leave it its grace.
     public mutating func failed(_ did: DID, _ error: IdentityError, at now: Int64) {
         uses += 1
-        var entry = entries[did] ?? Entry(document: nil, freshUntil: .min, failedUntil: .min, lastUse: uses)
+        var entry =
+            entries[did] ?? Entry(document: nil, freshUntil: .min, failedUntil: .min, failure: nil, lastUse: uses)
         if error.code == .notFound { entry.document = nil }
         entry.failedUntil = now.adding(policy.negative)
+        entry.failure = error
         entry.lastUse = uses
         insert(did, entry)
     }
@@ -80,9 +102,13 @@ public struct DocumentCache: Sendable {
     private mutating func insert(_ did: DID, _ entry: Entry) {
         entries[did] = entry
         guard entries.count > policy.capacity else { return }
-        // The least recently used eighth goes at once, so that a full cache is not searched for every newcomer.
-        let excess = max(1, policy.capacity / 8)
-        for (did, _) in entries.sorted(by: { $0.value.lastUse < $1.value.lastUse }).prefix(excess) { entries[did] = nil }
+        // An eighth goes at once, so that a full cache is not searched for every newcomer: failures first, then what was
+        // not used for longest.
+        let ranked = entries.sorted { a, b in
+            let (aFailed, bFailed) = (a.value.document == nil, b.value.document == nil)
+            return aFailed == bFailed ? a.value.lastUse < b.value.lastUse : aFailed
+        }
+        for (did, _) in ranked.prefix(max(1, policy.capacity / 8)) { entries[did] = nil }
     }
 }
 

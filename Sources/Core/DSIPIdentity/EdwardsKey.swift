@@ -3,8 +3,8 @@ import FoundationEssentials
 
 /// Checks on Ed25519 public keys, and their X25519 twins.
 enum EdwardsKey {
-    /// Whether `key` is one that nobody should hold: a point of small order, under which signatures exist that need no private key, or
-    /// a spelling that RFC 8032 §5.1.3 does not allow.
+    /// Whether `key` is one that nobody should hold: a point of small order, under which signatures exist that need no
+    /// private key, or a spelling that RFC 8032 §5.1.3 does not allow.
     ///
     /// Only bytes are compared, so that this can stand on the path of every key that is read.
     static func isDegenerate(_ key: [UInt8]) -> Bool {
@@ -47,8 +47,8 @@ enum EdwardsKey {
 }
 
 extension SigningKey {
-    /// The X25519 private key beside the one that `DIDKey.document(of:)` derives from the public key: the clamped first half of
-    /// SHA-512 of the seed (RFC 8032 §5.1.5).
+    /// The X25519 private key beside the one that `DIDKey.document(of:)` derives from the public key: the clamped first
+    /// half of SHA-512 of the seed (RFC 8032 §5.1.5).
     public func keyAgreementKey() throws(IdentityError) -> Curve25519.KeyAgreement.PrivateKey {
         var scalar = withSeed { seed in Array(SHA512.hash(data: seed).prefix(32)) }
         defer { scalar.zeroize() }

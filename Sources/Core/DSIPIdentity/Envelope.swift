@@ -15,6 +15,10 @@ public struct Envelope: Sendable, Hashable {
 
     /// - Returns: nil unless `bytes` is a JSON object of exactly `protected`, `payload` and `signature`, all base64url strings.
     public init?(_ bytes: [UInt8]) {
+        if let parts = Envelope.compactParts(bytes) {
+            self.init(bytes: bytes, parts)
+            return
+        }
         guard let document = try? JSONDocument(scanning: bytes, limits: .init(bytes: 1 << 17, depth: 1, members: 3)) else {
             return nil
         }
@@ -36,10 +40,14 @@ public struct Envelope: Sendable, Hashable {
         for part in [protected, payload, signature] {
             guard part.withPlainString(Envelope.isBase64URL) == true else { return nil }
         }
+        self.init(bytes: bytes, (protected.range, payload.range, signature.range))
+    }
+
+    private init(bytes: [UInt8], _ parts: (protected: Range<Int>, payload: Range<Int>, signature: Range<Int>)) {
         self.bytes = bytes
-        self.protectedRange = protected.range
-        self.payloadRange = payload.range
-        self.signatureRange = signature.range
+        self.protectedRange = parts.protected
+        self.payloadRange = parts.payload
+        self.signatureRange = parts.signature
     }
 
     /// - Returns: nil unless all three parts are base64url.
@@ -103,6 +111,41 @@ public struct Envelope: Sendable, Hashable {
     private func decode(_ range: Range<Int>) -> [UInt8] {
         // The initialisers admit base64url only.
         bytes.withUnsafeBytes { Base64URL.decode(UnsafeRawBufferPointer(rebasing: $0[range])) } ?? []
+    }
+
+    /// The parts of the spelling that everybody sends: the three members in their order, without spaces. Nil for any other, which may
+    /// still be an envelope.
+    private static func compactParts(
+        _ bytes: [UInt8]
+    ) -> (protected: Range<Int>, payload: Range<Int>, signature: Range<Int>)? {
+        bytes.withUnsafeBytes { text in
+            var at = 0
+            func skip(_ word: StaticString) -> Bool {
+                let count = word.utf8CodeUnitCount
+                guard at + count <= text.count else { return false }
+                for i in 0..<count where text[at + i] != word.utf8Start[i] { return false }
+                at += count
+                return true
+            }
+            func part() -> Range<Int>? {
+                let start = at
+                // Eight at a time; the lowest lane that the subtraction marks is a quote or no ASCII.
+                let ones: UInt64 = 0x0101_0101_0101_0101
+                while at + 8 <= text.count {
+                    let word = UInt64(littleEndian: text.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+                    let marked = (((word ^ (ones &* 0x22)) &- ones) | word) & (ones &* 0x80)
+                    at += marked == 0 ? 8 : marked.trailingZeroBitCount / 8
+                    if marked != 0 { break }
+                }
+                while at < text.count, text[at] != UInt8(ascii: "\"") { at += 1 }
+                guard isBase64URL(UnsafeRawBufferPointer(rebasing: text[start..<at])) else { return nil }
+                return start..<at
+            }
+            guard skip("{\"protected\":\""), let protected = part(), skip("\",\"payload\":\""), let payload = part(),
+                skip("\",\"signature\":\""), let signature = part(), skip("\"}"), at == text.count
+            else { return nil }
+            return (protected, payload, signature)
+        }
     }
 
     /// What `decode` reads without fail, and not empty.

@@ -25,8 +25,12 @@ struct FieldElement: Sendable {
         let words = FieldElement.words(bytes)
         let mask = FieldElement.mask
         self.init(
-            words[0] & mask, (words[0] >> 51 | words[1] << 13) & mask, (words[1] >> 38 | words[2] << 26) & mask,
-            (words[2] >> 25 | words[3] << 39) & mask, (words[3] >> 12) & mask)
+            words[0] & mask,
+            (words[0] >> 51 | words[1] << 13) & mask,
+            (words[1] >> 38 | words[2] << 26) & mask,
+            (words[2] >> 25 | words[3] << 39) & mask,
+            (words[3] >> 12) & mask
+        )
         var expected = Array(bytes)
         expected[31] &= 0x7f
         guard self.bytes == expected else { return nil }
@@ -34,34 +38,39 @@ struct FieldElement: Sendable {
 
     /// 32 little-endian bytes, reduced.
     var bytes: [UInt8] {
-        var l = [l0, l1, l2, l3, l4]
-        for _ in 0..<2 { FieldElement.carry(&l) }
+        var x = self
+        x.carry()
+        x.carry()
         // Now below 2²⁵⁵ + small: add 19 and see whether 2²⁵⁵ is passed, which tells whether p must be taken off.
-        var q = (l[0] + 19) >> 51
-        for i in 1..<5 { q = (l[i] + q) >> 51 }
-        l[0] += 19 * q
-        for i in 0..<4 {
-            l[i + 1] += l[i] >> 51
-            l[i] &= FieldElement.mask
-        }
-        l[4] &= FieldElement.mask
+        var q = (x.l0 + 19) >> 51
+        q = (x.l1 + q) >> 51
+        q = (x.l2 + q) >> 51
+        q = (x.l3 + q) >> 51
+        q = (x.l4 + q) >> 51
+        x.l0 += 19 * q
+        x.carryUpwards()
+        x.l4 &= FieldElement.mask
         let words = [
-            l[0] | l[1] << 51, l[1] >> 13 | l[2] << 38, l[2] >> 26 | l[3] << 25, l[3] >> 39 | l[4] << 12,
+            x.l0 | x.l1 << 51, x.l1 >> 13 | x.l2 << 38, x.l2 >> 26 | x.l3 << 25, x.l3 >> 39 | x.l4 << 12,
         ]
         return words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } }
     }
 
     static func + (a: FieldElement, b: FieldElement) -> FieldElement {
-        reduced([a.l0 + b.l0, a.l1 + b.l1, a.l2 + b.l2, a.l3 + b.l3, a.l4 + b.l4])
+        reduced(a.l0 + b.l0, a.l1 + b.l1, a.l2 + b.l2, a.l3 + b.l3, a.l4 + b.l4)
     }
 
     static func - (a: FieldElement, b: FieldElement) -> FieldElement {
         // 2p is added limb by limb, so that no limb goes below zero.
         let low: UInt64 = (1 << 52) - 38
         let rest: UInt64 = (1 << 52) - 2
-        return reduced([
-            a.l0 + low - b.l0, a.l1 + rest - b.l1, a.l2 + rest - b.l2, a.l3 + rest - b.l3, a.l4 + rest - b.l4,
-        ])
+        return reduced(
+            a.l0 + low - b.l0,
+            a.l1 + rest - b.l1,
+            a.l2 + rest - b.l2,
+            a.l3 + rest - b.l3,
+            a.l4 + rest - b.l4
+        )
     }
 
     static func * (a: FieldElement, b: FieldElement) -> FieldElement {
@@ -70,15 +79,17 @@ struct FieldElement: Sendable {
         let c0 = product(a.l0, b.l0) + product(a.l1, b4) + product(a.l2, b3) + product(a.l3, b2) + product(a.l4, b1)
         var c1 = product(a.l0, b.l1) + product(a.l1, b.l0) + product(a.l2, b4) + product(a.l3, b3) + product(a.l4, b2)
         var c2 = product(a.l0, b.l2) + product(a.l1, b.l1) + product(a.l2, b.l0) + product(a.l3, b4) + product(a.l4, b3)
-        var c3 = product(a.l0, b.l3) + product(a.l1, b.l2) + product(a.l2, b.l1) + product(a.l3, b.l0) + product(a.l4, b4)
-        var c4 = product(a.l0, b.l4) + product(a.l1, b.l3) + product(a.l2, b.l2) + product(a.l3, b.l1) + product(a.l4, b.l0)
+        var c3 =
+            product(a.l0, b.l3) + product(a.l1, b.l2) + product(a.l2, b.l1) + product(a.l3, b.l0) + product(a.l4, b4)
+        var c4 =
+            product(a.l0, b.l4) + product(a.l1, b.l3) + product(a.l2, b.l2) + product(a.l3, b.l1) + product(a.l4, b.l0)
         c1 += c0 >> 51
         c2 += c1 >> 51
         c3 += c2 >> 51
         c4 += c3 >> 51
         func low(_ c: UInt128) -> UInt64 { UInt64(truncatingIfNeeded: c) & mask }
         // c4 >> 51 stays below 2⁵⁹, so that its 19-fold fits 64 bits.
-        return reduced([low(c0) + 19 * UInt64(truncatingIfNeeded: c4 >> 51), low(c1), low(c2), low(c3), low(c4)])
+        return reduced(low(c0) + 19 * UInt64(truncatingIfNeeded: c4 >> 51), low(c1), low(c2), low(c3), low(c4))
     }
 
     /// 1/x; 0 for 0.
@@ -109,19 +120,28 @@ struct FieldElement: Sendable {
 
     private static let mask: UInt64 = (1 << 51) - 1
 
-    private static func carry(_ l: inout [UInt64]) {
-        for i in 0..<4 {
-            l[i + 1] += l[i] >> 51
-            l[i] &= mask
-        }
-        l[0] += 19 * (l[4] >> 51)
-        l[4] &= mask
+    private mutating func carryUpwards() {
+        l1 += l0 >> 51
+        l2 += l1 >> 51
+        l3 += l2 >> 51
+        l4 += l3 >> 51
+        l0 &= FieldElement.mask
+        l1 &= FieldElement.mask
+        l2 &= FieldElement.mask
+        l3 &= FieldElement.mask
     }
 
-    private static func reduced(_ limbs: [UInt64]) -> FieldElement {
-        var l = limbs
-        carry(&l)
-        return FieldElement(l[0], l[1], l[2], l[3], l[4])
+    private mutating func carry() {
+        carryUpwards()
+        // 2²⁵⁵ = 19.
+        l0 += 19 * (l4 >> 51)
+        l4 &= FieldElement.mask
+    }
+
+    private static func reduced(_ l0: UInt64, _ l1: UInt64, _ l2: UInt64, _ l3: UInt64, _ l4: UInt64) -> FieldElement {
+        var x = FieldElement(l0, l1, l2, l3, l4)
+        x.carry()
+        return x
     }
 
     private static func words(_ bytes: some Collection<UInt8>) -> [UInt64] {

@@ -1,7 +1,7 @@
 /// DNS names as they stand in identifiers: ASCII, lower case when written, never an address.
 enum Hostname {
-    /// - Returns: the name in lower case, or nil for anything but letters, digits and hyphens in labels of 1 to 63, 253 in all. A name
-    ///   whose last label is all digits would be read as an IPv4 address by resolvers, so it is none.
+    /// - Returns: the name in lower case, or nil for anything but letters, digits and hyphens in labels of 1 to 63, 253
+    ///   in all. A name whose last label is all digits would be read as an IPv4 address by resolvers, so it is none.
     static func normalized(_ text: some StringProtocol) -> String? {
         guard !text.isEmpty, text.utf8.count <= 253 else { return nil }
         let labels = text.split(separator: ".", omittingEmptySubsequences: false)
@@ -10,7 +10,9 @@ enum Hostname {
                 label.utf8.allSatisfy({ isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") })
             else { return nil }
         }
-        guard let last = labels.last, !last.utf8.allSatisfy(isDigit), !last.lowercased().hasPrefix("0x") else { return nil }
+        guard let last = labels.last, !last.utf8.allSatisfy(isDigit), !last.lowercased().hasPrefix("0x") else {
+            return nil
+        }
         return text.lowercased()
     }
 

@@ -5,8 +5,8 @@ import Encoding
 ///     dsip:did:key:z6Mk…?relay=wss%3A%2F%2Frelay.example%2Fdsip&name=Alice&token=…
 ///     dsip:alice@example.com
 ///
-/// Everything but the target is a hint: `name` is shown as the link's claim, `relay` has no authority (DSIP §8.1), `token` is a contact
-/// token for an introduction (DSIP §19.4).
+/// Everything but the target is a hint: `name` is shown as the link's claim, `relay` has no authority (DSIP §8.1),
+/// `token` is a contact token for an introduction (DSIP §19.4).
 public struct IdentityURI: Hashable, Sendable, CustomStringConvertible {
     public enum Target: Hashable, Sendable {
         case did(DID)
@@ -34,8 +34,12 @@ public struct IdentityURI: Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Throws: `.malformed`, with what is wrong, or `.tooLarge`.
     public init(parsing text: String) throws(IdentityError) {
-        guard text.utf8.count <= IdentityURI.maximumLength else { throw IdentityError(.tooLarge, "the link is too long") }
-        guard text.prefix(5).lowercased() == "dsip:" else { throw IdentityError(.malformed, "the link does not begin with dsip:") }
+        guard text.utf8.count <= IdentityURI.maximumLength else {
+            throw IdentityError(.tooLarge, "the link is too long")
+        }
+        guard text.prefix(5).lowercased() == "dsip:" else {
+            throw IdentityError(.malformed, "the link does not begin with dsip:")
+        }
         let parts = text.dropFirst(5).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         guard let target = IdentityURI.target(parts[0]) else {
             throw IdentityError(.malformed, "the link names neither an identity nor an alias")
@@ -45,16 +49,22 @@ public struct IdentityURI: Hashable, Sendable, CustomStringConvertible {
         var seen: Set<Substring> = []
         for parameter in parts[1].split(separator: "&", maxSplits: 16) {
             let pair = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard seen.insert(pair[0]).inserted else { throw IdentityError(.malformed, "the link gives a parameter twice") }
+            guard seen.insert(pair[0]).inserted else {
+                throw IdentityError(.malformed, "the link gives a parameter twice")
+            }
             guard pair.count == 2, let value = PercentEncoding.decode(pair[1]) else {
                 throw IdentityError(.malformed, "the link holds a malformed parameter")
             }
             switch pair[0] {
             case "relay":
-                guard RelayURL.isValid(value) else { throw IdentityError(.malformed, "the link's relay is not a wss URL") }
+                guard RelayURL.isValid(value) else {
+                    throw IdentityError(.malformed, "the link's relay is not a wss URL")
+                }
                 relay = value
             case "name":
-                guard DisplayText.isValid(value) else { throw IdentityError(.malformed, "the link's name is not printable") }
+                guard DisplayText.isValid(value) else {
+                    throw IdentityError(.malformed, "the link's name is not printable")
+                }
                 name = value
             case "token":
                 guard (1...256).contains(value.utf8.count), value.utf8.allSatisfy(PercentEncoding.isUnreserved) else {
@@ -74,7 +84,10 @@ public struct IdentityURI: Hashable, Sendable, CustomStringConvertible {
         } else if let target = IdentityURI.target(text[...]) {
             self.init(target)
         } else {
-            throw IdentityError(.malformed, "this is neither a dsip: link, nor an identity (did:…), nor a name like alice@example.com")
+            throw IdentityError(
+                .malformed,
+                "this is neither a dsip: link, nor an identity (did:…), nor a name like alice@example.com"
+            )
         }
     }
 
@@ -98,8 +111,8 @@ public struct IdentityURI: Hashable, Sendable, CustomStringConvertible {
 
 /// Text that strangers hand us to be shown.
 public enum DisplayText {
-    /// Whether `text` is 1 to `limit` bytes without controls, line breaks, or characters that turn the direction of the text around
-    /// (with which a name can be made to read as another).
+    /// Whether `text` is 1 to `limit` bytes without controls, line breaks, or characters that turn the direction of the
+    /// text around (with which a name can be made to read as another).
     public static func isValid(_ text: String, limit: Int = 128) -> Bool {
         guard (1...limit).contains(text.utf8.count), !text.allSatisfy(\.isWhitespace) else { return false }
         return text.unicodeScalars.allSatisfy { scalar in

@@ -2,7 +2,8 @@ import Encoding
 
 /// The record that one verification key of an identity replaces another (DSIP §7.5).
 ///
-/// The DID document stays authoritative; the record is what logs keep, what caches act on early and what people are shown.
+/// The DID document stays authoritative; the record is what logs keep, what caches act on early and what people are
+/// shown.
 public struct KeyRotation: Hashable, Sendable {
     /// Registry `dsip-rotation-reason`; unknown tokens are kept.
     public enum Reason {
@@ -27,8 +28,16 @@ public struct KeyRotation: Hashable, Sendable {
     public var expiresAt: Int64
 
     public init(
-        id: ULID, subject: DID, previous: DIDURL, next: DIDURL, nextPublicKey: PublicKey, reason: String,
-        recovery: Bool = false, devices: [DID] = [], issuedAt: Int64, expiresAt: Int64
+        id: ULID,
+        subject: DID,
+        previous: DIDURL,
+        next: DIDURL,
+        nextPublicKey: PublicKey,
+        reason: String,
+        recovery: Bool = false,
+        devices: [DID] = [],
+        issuedAt: Int64,
+        expiresAt: Int64
     ) {
         self.id = id
         self.subject = subject
@@ -57,7 +66,8 @@ public struct KeyRotation: Hashable, Sendable {
         return .object(object)
     }
 
-    /// What `envelope` claims, unverified. - Returns: nil when the payload is no such record, or breaks a rule of DSIP §7.5 by itself.
+    /// What `envelope` claims, unverified. - Returns: nil when the payload is no such record, or breaks a rule of DSIP
+    /// §7.5 by itself.
     public static func decode(_ envelope: Envelope) -> KeyRotation? {
         guard let payload = SignedRecord.payload(of: envelope), payload["type"]?.equals("key-rotation") == true,
             let id = payload["id"]?.string.flatMap({ ULID($0) }), let from = payload.did("from"),
@@ -70,16 +80,30 @@ public struct KeyRotation: Hashable, Sendable {
             let expiresAt = payload.timestamp("expires_at")
         else { return nil }
         var devices: [DID] = []
-        if let list = payload["devices"], list.isArray { devices = list.elements.compactMap { $0.string.flatMap { DID($0) } } }
+        if let list = payload["devices"], list.isArray {
+            devices = list.elements.compactMap { $0.string.flatMap { DID($0) } }
+        }
         return KeyRotation(
-            id: id, subject: subject, previous: previous, next: next, nextPublicKey: key, reason: reason,
-            recovery: payload["recovery"]?.boolean ?? false, devices: devices, issuedAt: issuedAt, expiresAt: expiresAt)
+            id: id,
+            subject: subject,
+            previous: previous,
+            next: next,
+            nextPublicKey: key,
+            reason: reason,
+            recovery: payload["recovery"]?.boolean ?? false,
+            devices: devices,
+            issuedAt: issuedAt,
+            expiresAt: expiresAt
+        )
     }
 
     /// - Parameter key: that of `previous`, or with `recovery` one of the subject's recovery methods.
-    /// - Throws: `.refused` when the key may not sign, when `next` is `previous`, or for a `did:key`, which cannot rotate.
+    /// - Throws: `.refused` when the key may not sign, when `next` is `previous`, or for a `did:key`, which cannot
+    ///   rotate.
     public func issue(by key: SigningKey) throws(IdentityError) -> Envelope {
-        guard subject.method != "key" else { throw IdentityError(.refused, "a did:key is its key and cannot rotate it") }
+        guard subject.method != "key" else {
+            throw IdentityError(.refused, "a did:key is its key and cannot rotate it")
+        }
         guard next != previous, next.did == subject, previous.did == subject else {
             throw IdentityError(.refused, "a rotation names two different methods of the identity itself")
         }

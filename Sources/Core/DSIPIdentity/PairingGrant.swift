@@ -4,8 +4,9 @@ import FoundationEssentials
 
 /// What the old device answers: who the identity is, and the new device's delegation.
 ///
-/// The grant travels sealed to the new device's key agreement key (HPKE base mode, the suite of DSIP §10.4), so that a relay that
-/// carries it, or a clipboard it passes through, learns nothing. It is believed for the delegation in it, which the identity signed.
+/// The grant travels sealed to the new device's key agreement key (HPKE base mode, the suite of DSIP §10.4), so that a
+/// relay that carries it, or a clipboard it passes through, learns nothing. It is believed for the delegation in it,
+/// which the identity signed.
 public struct PairingGrant: Sendable {
     static let scheme = "dsip-grant:"
     /// Characters of a sealed grant.
@@ -35,7 +36,9 @@ public struct PairingGrant: Sendable {
             let ciphertext = try? sender.seal(JSONValue.object(object).utf8, authenticating: request.digest)
         else { throw IdentityError(.signing, "the grant could not be sealed to the device") }
         let text = PairingGrant.scheme + Base64URL.encode(Array(sender.encapsulatedKey + ciphertext))
-        guard text.utf8.count <= PairingGrant.maximumLength else { throw IdentityError(.tooLarge, "the grant is too large") }
+        guard text.utf8.count <= PairingGrant.maximumLength else {
+            throw IdentityError(.tooLarge, "the grant is too large")
+        }
         return text
     }
 
@@ -50,17 +53,30 @@ public struct PairingGrant: Sendable {
         let key = try pending.key.keyAgreementKey()
         guard
             var recipient = try? HPKE.Recipient(
-                privateKey: key, ciphersuite: PairingGrant.suite, info: PairingGrant.info, encapsulatedKey: Data(bytes[..<32])),
+                privateKey: key,
+                ciphersuite: PairingGrant.suite,
+                info: PairingGrant.info,
+                encapsulatedKey: Data(bytes[..<32])
+            ),
             let plaintext = try? recipient.open(bytes[32...], authenticating: pending.request.digest)
         else { throw IdentityError(.refused, "the answer is for another device, or for an earlier pairing code") }
-        guard let json = try? JSONValue(parsing: Array(plaintext), limits: .init(bytes: 1 << 16, depth: 16, members: 4096)),
+        guard
+            let json = try? JSONValue(
+                parsing: Array(plaintext),
+                limits: .init(bytes: 1 << 16, depth: 16, members: 4096)
+            ),
             let identity = json["identity"]?.string.flatMap({ DID($0) }), let name = json["name"]?.string,
             DisplayText.isValid(name), let delegation = json["delegation"].flatMap(Envelope.init(published:)),
             json["relay"]?.string.map(RelayURL.isValid) ?? true
         else { throw IdentityError(.malformed, "the answer cannot be read") }
         self.init(
-            identity: identity, name: name, alias: json["alias"]?.string.flatMap { Alias($0) }, relay: json["relay"]?.string,
-            delegation: delegation, contacts: json["contacts"])
+            identity: identity,
+            name: name,
+            alias: json["alias"]?.string.flatMap { Alias($0) },
+            relay: json["relay"]?.string,
+            delegation: delegation,
+            contacts: json["contacts"]
+        )
     }
 
     init(identity: DID, name: String, alias: Alias?, relay: String?, delegation: Envelope, contacts: JSONValue?) {

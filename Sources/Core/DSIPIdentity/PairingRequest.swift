@@ -5,12 +5,19 @@ import FoundationEssentials
 
 /// What a new device shows, as text or QR code, to be added to an identity: its key and what it is, signed by that key.
 ///
-///     0      1      33     34     42      50     52       53    …        …            …+64
-///     ├ver 1─┼─key──┼─kind─┼nonce─┼issued─┼life──┼name len┼name─┼relay len┼relay──────┼─Ed25519 signature of all before┤
-///              32            8      8 be    2 be    1              1
+///     offset  bytes
+///          0      1  version, 1
+///          1     32  Ed25519 public key
+///         33      1  kind of device
+///         34      8  nonce
+///         42      8  issued at, Unix seconds, big-endian
+///         50      2  seconds that it is good for, at most 600, big-endian
+///         52    1+n  name: length and UTF-8
+///               1+n  relay: length and text, empty when there is none
+///                64  Ed25519 signature of "dsip pairing request v1\0" and all before
 ///
-/// The signature shows that the device holds the key and keeps the parts together. It does not tell whose device it is: that is what the
-/// two words are for, which the owner sees on both screens.
+/// The signature shows that the device holds the key and keeps the parts together. It does not tell whose device it is:
+/// that is what the two words are for, which the owner sees on both screens.
 public struct PairingRequest: Hashable, Sendable {
     /// Seconds that a request may be approved for.
     public static let lifetime: Int64 = 600
@@ -21,7 +28,7 @@ public struct PairingRequest: Hashable, Sendable {
     public let description: DeviceDescription
     /// Where the new device waits for its answer; nil when the answer is carried by hand.
     public let relay: String?
-    /// 8 random bytes, repeated by the grant.
+    /// 8 random bytes, so that no two requests are alike.
     public let nonce: [UInt8]
     /// Unix seconds.
     public let issuedAt: Int64
@@ -31,11 +38,16 @@ public struct PairingRequest: Hashable, Sendable {
     /// - Parameter key: the did:key that the new device will sign with.
     /// - Throws: `.malformed` for a name that is not printable or a relay that is no `wss` URL.
     public init(
-        key: SigningKey, description: DeviceDescription, relay: String? = nil, at now: Int64,
+        key: SigningKey,
+        description: DeviceDescription,
+        relay: String? = nil,
+        at now: Int64,
         nonce: [UInt8] = (0..<8).map { _ in UInt8.random(in: 0...255) }
     ) throws(IdentityError) {
         precondition(nonce.count == 8)
-        guard DisplayText.isValid(description.name, limit: 64) else { throw IdentityError(.malformed, "the device's name is not printable") }
+        guard DisplayText.isValid(description.name, limit: 64) else {
+            throw IdentityError(.malformed, "the device's name is not printable")
+        }
         guard relay.map({ RelayURL.isValid($0) && $0.utf8.count <= 200 }) ?? true else {
             throw IdentityError(.malformed, "the relay is not a wss URL of at most 200 bytes")
         }
@@ -80,8 +92,11 @@ public struct PairingRequest: Hashable, Sendable {
         let name = try text()
         let relay = try text()
         let issuedAt = bytes[42..<50].reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
-        guard at == body.count, let key = PublicKey(ed25519: Array(bytes[1..<33])), let kind = PairingRequest.kind(bytes[33]),
-            DisplayText.isValid(name, limit: 64), relay.isEmpty || RelayURL.isValid(relay), issuedAt < 1 << 40
+        let lifetime = Int64(bytes[50]) << 8 | Int64(bytes[51])
+        guard at == body.count, let key = PublicKey(ed25519: Array(bytes[1..<33])),
+            let kind = PairingRequest.kind(bytes[33]),
+            DisplayText.isValid(name, limit: 64), relay.isEmpty || RelayURL.isValid(relay), issuedAt < 1 << 40,
+            lifetime <= PairingRequest.lifetime
         else { throw malformed }
         guard key.isValidSignature(Array(bytes.suffix(64)), for: Array(PairingRequest.context.utf8) + body) else {
             throw IdentityError(.refused, "the pairing code is not signed by the device it names")
@@ -91,7 +106,7 @@ public struct PairingRequest: Hashable, Sendable {
         self.relay = relay.isEmpty ? nil : relay
         self.nonce = Array(bytes[34..<42])
         self.issuedAt = Int64(issuedAt)
-        self.expiresAt = Int64(issuedAt) + Int64(bytes[50]) << 8 + Int64(bytes[51])
+        self.expiresAt = Int64(issuedAt) + lifetime
         self.bytes = bytes
     }
 
@@ -100,13 +115,19 @@ public struct PairingRequest: Hashable, Sendable {
 
     /// Two words that both devices show, such as `tidal-mango`, for the owner to compare.
     ///
-    /// They are 22 bits of a slow hash: whoever wants another code with the same words has to try some four million, at the price of an
-    /// scrypt each, within the ten minutes that a code is good for.
+    /// They are 22 bits of a slow hash: whoever wants another code with the same words has to try some four million, at
+    /// the price of an scrypt each, within the ten minutes that a code is good for.
     public func comparisonWords() throws(IdentityError) -> String {
         guard
             let digest = try? KDF.Scrypt.deriveKey(
-                from: bytes, salt: Array("dsip pairing words".utf8), outputByteCount: 4, rounds: 1 << 14, blockSize: 8,
-                parallelism: 1, maxMemory: 1 << 26)
+                from: bytes,
+                salt: Array("dsip pairing words".utf8),
+                outputByteCount: 4,
+                rounds: 1 << 14,
+                blockSize: 8,
+                parallelism: 1,
+                maxMemory: 1 << 26
+            )
         else { throw IdentityError(.storage, "there is not enough memory to compute the words") }
         let bits = digest.withUnsafeBytes { $0.reduce(0 as UInt32) { $0 << 8 | UInt32($1) } }
         return "\(RecoveryWords.all[Int(bits >> 21)])-\(RecoveryWords.all[Int(bits >> 10 & 2047)])"
@@ -115,10 +136,15 @@ public struct PairingRequest: Hashable, Sendable {
     /// Bound into the grant, so that it answers this request and no other.
     var digest: [UInt8] { Array(SHA256.hash(data: bytes)) }
 
-    /// - Throws: `.refused` before and after the time the request is good for, with five minutes' grace for clocks that differ.
+    /// - Throws: `.refused` before and after the time the request is good for, with five minutes' grace for clocks that
+    ///   differ.
     func checkTime(_ now: Int64) throws(IdentityError) {
-        guard now >= issuedAt - 300 else { throw IdentityError(.refused, "the pairing code is from the future: check both clocks") }
-        guard now < expiresAt + 300 else { throw IdentityError(.refused, "the pairing code has expired: show a new one") }
+        guard now >= issuedAt - 300 else {
+            throw IdentityError(.refused, "the pairing code is from the future: check both clocks")
+        }
+        guard now < expiresAt + 300 else {
+            throw IdentityError(.refused, "the pairing code has expired: show a new one")
+        }
     }
 
     private static let context = "dsip pairing request v1\0"

@@ -2,9 +2,10 @@ import Encoding
 
 /// The keys that each contact was first seen with, and the changes that nobody has accepted yet (trust on first use).
 ///
-/// A `did:key` cannot change; the host of a `did:web` document can replace its keys without a trace in the document (DSIP §8.4). A
-/// change is therefore held: the contact goes on under the old keys only, until the owner accepts the new ones. Keys that disappear
-/// are no change, keys that appear are: to add a key is to add someone who can speak for the contact.
+/// A `did:key` cannot change; the host of a `did:web` document can replace its keys without a trace in the document
+/// (DSIP §8.4). A change is therefore held: the contact goes on under the old keys only, until the owner accepts the new
+/// ones. Keys that disappear are no change, keys that appear are: to add a key is to add someone who can speak for the
+/// contact.
 public struct PinStore: Sendable, Equatable {
     public enum Observation: Sendable, Equatable {
         /// Never seen before; the keys are pinned.
@@ -44,12 +45,17 @@ public struct PinStore: Sendable, Equatable {
 
     /// Compares the keys of a freshly resolved document with the pinned ones.
     ///
-    /// - Throws: `.tooLarge` when the store is full or the document has more keys than anyone needs; nothing is pinned then.
+    /// - Throws: `.tooLarge` when the store is full or the document has more keys than anyone needs; nothing is pinned
+    ///   then.
     public mutating func observe(_ did: DID, keys: [PublicKey], at now: Int64) throws(IdentityError) -> Observation {
         let keys = Set(keys)
-        guard keys.count <= PinStore.maximumKeys else { throw IdentityError(.tooLarge, "the identity has too many keys") }
+        guard keys.count <= PinStore.maximumKeys else {
+            throw IdentityError(.tooLarge, "the identity has too many keys")
+        }
         guard var pin = pins[did] else {
-            guard pins.count < PinStore.maximumContacts else { throw IdentityError(.tooLarge, "too many contacts are pinned") }
+            guard pins.count < PinStore.maximumContacts else {
+                throw IdentityError(.tooLarge, "too many contacts are pinned")
+            }
             pins[did] = Pin(keys: keys, since: now)
             return .first
         }
@@ -96,7 +102,8 @@ public struct PinStore: Sendable, Equatable {
         else { return false }
         let signature = envelope.decodedSignature()
         let input = envelope.signingInput
-        guard pin.keys.contains(where: { $0.algorithm == algorithm && $0.isValidSignature(signature, for: input) }) else {
+        guard pin.keys.contains(where: { $0.algorithm == algorithm && $0.isValidSignature(signature, for: input) })
+        else {
             return false
         }
         pin.announced.insert(rotation.nextPublicKey)
@@ -111,8 +118,11 @@ public struct PinStore: Sendable, Equatable {
 
     private static func change(_ pin: Pin) -> Change {
         Change(
-            old: pin.keys, new: pin.held, isExplained: pin.held.subtracting(pin.keys).isSubset(of: pin.announced),
-            observedAt: pin.heldSince)
+            old: pin.keys,
+            new: pin.held,
+            isExplained: pin.held.subtracting(pin.keys).isSubset(of: pin.announced),
+            observedAt: pin.heldSince
+        )
     }
 }
 
@@ -125,7 +135,8 @@ extension PinStore {
                     "did": .string(did.string), "keys": list(pin.keys), "since": .int(pin.since),
                     "announced": list(pin.announced), "held": list(pin.held), "held_since": .int(pin.heldSince),
                 ]
-            })
+            }
+        )
     }
 
     init(json: JSONValue) throws(IdentityError) {
@@ -137,7 +148,8 @@ extension PinStore {
         var pins: [DID: Pin] = [:]
         for entry in json.array ?? [] {
             guard let did = entry["did"]?.string.flatMap({ DID($0) }), let keys = list(entry["keys"]),
-                let announced = list(entry["announced"]), let held = list(entry["held"]), let since = entry["since"]?.int,
+                let announced = list(entry["announced"]), let held = list(entry["held"]),
+                let since = entry["since"]?.int,
                 let heldSince = entry["held_since"]?.int
             else { throw IdentityError(.damaged, "a pin in the wallet cannot be read") }
             pins[did] = Pin(keys: keys, since: since, announced: announced, held: held, heldSince: heldSince)

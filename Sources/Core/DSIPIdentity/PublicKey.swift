@@ -23,7 +23,9 @@ public enum PublicKey: Sendable {
         case .ed25519Public:
             self.init(ed25519: Array(body))
         case .p256Public:
-            guard body.count == 33, let key = try? P256.Signing.PublicKey(compressedRepresentation: body) else { return nil }
+            guard body.count == 33, let key = try? P256.Signing.PublicKey(compressedRepresentation: body) else {
+                return nil
+            }
             self = .p256(key)
         case .x25519Public, .secp256k1Public: return nil
         }
@@ -31,9 +33,11 @@ public enum PublicKey: Sendable {
 
     /// An Ed25519 key from its 32 bytes.
     ///
-    /// - Returns: nil for another length, for points of small order (anyone can sign under them) and for non-canonical spellings.
+    /// - Returns: nil for another length, for points of small order (anyone can sign under them) and for non-canonical
+    ///   spellings.
     public init?(ed25519 bytes: [UInt8]) {
-        guard !EdwardsKey.isDegenerate(bytes), let key = try? Curve25519.Signing.PublicKey(rawRepresentation: bytes) else {
+        guard !EdwardsKey.isDegenerate(bytes), let key = try? Curve25519.Signing.PublicKey(rawRepresentation: bytes)
+        else {
             return nil
         }
         self = .ed25519(key)

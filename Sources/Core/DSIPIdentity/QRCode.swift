@@ -19,7 +19,8 @@ public struct QRCode: Sendable {
     public init(_ text: String, correction: Correction = .medium) throws(IdentityError) {
         let bytes = Array(text.utf8)
         let level = correction == .low ? QR_ECLEVEL_L : QR_ECLEVEL_M
-        guard !bytes.isEmpty, bytes.count <= 2953, let code = QRcode_encodeData(Int32(bytes.count), bytes, 0, level) else {
+        guard !bytes.isEmpty, bytes.count <= 2953, let code = QRcode_encodeData(Int32(bytes.count), bytes, 0, level)
+        else {
             throw IdentityError(.tooLarge, "the text does not fit a QR code")
         }
         defer { QRcode_free(code) }
@@ -59,19 +60,23 @@ public struct QRCode: Sendable {
             """
     }
 
-    /// Lines of half blocks, two rows of modules to a line. Light modules are drawn, so that a dark terminal shows dark on light.
+    /// Lines of half blocks, two rows of modules to a line. Light modules are drawn, so that a dark terminal shows dark
+    /// on light.
     ///
     /// - Parameter onDark: whether the terminal's background is dark.
     public func terminal(onDark: Bool = true) -> String {
         let zone = QRCode.quietZone
         let blocks: [Character] = [" ", "▄", "▀", "█"]
         return stride(from: -zone, to: size + zone, by: 2).map { y in
-            String((-zone..<size + zone).map { x -> Character in
-                // A row below the last of an odd number is outside the symbol and its quiet zone: left as the background.
-                let top = isDark(x: x, y: y) != onDark
-                let bottom = y + 1 < size + zone && isDark(x: x, y: y + 1) != onDark
-                return blocks[(top ? 2 : 0) + (bottom ? 1 : 0)]
-            })
+            String(
+                (-zone..<size + zone).map { x -> Character in
+                    // A row below the last of an odd number is outside the symbol and its quiet zone: left as the
+                    // background.
+                    let top = isDark(x: x, y: y) != onDark
+                    let bottom = y + 1 < size + zone && isDark(x: x, y: y + 1) != onDark
+                    return blocks[(top ? 2 : 0) + (bottom ? 1 : 0)]
+                }
+            )
         }.joined(separator: "\n")
     }
 

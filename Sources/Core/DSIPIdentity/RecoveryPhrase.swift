@@ -34,12 +34,15 @@ public struct RecoveryPhrase: Sendable, Equatable, CustomStringConvertible, Cust
 
     /// Reads words separated by any space, in any case.
     ///
-    /// - Throws: `.malformed`: how many words were expected, which word (by its number, never the word) is not in the list, or that the
-    ///   checksum does not fit.
+    /// - Throws: `.malformed`: how many words were expected, which word (by its number, never the word) is not in the
+    ///   list, or that the checksum does not fit.
     public init(_ text: String) throws(IdentityError) {
         let words = text.lowercased().split(whereSeparator: \.isWhitespace).prefix(64)
         guard (12...24).contains(words.count), words.count.isMultiple(of: 3) else {
-            throw IdentityError(.malformed, "a recovery phrase has \(RecoveryPhrase.wordCount) words; \(words.count) were given")
+            throw IdentityError(
+                .malformed,
+                "a recovery phrase has \(RecoveryPhrase.wordCount) words; \(words.count) were given"
+            )
         }
         var bits: [Bool] = []
         for (i, word) in words.enumerated() {
@@ -74,7 +77,10 @@ public struct RecoveryPhrase: Sendable, Equatable, CustomStringConvertible, Cust
             throw IdentityError(.malformed, "an identity's recovery phrase has \(RecoveryPhrase.wordCount) words")
         }
         let seed = HKDF<SHA256>.deriveKey(
-            inputKeyMaterial: SymmetricKey(data: entropy), info: Array("dsip controller ed25519".utf8), outputByteCount: 32)
+            inputKeyMaterial: SymmetricKey(data: entropy),
+            info: Array("dsip controller ed25519".utf8),
+            outputByteCount: 32
+        )
         do {
             return try seed.withUnsafeBytes { try Curve25519.Signing.PrivateKey(rawRepresentation: $0) }
         } catch {

@@ -1,6 +1,7 @@
 /// Turns a DID into its document. Methods join by conforming; `MethodResolver` chooses among them.
 public protocol Resolver: Sendable {
-    /// - Throws: `IdentityError`: `.unsupported` method, `.notFound`, `.unreachable`, `.refused`, `.tooLarge`, `.malformed`.
+    /// - Throws: `IdentityError`: `.unsupported` method, `.notFound`, `.unreachable`, `.refused`, `.tooLarge`,
+    ///   `.malformed`.
     func resolve(_ did: DID) async throws(IdentityError) -> ResolvedDocument
 }
 
@@ -20,7 +21,8 @@ public protocol DocumentFetcher: Sendable {
     /// - Parameters:
     ///   - url: an `https` URL.
     ///   - limit: bytes of the body after which the fetch ends with `.tooLarge`.
-    /// - Throws: `IdentityError` `.unreachable` (no name, no connection, no TLS, timeout), `.refused` (address, redirect), `.tooLarge`.
+    /// - Throws: `IdentityError` `.unreachable` (no name, no connection, no TLS, timeout), `.refused` (address,
+    ///   redirect), `.tooLarge`.
     func fetch(url: String, limit: Int) async throws(IdentityError) -> FetchedDocument
 }
 
@@ -46,7 +48,12 @@ public struct FetchedDocument: Sendable {
     public var date: String?
 
     public init(
-        status: Int, body: [UInt8], finalURL: String, cacheControl: String? = nil, expires: String? = nil, date: String? = nil
+        status: Int,
+        body: [UInt8],
+        finalURL: String,
+        cacheControl: String? = nil,
+        expires: String? = nil,
+        date: String? = nil
     ) {
         self.status = status
         self.body = body
@@ -60,7 +67,9 @@ public struct FetchedDocument: Sendable {
     ///
     /// - Throws: `.notFound` for 404 and 410, `.unreachable` for other statuses, `.refused` when a redirect left https.
     func content(of what: String) throws(IdentityError) -> [UInt8] {
-        guard finalURL.hasPrefix("https://") else { throw IdentityError(.refused, "\(what) was redirected away from https") }
+        guard finalURL.hasPrefix("https://") else {
+            throw IdentityError(.refused, "\(what) was redirected away from https")
+        }
         switch status {
         case 200: return body
         case 404, 410: throw IdentityError(.notFound, "\(what) does not exist (HTTP status \(status))")

@@ -23,9 +23,10 @@ public enum WalletSecret: Sendable {
 ///       "version":  1
 ///     }
 ///
-/// The text is canonical JSON (RFC 8785) to the byte, so that every changed byte is noticed by the checksum, before any passphrase is
-/// tried: a damaged file and a wrong passphrase are told apart. The checksum protects against accidents, the two GCM tags against people.
-/// The data key is drawn once; a new passphrase wraps it anew. `format`, `version` and `lock` are associated data of the wrapped key.
+/// The text is canonical JSON (RFC 8785) to the byte, so that every changed byte is noticed by the checksum, before any
+/// passphrase is tried: a damaged file and a wrong passphrase are told apart. The checksum protects against accidents,
+/// the two GCM tags against people. The data key is drawn once; a new passphrase wraps it anew. `format`, `version` and
+/// `lock` are associated data of the wrapped key.
 struct SealedContainer {
     enum Format: String {
         case wallet = "dsip-wallet"
@@ -42,7 +43,8 @@ struct SealedContainer {
     let wrappedKey: [UInt8]
     let contents: [UInt8]
 
-    /// The data key and what it is wrapped in, kept while a wallet is open, so that saving does not ask for the passphrase again.
+    /// The data key and what it is wrapped in, kept while a wallet is open, so that saving does not ask for the
+    /// passphrase again.
     struct OpenKey: Sendable {
         fileprivate let dataKey: SymmetricKey
         fileprivate let lock: Lock
@@ -54,7 +56,10 @@ struct SealedContainer {
 
     /// Draws a data key and wraps it.
     static func newKey(
-        for secret: WalletSecret, format: Format, cost: ScryptCost = .standard, dataKey: SymmetricKey = SymmetricKey(size: .bits256)
+        for secret: WalletSecret,
+        format: Format,
+        cost: ScryptCost = .standard,
+        dataKey: SymmetricKey = SymmetricKey(size: .bits256)
     ) throws(IdentityError) -> OpenKey {
         let salt = (0..<16).map { _ in UInt8.random(in: 0...255) }
         let lock: Lock =
@@ -71,14 +76,20 @@ struct SealedContainer {
 
     /// The same data key under a new secret.
     static func rewrapped(
-        _ key: OpenKey, for secret: WalletSecret, cost: ScryptCost = .standard
+        _ key: OpenKey,
+        for secret: WalletSecret,
+        cost: ScryptCost = .standard
     ) throws(IdentityError) -> OpenKey {
         try newKey(for: secret, format: key.format, cost: cost, dataKey: key.dataKey)
     }
 
     /// - Parameter plaintext: zeroised by the caller.
     static func seal(_ plaintext: [UInt8], with key: OpenKey) throws(IdentityError) -> [UInt8] {
-        let contents = try seal(plaintext, under: key.dataKey, authenticating: Array("\(key.format.rawValue) contents 1".utf8))
+        let contents = try seal(
+            plaintext,
+            under: key.dataKey,
+            authenticating: Array("\(key.format.rawValue) contents 1".utf8)
+        )
         var object: JSONObject = [
             "format": .string(key.format.rawValue), "version": .int(version), "lock": key.lock.json,
             "key": .string(Base64URL.encode(key.wrapped)), "contents": .string(Base64URL.encode(contents)),
@@ -93,7 +104,10 @@ struct SealedContainer {
     init(_ bytes: [UInt8], format: Format) throws(IdentityError) {
         let damaged = IdentityError(.damaged, "the \(format.noun) is damaged; nothing was changed")
         guard bytes.count <= SealedContainer.maximumBytes,
-            let json = try? JSONValue(parsing: bytes, limits: .init(bytes: SealedContainer.maximumBytes, depth: 3, members: 16)),
+            let json = try? JSONValue(
+                parsing: bytes,
+                limits: .init(bytes: SealedContainer.maximumBytes, depth: 3, members: 16)
+            ),
             var object = json.object
         else { throw damaged }
         if let name = object["format"]?.string, name == format.rawValue, let version = object["version"]?.int,
@@ -121,17 +135,23 @@ struct SealedContainer {
     /// - Throws: `.wrongPassphrase`, `.refused` when the file is locked another way, `.damaged`.
     func open(with secret: WalletSecret) throws(IdentityError) -> (plaintext: [UInt8], key: OpenKey) {
         let wrapping = try lock.wrappingKey(secret, noun: format.noun)
-        guard var raw = SealedContainer.open(wrappedKey, under: wrapping, authenticating: lock.associatedData(format)) else {
+        guard var raw = SealedContainer.open(wrappedKey, under: wrapping, authenticating: lock.associatedData(format))
+        else {
             throw IdentityError(
                 .wrongPassphrase,
                 lock.isKeyFile
-                    ? "the key file does not belong to this \(format.noun)" : "the passphrase of the \(format.noun) is wrong")
+                    ? "the key file does not belong to this \(format.noun)"
+                    : "the passphrase of the \(format.noun) is wrong"
+            )
         }
         defer { raw.zeroize() }
         let dataKey = SymmetricKey(data: raw)
         guard
             let plaintext = SealedContainer.open(
-                contents, under: dataKey, authenticating: Array("\(format.rawValue) contents 1".utf8))
+                contents,
+                under: dataKey,
+                authenticating: Array("\(format.rawValue) contents 1".utf8)
+            )
         else { throw IdentityError(.damaged, "the \(format.noun) is damaged; nothing was changed") }
         return (plaintext, OpenKey(dataKey: dataKey, lock: lock, wrapped: wrappedKey, format: format))
     }
@@ -143,16 +163,20 @@ struct SealedContainer {
     }
 
     private static func seal(
-        _ plaintext: [UInt8], under key: SymmetricKey, authenticating data: [UInt8]
+        _ plaintext: [UInt8],
+        under key: SymmetricKey,
+        authenticating data: [UInt8]
     ) throws(IdentityError) -> [UInt8] {
-        guard let box = try? AES.GCM.seal(plaintext, using: key, authenticating: data), let combined = box.combined else {
+        guard let box = try? AES.GCM.seal(plaintext, using: key, authenticating: data), let combined = box.combined
+        else {
             throw IdentityError(.storage, "the contents could not be encrypted")
         }
         return Array(combined)
     }
 
     private static func open(_ sealed: [UInt8], under key: SymmetricKey, authenticating data: [UInt8]) -> [UInt8]? {
-        guard let box = try? AES.GCM.SealedBox(combined: sealed), var plain = try? AES.GCM.open(box, using: key, authenticating: data)
+        guard let box = try? AES.GCM.SealedBox(combined: sealed),
+            var plain = try? AES.GCM.open(box, using: key, authenticating: data)
         else { return nil }
         defer { plain.resetBytes(in: 0..<plain.count) }
         return Array(plain)
@@ -181,10 +205,13 @@ enum Lock: Hashable, Sendable {
     case keyFile(salt: [UInt8])
 
     init?(_ json: JSONValue) {
-        guard let salt = json["salt"]?.string.flatMap({ Base64URL.decode($0) }), (16...64).contains(salt.count) else { return nil }
+        guard let salt = json["salt"]?.string.flatMap({ Base64URL.decode($0) }), (16...64).contains(salt.count) else {
+            return nil
+        }
         switch json["kind"]?.string {
         case "scrypt":
-            guard json.object?.count == 5, let logN = json["log_n"]?.int, let r = json["r"]?.int, let p = json["p"]?.int,
+            guard json.object?.count == 5, let logN = json["log_n"]?.int, let r = json["r"]?.int,
+                let p = json["p"]?.int,
                 (0...64).contains(logN), (0...64).contains(r), (0...64).contains(p)
             else { return nil }
             let cost = ScryptCost(logN: Int(logN), r: Int(r), p: Int(p))
@@ -211,7 +238,8 @@ enum Lock: Hashable, Sendable {
     var isKeyFile: Bool { if case .keyFile = self { true } else { false } }
 
     func associatedData(_ format: SealedContainer.Format) -> [UInt8] {
-        JSONValue.object(["format": .string(format.rawValue), "lock": json, "version": .int(SealedContainer.version)]).canonical
+        JSONValue.object(["format": .string(format.rawValue), "lock": json, "version": .int(SealedContainer.version)])
+            .canonical
     }
 
     func wrappingKey(_ secret: WalletSecret, noun: String) throws(IdentityError) -> SymmetricKey {
@@ -222,16 +250,27 @@ enum Lock: Hashable, Sendable {
             defer { passphrase.zeroize() }
             guard
                 let key = try? KDF.Scrypt.deriveKey(
-                    from: passphrase, salt: salt, outputByteCount: 32, rounds: 1 << cost.logN, blockSize: cost.r,
-                    parallelism: cost.p, maxMemory: 1 << 30)
+                    from: passphrase,
+                    salt: salt,
+                    outputByteCount: 32,
+                    rounds: 1 << cost.logN,
+                    blockSize: cost.r,
+                    parallelism: cost.p,
+                    maxMemory: 1 << 30
+                )
             else { throw IdentityError(.storage, "there is not enough memory to check the passphrase") }
             return key
         case (.keyFile(let salt), .key(let bytes)):
             guard bytes.count == 32 else { throw IdentityError(.malformed, "the key file does not hold a key") }
             return HKDF<SHA256>.deriveKey(
-                inputKeyMaterial: SymmetricKey(data: bytes), salt: salt, info: Array("dsip key file 1".utf8), outputByteCount: 32)
+                inputKeyMaterial: SymmetricKey(data: bytes),
+                salt: salt,
+                info: Array("dsip key file 1".utf8),
+                outputByteCount: 32
+            )
         case (.scrypt, .key): throw IdentityError(.refused, "the \(noun) is locked by a passphrase, not by a key file")
-        case (.keyFile, .passphrase): throw IdentityError(.refused, "the \(noun) is locked by a key file, not by a passphrase")
+        case (.keyFile, .passphrase):
+            throw IdentityError(.refused, "the \(noun) is locked by a key file, not by a passphrase")
         }
     }
 }

@@ -3,7 +3,8 @@ import FoundationEssentials
 
 /// An Ed25519 private key together with the DID URL that names its public half.
 ///
-/// swift-crypto zeroises the key when its last reference goes. The key is never described: printing a `SigningKey` prints its `kid`.
+/// swift-crypto zeroises the key when its last reference goes. The key is never described: printing a `SigningKey`
+/// prints its `kid`.
 public struct SigningKey: Sendable, CustomStringConvertible, CustomReflectable {
     public let kid: DIDURL
     private let key: Curve25519.Signing.PrivateKey

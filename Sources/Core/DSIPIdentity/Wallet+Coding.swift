@@ -2,8 +2,8 @@ import Crypto
 import Encoding
 import FoundationEssentials
 
-/// The plaintext inside a wallet or backup: JSON, keys as base64url of their 32 bytes. Members that are unknown are refused, because
-/// a program that saved the wallet without them would lose them.
+/// The plaintext inside a wallet or backup: JSON, keys as base64url of their 32 bytes. Members that are unknown are
+/// refused, because a program that saved the wallet without them would lose them.
 extension Wallet {
     /// What goes into the text.
     enum Extent {
@@ -28,7 +28,8 @@ extension Wallet {
         else { throw damaged }
         var read: [WalletIdentity] = []
         for entry in identities {
-            guard let identity = try WalletIdentity(json: entry), !read.contains(where: { $0.did == identity.did }) else {
+            guard let identity = try WalletIdentity(json: entry), !read.contains(where: { $0.did == identity.did })
+            else {
                 throw damaged
             }
             read.append(identity)
@@ -61,10 +62,12 @@ extension WalletIdentity {
         return .object(object)
     }
 
-    /// - Returns: nil for anything that `json(_:)` does not write. Without a device key, as in a backup, a new one is made.
+    /// - Returns: nil for anything that `json(_:)` does not write. Without a device key, as in a backup, a new one is
+    ///   made.
     init?(json: JSONValue) throws(IdentityError) {
         let known: Set<String> = [
-            "did", "name", "created_at", "device_name", "device_kind", "devices", "revocations", "alias", "relay", "contact",
+            "did", "name", "created_at", "device_name", "device_kind", "devices", "revocations", "alias", "relay",
+            "contact",
             "backed_up_at", "entropy", "kid", "device", "delegation",
         ]
         guard let object = json.object, object.members.allSatisfy({ known.contains($0.name) }),
@@ -83,15 +86,23 @@ extension WalletIdentity {
         }
         var device = SigningKey()
         if let text = object["device"]?.string {
-            guard let seed = Base64URL.decode(text), let key = try? Curve25519.Signing.PrivateKey(rawRepresentation: seed) else {
+            guard let seed = Base64URL.decode(text),
+                let key = try? Curve25519.Signing.PrivateKey(rawRepresentation: seed)
+            else {
                 return nil
             }
             device = SigningKey(selfIssued: key)
         }
         self.init(
-            did: did, name: name, relay: object["relay"]?.string, contact: object["contact"]?.string.flatMap { DID($0) },
-            controller: controller, device: device, deviceDescription: DeviceDescription(name: deviceName, kind: kind),
-            createdAt: createdAt)
+            did: did,
+            name: name,
+            relay: object["relay"]?.string,
+            contact: object["contact"]?.string.flatMap { DID($0) },
+            controller: controller,
+            device: device,
+            deviceDescription: DeviceDescription(name: deviceName, kind: kind),
+            createdAt: createdAt
+        )
         self.alias = object["alias"]?.string.flatMap { Alias($0) }
         self.backedUpAt = object["backed_up_at"]?.int
         self.delegation = object["delegation"].flatMap(Envelope.init(published:))
@@ -119,7 +130,11 @@ extension WalletIdentity.KnownDevice {
             let delegatedAt = json["delegated_at"]?.int, let expiresAt = json["expires_at"]?.int
         else { return nil }
         self.init(
-            did: did, description: DeviceDescription(name: name, kind: kind), delegatedAt: delegatedAt, expiresAt: expiresAt,
-            revokedAt: json["revoked_at"]?.int)
+            did: did,
+            description: DeviceDescription(name: name, kind: kind),
+            delegatedAt: delegatedAt,
+            expiresAt: expiresAt,
+            revokedAt: json["revoked_at"]?.int
+        )
     }
 }

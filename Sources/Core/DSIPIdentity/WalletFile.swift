@@ -2,8 +2,8 @@ import Encoding
 
 /// A wallet on disk: opened with a secret, saved whole or not at all.
 ///
-/// The file belongs to one program at a time. Two that have it open do not overwrite each other: a save finds that the file is no longer
-/// the one that was read, changes nothing and says so; open it again then.
+/// The file belongs to one program at a time. Two that have it open do not overwrite each other: a save finds that the
+/// file is no longer the one that was read, changes nothing and says so; open it again then.
 public struct WalletFile: Sendable {
     public let path: String
     private var key: SealedContainer.OpenKey
@@ -13,12 +13,17 @@ public struct WalletFile: Sendable {
     /// Makes the file, mode 0600.
     ///
     /// - Throws: `.refused` when there is a file of that name, `.storage`, `.wrongPassphrase` for an empty passphrase.
-    public static func create(at path: String, _ wallet: Wallet, secret: WalletSecret) throws(IdentityError) -> WalletFile {
+    public static func create(at path: String, _ wallet: Wallet, secret: WalletSecret) throws(IdentityError)
+        -> WalletFile
+    {
         try create(at: path, wallet, secret: secret, cost: .standard)
     }
 
     static func create(
-        at path: String, _ wallet: Wallet, secret: WalletSecret, cost: ScryptCost
+        at path: String,
+        _ wallet: Wallet,
+        secret: WalletSecret,
+        cost: ScryptCost
     ) throws(IdentityError) -> WalletFile {
         let key = try SealedContainer.newKey(for: secret, format: .wallet, cost: cost)
         let sealed = try WalletFile.sealed(wallet, key)
@@ -26,9 +31,11 @@ public struct WalletFile: Sendable {
         return WalletFile(path: path, key: key, current: sealed)
     }
 
-    /// - Throws: `.notFound`, `.damaged`, `.wrongPassphrase`, `.unsupported` for a newer version, `.refused` when the secret is of the
-    ///   wrong kind, `.storage`. The file is never changed.
-    public static func open(_ path: String, secret: WalletSecret) throws(IdentityError) -> (file: WalletFile, wallet: Wallet) {
+    /// - Throws: `.notFound`, `.damaged`, `.wrongPassphrase`, `.unsupported` for a newer version, `.refused` when the
+    ///   secret is of the wrong kind, `.storage`. The file is never changed.
+    public static func open(_ path: String, secret: WalletSecret) throws(IdentityError) -> (
+        file: WalletFile, wallet: Wallet
+    ) {
         let bytes = try AtomicFile.read(path, limit: SealedContainer.maximumBytes)
         var (plaintext, key) = try SealedContainer(bytes, format: .wallet).open(with: secret)
         defer { plaintext.zeroize() }
@@ -40,7 +47,8 @@ public struct WalletFile: Sendable {
     /// - Throws: `.damaged`, `.unsupported`, `.storage`.
     public static func wantsPassphrase(_ path: String) throws(IdentityError) -> Bool? {
         do {
-            return try !SealedContainer(AtomicFile.read(path, limit: SealedContainer.maximumBytes), format: .wallet).lock.isKeyFile
+            return try !SealedContainer(AtomicFile.read(path, limit: SealedContainer.maximumBytes), format: .wallet)
+                .lock.isKeyFile
         } catch {
             if error.code == .notFound { return nil }
             throw error

@@ -3,8 +3,8 @@ import Encoding
 
 /// One identity in a wallet: who it is, this device's key for it, and what is known of its other devices.
 ///
-/// A device that was added by pairing holds no controller key: it acts by its delegation and can neither delegate nor revoke. Each
-/// identity has a device key of its own, so that two identities of one owner have no key in common.
+/// A device that was added by pairing holds no controller key: it acts by its delegation and can neither delegate nor
+/// revoke. Each identity has a device key of its own, so that two identities of one owner have no key in common.
 public struct WalletIdentity: Sendable {
     /// The controller key, as the phrase it comes from.
     public struct Controller: Sendable {
@@ -39,7 +39,7 @@ public struct WalletIdentity: Sendable {
     public var relay: String?
     /// The one contact that a throw-away identity is for.
     public let contact: DID?
-    public let controller: Controller?
+    public internal(set) var controller: Controller?
     public private(set) var device: SigningKey
     public var deviceDescription: DeviceDescription
     /// This device's delegation; nil after a restore without controller key, until the device is paired.
@@ -52,8 +52,14 @@ public struct WalletIdentity: Sendable {
     public var backedUpAt: Int64?
 
     init(
-        did: DID, name: String, relay: String?, contact: DID?, controller: Controller?, device: SigningKey,
-        deviceDescription: DeviceDescription, createdAt: Int64
+        did: DID,
+        name: String,
+        relay: String?,
+        contact: DID?,
+        controller: Controller?,
+        device: SigningKey,
+        deviceDescription: DeviceDescription,
+        createdAt: Int64
     ) {
         self.did = did
         self.name = name
@@ -74,24 +80,31 @@ public struct WalletIdentity: Sendable {
     /// The link under which the identity is handed on.
     public var uri: IdentityURI { IdentityURI(.did(did), relay: relay, name: name) }
 
-    /// The document to publish for an identity that is not a did:key: the controller key, its key agreement key, the relay, and the
-    /// revocations (DSIP §7.2).
+    /// The document to publish for an identity that is not a did:key: the controller key, its key agreement key, the
+    /// relay, and the revocations (DSIP §7.2).
     ///
     /// - Throws: `.refused` without the controller key.
     public func document() throws(IdentityError) -> DIDDocument {
-        guard let key = controller?.key else { throw IdentityError(.refused, "this device does not hold the controller key") }
+        guard let key = controller?.key else {
+            throw IdentityError(.refused, "this device does not hold the controller key")
+        }
         guard did.method != "key" else {
-            guard let document = DIDKey.document(of: did) else { throw IdentityError(.malformed, "the did:key is not a key") }
+            guard let document = DIDKey.document(of: did) else {
+                throw IdentityError(.malformed, "the did:key is not a key")
+            }
             return document
         }
         let agreement = Array(try key.keyAgreementKey().publicKey.rawRepresentation)
         return DIDDocument(
-            id: did, verificationMethods: [.init(id: key.kid, controller: did, publicKey: key.publicKey)],
+            id: did,
+            verificationMethods: [.init(id: key.kid, controller: did, publicKey: key.publicKey)],
             keyAgreement: [.init(id: DIDURL(did: did, fragment: "seal-1"), publicKey: agreement)],
             services: relay.map {
                 [.init(id: "\(did)#dsip-signaling", type: "DSIPSignaling", uri: $0, bindings: ["ws/1.0"])]
             } ?? [],
-            alsoKnownAs: alias.map { [$0.resource] } ?? [], delegationRevocations: revocations)
+            alsoKnownAs: alias.map { [$0.resource] } ?? [],
+            delegationRevocations: revocations
+        )
     }
 
     // MARK: Devices
@@ -116,8 +129,10 @@ public struct WalletIdentity: Sendable {
     ///
     /// - Throws: `.refused` without the controller key, `.tooLarge` for too many devices.
     public mutating func delegate(
-        to device: DID, _ description: DeviceDescription,
-        capabilities: [String] = [Delegation.Capability.signaling, Delegation.Capability.interactiveMedia], at now: Int64
+        to device: DID,
+        _ description: DeviceDescription,
+        capabilities: [String] = [Delegation.Capability.signaling, Delegation.Capability.interactiveMedia],
+        at now: Int64
     ) throws(IdentityError) -> Envelope {
         guard let controller else { throw IdentityError(.refused, "this device does not hold the controller key") }
         guard device != did, device != controller.key.did || did.method != "key" else {
@@ -125,17 +140,28 @@ public struct WalletIdentity: Sendable {
         }
         var known = devices
         known.removeAll { $0.did == device }
-        if known.count >= WalletIdentity.maximumDevices { known.removeAll { $0.revokedAt != nil || $0.expiresAt <= now } }
-        guard known.count < WalletIdentity.maximumDevices else { throw IdentityError(.tooLarge, "the identity has too many devices") }
-        // A revocation covers what was issued up to its second; a device enrolled again in that second would stay revoked.
+        if known.count >= WalletIdentity.maximumDevices {
+            known.removeAll { $0.revokedAt != nil || $0.expiresAt <= now }
+        }
+        guard known.count < WalletIdentity.maximumDevices else {
+            throw IdentityError(.tooLarge, "the identity has too many devices")
+        }
+        // A revocation covers what was issued up to its second; a device enrolled again in that second would stay
+        // revoked.
         let revoked = devices.first { $0.did == device }?.revokedAt
         let issuedAt = max(now, revoked.map { $0.adding(1) } ?? now)
         let delegation = Delegation(
-            subject: did, device: device, capabilities: capabilities, issuedAt: issuedAt,
-            expiresAt: issuedAt.adding(WalletIdentity.delegationLifetime), deviceClass: description.kind)
+            subject: did,
+            device: device,
+            capabilities: capabilities,
+            issuedAt: issuedAt,
+            expiresAt: issuedAt.adding(WalletIdentity.delegationLifetime),
+            deviceClass: description.kind
+        )
         let envelope = try delegation.issue(by: controller.key)
         known.append(
-            KnownDevice(did: device, description: description, delegatedAt: issuedAt, expiresAt: delegation.expiresAt))
+            KnownDevice(did: device, description: description, delegatedAt: issuedAt, expiresAt: delegation.expiresAt)
+        )
         devices = known
         return envelope
     }
@@ -146,13 +172,21 @@ public struct WalletIdentity: Sendable {
     /// - Throws: `.refused` without the controller key.
     @discardableResult
     public mutating func revoke(
-        _ device: DID, reason: String = DelegationRevocation.Reason.lost, at now: Int64
+        _ device: DID,
+        reason: String = DelegationRevocation.Reason.lost,
+        at now: Int64
     ) throws(IdentityError) -> Envelope {
         guard let controller else { throw IdentityError(.refused, "this device does not hold the controller key") }
         var generator = SystemRandomNumberGenerator()
         let record = DelegationRevocation(
-            id: ULID(milliseconds: UInt64(max(0, min(now, 1 << 37))) * 1000, using: &generator), subject: did, device: device, revokedAt: now,
-            reason: reason, issuedAt: now, expiresAt: now.adding(300))
+            id: ULID(milliseconds: UInt64(max(0, min(now, 1 << 37))) * 1000, using: &generator),
+            subject: did,
+            device: device,
+            revokedAt: now,
+            reason: reason,
+            issuedAt: now,
+            expiresAt: now.adding(300)
+        )
         let envelope = try record.issue(by: controller.key)
         // A later record covers what an earlier one of the same device did.
         revocations.removeAll { DelegationRevocation.decode($0)?.device == device }

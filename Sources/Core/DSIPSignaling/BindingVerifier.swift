@@ -103,10 +103,8 @@ struct BindingVerifier: Sendable {
         guard let signer = presented.signer, signer.did == claim.subject else { return .failure(.invalid) }
         let document: DIDDocument
         let key: PublicKey?
-        let cacheKey = ByteKey(presented.envelope.bytes)
-        let known = signatures.value(for: cacheKey)
-        let isSelfCertifying = claim.subject.method == "key"
-        if isSelfCertifying {
+        let known = signatures.value(for: presented.key)
+        if presented.isSelfCertifying {
             switch known {
             case .invalid: return .failure(.invalid)
             // The document of a did:key never changes and publishes no revocations: an empty one will do.
@@ -123,20 +121,20 @@ struct BindingVerifier: Sendable {
             }
         }
         do {
-            if case .valid(let checked) = known, checked == key {
+            if case .valid(let checked) = known, presented.isSelfCertifying || checked == key {
                 try claim.check(at: context.now, document: document, revocations: context.revocations)
                 return .success(claim)
             }
             let delegation = try Delegation.verify(
                 presented.envelope, device: claim.device, subject: claim.subject, at: context.now, document: document,
                 revocations: context.revocations, allowES256: allowES256)
-            if let key { signatures.insert(.valid(key), for: cacheKey) }
+            if let key { signatures.insert(.valid(key), for: presented.key) }
             return .success(delegation)
         } catch {
             if error != .invalid, let key {
-                signatures.insert(.valid(key), for: cacheKey)
-            } else if error == .invalid, isSelfCertifying {
-                signatures.insert(.invalid, for: cacheKey)
+                signatures.insert(.valid(key), for: presented.key)
+            } else if error == .invalid, presented.isSelfCertifying {
+                signatures.insert(.invalid, for: presented.key)
             }
             return .failure(error)
         }

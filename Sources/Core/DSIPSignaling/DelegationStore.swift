@@ -37,11 +37,17 @@ struct PresentedDelegation: Sendable {
     let claim: Delegation
     /// Nil when the header names none that could be a key of the subject.
     let signer: DIDURL?
+    /// Whether the subject is a `did:key`.
+    let isSelfCertifying: Bool
+    /// Under which its signature is remembered.
+    let key: ByteKey
 
     init?(_ envelope: Envelope) {
         guard let claim = Delegation.decode(envelope) else { return nil }
         self.envelope = envelope
         self.claim = claim
         self.signer = ProtectedHeader.kid(of: envelope)
+        self.isSelfCertifying = claim.subject.method == "key"
+        self.key = ByteKey(envelope.bytes)
     }
 }

@@ -100,7 +100,7 @@ public struct EnvelopeVerifier: Sendable {
         let header = try header(of: envelope)
         var recovery: [DIDURL]?
         let key: PublicKey
-        if header.kid.did.method == "key" {
+        if header.isSelfCertifying {
             guard let own = header.selfCertifyingKey else {
                 throw .rejected(Rejection(.kidUnresolvable, "kid names no key of its did:key"))
             }

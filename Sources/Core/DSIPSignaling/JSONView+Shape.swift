@@ -4,6 +4,7 @@ import Encoding
 /// Typed reading of members, with the fault that names them.
 extension JSONView {
     /// The UTF-8 of a string, decoded when it holds escapes; nil for anything else.
+    @inline(__always)
     func withText<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R? {
         if let result = withPlainString(body) { return result }
         guard let string else { return nil }
@@ -14,11 +15,13 @@ extension JSONView {
 
     var versionToken: ProtocolVersion? { withText(ProtocolVersion.init(utf8:)) ?? nil }
     var ulid: ULID? { withText { ULID(utf8: $0) } ?? nil }
-    var did: DID? { string.flatMap { DID($0) } }
+    var did: DID? { withText { DID(utf8: $0) } ?? nil }
 
     func text(_ name: StaticString, _ pattern: (UnsafeRawBufferPointer) -> Bool) throws(ShapeFault) -> String {
-        guard matches(pattern), let string else { throw ShapeFault("\(name) is malformed") }
-        return string
+        guard let text = withText({ pattern($0) ? String(decoding: $0, as: UTF8.self) : nil }) ?? nil else {
+            throw ShapeFault("\(name) is malformed")
+        }
+        return text
     }
 
     /// - Parameter limit: Unicode scalars, which JSON Schema counts.

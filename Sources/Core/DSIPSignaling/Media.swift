@@ -4,20 +4,26 @@ import Encoding
 public struct Codec: Hashable, Sendable {
     /// `codec:` kind `/` name, such as `codec:audio/opus`.
     public var id: String
-    public var parameters: JSONObject
+    private var open: OpenMembers
+    private static let known: [StaticString] = ["id"]
+
+    public var parameters: JSONObject {
+        get { open.object }
+        set { open = OpenMembers(newValue) }
+    }
 
     public init(_ id: String, parameters: JSONObject = [:]) {
         self.id = id
-        self.parameters = parameters
+        self.open = OpenMembers(parameters)
     }
 
     init(_ view: JSONView) throws(ShapeFault) {
         var fields = try Fields(view, "codec")
         self.id = try fields.required("id").text("codec.id", Pattern.codecID)
-        self.parameters = fields.rest(except: ["id"])
+        self.open = fields.rest(except: Self.known)
     }
 
-    var json: JSONValue { .object(JSONObject([("id", .string(id))] + parameters.members.map { ($0.name, $0.value) })) }
+    var json: JSONValue { .object(JSONObject(members: [(name: "id", value: .string(id))] + parameters.members)) }
 }
 
 /// One medium offered or selected (DSIP §16.1).
@@ -44,7 +50,13 @@ public struct MediaDescriptor: Hashable, Sendable {
     public var direction: Direction
     /// Never empty.
     public var codecs: [Codec]
-    public var parameters: JSONObject
+    private var open: OpenMembers
+    private static let known: [StaticString] = ["type", "purpose", "direction", "codecs"]
+
+    public var parameters: JSONObject {
+        get { open.object }
+        set { open = OpenMembers(newValue) }
+    }
 
     public init(
         _ kind: Kind, direction: Direction = .sendrecv, codecs: [Codec], purpose: String? = nil,
@@ -54,7 +66,7 @@ public struct MediaDescriptor: Hashable, Sendable {
         self.purpose = purpose
         self.direction = direction
         self.codecs = codecs
-        self.parameters = parameters
+        self.open = OpenMembers(parameters)
     }
 
     init(_ view: JSONView) throws(ShapeFault) {
@@ -65,7 +77,7 @@ public struct MediaDescriptor: Hashable, Sendable {
         }
         self.direction = try fields.required("direction").choice("media.direction", Direction.self)
         self.codecs = try fields.required("codecs").list("media.codecs", atLeast: 1, Codec.init)
-        self.parameters = fields.rest(except: ["type", "purpose", "direction", "codecs"])
+        self.open = fields.rest(except: Self.known)
     }
 
     public var json: JSONValue {
@@ -73,7 +85,7 @@ public struct MediaDescriptor: Hashable, Sendable {
         if let purpose { object["purpose"] = .string(purpose) }
         object["direction"] = .string(direction.rawValue)
         object["codecs"] = .array(codecs.map(\.json))
-        return .object(JSONObject((object.members + parameters.members).map { ($0.name, $0.value) }))
+        return .object(JSONObject(members: object.members + parameters.members))
     }
 }
 
@@ -83,12 +95,18 @@ public struct TransportDescriptor: Hashable, Sendable {
 
     /// `transport:` name.
     public var id: String
+    private var open: OpenMembers
+    private static let known: [StaticString] = ["id"]
+
     /// Members of the binding, such as `ice` and `sdp`; unchecked here.
-    public var parameters: JSONObject
+    public var parameters: JSONObject {
+        get { open.object }
+        set { open = OpenMembers(newValue) }
+    }
 
     public init(_ id: String, parameters: JSONObject = [:]) {
         self.id = id
-        self.parameters = parameters
+        self.open = OpenMembers(parameters)
     }
 
     /// The descriptor of the WebRTC binding with trickled candidates.
@@ -99,11 +117,11 @@ public struct TransportDescriptor: Hashable, Sendable {
     init(_ view: JSONView) throws(ShapeFault) {
         var fields = try Fields(view, "transport descriptor")
         self.id = try fields.required("id").text("transport.id", Pattern.transportID)
-        self.parameters = fields.rest(except: ["id"])
+        self.open = fields.rest(except: Self.known)
     }
 
     public var json: JSONValue {
-        .object(JSONObject([("id", .string(id))] + parameters.members.map { ($0.name, $0.value) }))
+        .object(JSONObject(members: [(name: "id", value: .string(id))] + parameters.members))
     }
 }
 

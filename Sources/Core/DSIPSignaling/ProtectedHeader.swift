@@ -5,6 +5,8 @@ import Encoding
 struct ProtectedHeader: Sendable {
     let algorithm: SignatureAlgorithm
     let kid: DIDURL
+    /// Whether `kid` is of a `did:key`.
+    let isSelfCertifying: Bool
     /// The key when `kid` names a `did:key`, which resolves to itself; nil for a key of another algorithm or a wrong fragment.
     let selfCertifyingKey: PublicKey?
     /// Those of the `delegations` member that can be read.
@@ -32,7 +34,8 @@ struct ProtectedHeader: Sendable {
         guard let kid = DIDURL(kid) else { throw Rejection(.kidInvalid, "kid is no DID URL with a fragment") }
         self.algorithm = algorithm
         self.kid = kid
-        if kid.did.method == "key", kid.fragment == kid.did.identifier {
+        self.isSelfCertifying = kid.did.method == "key"
+        if isSelfCertifying, kid.fragment == kid.did.identifier {
             let key = DIDKey.publicKey(of: kid.did)
             self.selfCertifyingKey = key?.algorithm == algorithm ? key : nil
         } else {

@@ -37,7 +37,7 @@ public struct Publish: Hashable, Sendable {
             self.codec = try fields.required("codec").text("variant.codec", Pattern.codecID)
             self.transport = try fields.required("transport").text("variant.transport", Pattern.transportID)
             self.uri = try fields.required("uri").text("variant.uri")
-            self.parameters = fields.rest(except: ["id", "media", "codec", "transport", "uri"])
+            self.parameters = fields.rest(except: ["id", "media", "codec", "transport", "uri"]).object
         }
 
         var json: JSONValue {
@@ -45,7 +45,7 @@ public struct Publish: Hashable, Sendable {
                 "id": .string(id), "media": .array(media.map { .string($0.rawValue) }), "codec": .string(codec),
                 "transport": .string(transport), "uri": .string(uri),
             ]
-            return .object(JSONObject((members.members + parameters.members).map { ($0.name, $0.value) }))
+            return .object(JSONObject(members: members.members + parameters.members))
         }
     }
 

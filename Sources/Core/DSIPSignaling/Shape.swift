@@ -34,53 +34,51 @@ struct Fields {
     }
 
     /// The members that were not taken, for objects that admit any.
-    func rest(except names: [StaticString]) -> JSONObject {
-        guard taken < view.count else { return JSONObject() }
-        var rest: [(String, JSONValue)] = []
-        for (name, value) in view.memberViews where !names.contains(where: { name.equals($0) }) {
-            rest.append((name.string ?? "", value.value))
-        }
-        return JSONObject(rest)
+    ///
+    /// - Parameter names: all that may have been taken.
+    func rest(except names: [StaticString]) -> OpenMembers {
+        taken < view.count ? OpenMembers(of: view, except: names) : OpenMembers(JSONObject())
     }
 }
 
 /// The string grammars of the schemas, over UTF-8.
 enum Pattern {
     /// `^[a-z][a-z0-9-]*$`
-    static func token(_ text: UnsafeRawBufferPointer) -> Bool { token(text[...]) }
+    static func token(_ text: UnsafeRawBufferPointer) -> Bool { token(text, to: text.count) }
 
-    static func token(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
-        guard let first = text.first, isLower(first) else { return false }
-        return text.allSatisfy { isLower($0) || isDigit($0) || $0 == 0x2d }
+    private static func token(_ text: UnsafeRawBufferPointer, to end: Int) -> Bool {
+        end > 0 && isLower(text[0]) && all(text, from: 1, to: end) { isLower($0) || isDigit($0) || $0 == 0x2d }
     }
 
     /// `^[a-z][a-z0-9_]*$`
     static func policyKey(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard let first = text.first, isLower(first) else { return false }
-        return text.allSatisfy { isLower($0) || isDigit($0) || $0 == 0x5f }
+        text.count > 0 && isLower(text[0]) && all(text, from: 1) { isLower($0) || isDigit($0) || $0 == 0x5f }
     }
 
     /// `^[a-z][a-z0-9-]*/\d+\.\d+$`
     static func profileID(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard let slash = text.firstIndex(of: 0x2f), token(text[..<slash]) else { return false }
+        guard let slash = index(of: 0x2f, in: text), token(text, to: slash) else { return false }
         return ProtocolVersion(utf8: UnsafeRawBufferPointer(rebasing: text[(slash + 1)...])) != nil
     }
 
     /// `^[a-z0-9]+/\d+\.\d+$`
     static func binding(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard let slash = text.firstIndex(of: 0x2f), slash > 0,
-            text[..<slash].allSatisfy({ isLower($0) || isDigit($0) })
+        guard let slash = index(of: 0x2f, in: text), slash > 0,
+            all(text, from: 0, to: slash, { isLower($0) || isDigit($0) })
         else { return false }
         return ProtocolVersion(utf8: UnsafeRawBufferPointer(rebasing: text[(slash + 1)...])) != nil
     }
 
+    private static let codecKinds: [StaticString] = [
+        "codec:audio/", "codec:video/", "codec:text/", "codec:application/",
+    ]
+
     /// `^codec:(audio|video|text|application)/[a-z0-9.+-]+$`
     static func codecID(_ text: UnsafeRawBufferPointer) -> Bool {
-        for kind in ["codec:audio/", "codec:video/", "codec:text/", "codec:application/"] as [StaticString]
-        where starts(text, kind) {
-            let rest = text[kind.utf8CodeUnitCount...]
-            return !rest.isEmpty
-                && rest.allSatisfy { isLower($0) || isDigit($0) || $0 == 0x2e || $0 == 0x2b || $0 == 0x2d }
+        for kind in codecKinds where starts(text, kind) {
+            let start = kind.utf8CodeUnitCount
+            return text.count > start
+                && all(text, from: start) { isLower($0) || isDigit($0) || $0 == 0x2e || $0 == 0x2b || $0 == 0x2d }
         }
         return false
     }
@@ -88,25 +86,25 @@ enum Pattern {
     /// `^transport:[a-z0-9-]+$`
     static func transportID(_ text: UnsafeRawBufferPointer) -> Bool {
         guard starts(text, "transport:"), text.count > 10 else { return false }
-        return text[10...].allSatisfy { isLower($0) || isDigit($0) || $0 == 0x2d }
+        return all(text, from: 10) { isLower($0) || isDigit($0) || $0 == 0x2d }
     }
 
     /// `^[a-z][a-z0-9-]*:[a-z0-9.-]+$`
     static func about(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard let colon = text.firstIndex(of: 0x3a), token(text[..<colon]), colon + 1 < text.count else { return false }
-        return text[(colon + 1)...].allSatisfy { isLower($0) || isDigit($0) || $0 == 0x2e || $0 == 0x2d }
+        guard let colon = index(of: 0x3a, in: text), token(text, to: colon), colon + 1 < text.count else { return false }
+        return all(text, from: colon + 1) { isLower($0) || isDigit($0) || $0 == 0x2e || $0 == 0x2d }
     }
 
     /// `^dsip\.[a-z][a-z0-9.-]*$`
     static func grantScope(_ text: UnsafeRawBufferPointer) -> Bool {
         guard starts(text, "dsip."), text.count > 5, isLower(text[5]) else { return false }
-        return text[5...].allSatisfy { isLower($0) || isDigit($0) || $0 == 0x2e || $0 == 0x2d }
+        return all(text, from: 5) { isLower($0) || isDigit($0) || $0 == 0x2e || $0 == 0x2d }
     }
 
     /// `^z[1-9A-HJ-NP-Za-km-z]+$`
     static func base58Multibase(_ text: UnsafeRawBufferPointer) -> Bool {
         guard text.count > 1, text[0] == 0x7a else { return false }
-        return text[1...].allSatisfy {
+        return all(text, from: 1) {
             switch $0 {
             case 0x31...0x39, 0x41...0x48, 0x4a...0x4e, 0x50...0x5a, 0x61...0x6b, 0x6d...0x7a: true
             default: false
@@ -116,25 +114,25 @@ enum Pattern {
 
     /// `^did:[a-z0-9]+:[A-Za-z0-9.%_:-]+#[A-Za-z0-9._-]+$`, of the fragment; the DID is checked by its own type.
     static func fragment(_ text: UnsafeRawBufferPointer) -> Bool {
-        guard let hash = text.firstIndex(of: 0x23), hash + 1 < text.count else { return false }
-        return text[(hash + 1)...].allSatisfy { isAlphanumeric($0) || $0 == 0x2e || $0 == 0x5f || $0 == 0x2d }
+        guard let hash = index(of: 0x23, in: text), hash + 1 < text.count else { return false }
+        return all(text, from: hash + 1) { isAlphanumeric($0) || $0 == 0x2e || $0 == 0x5f || $0 == 0x2d }
     }
 
     /// `^[A-Za-z0-9_-]+$`
     static func base64URL(_ text: UnsafeRawBufferPointer) -> Bool {
-        !text.isEmpty && text.allSatisfy { isAlphanumeric($0) || $0 == 0x5f || $0 == 0x2d }
+        !text.isEmpty && all(text, from: 0) { isAlphanumeric($0) || $0 == 0x5f || $0 == 0x2d }
     }
 
     /// `^[0-9A-D*#]{1,32}$`
     static func digits(_ text: UnsafeRawBufferPointer) -> Bool {
         (1...32).contains(text.count)
-            && text.allSatisfy { isDigit($0) || (0x41...0x44).contains($0) || $0 == 0x2a || $0 == 0x23 }
+            && all(text, from: 0) { isDigit($0) || (0x41...0x44).contains($0) || $0 == 0x2a || $0 == 0x23 }
     }
 
     /// `^tel:\+[1-9][0-9]{1,14}$`
     static func telephoneURI(_ text: UnsafeRawBufferPointer) -> Bool {
         guard starts(text, "tel:+"), (7...20).contains(text.count), text[5] != 0x30 else { return false }
-        return text[5...].allSatisfy(isDigit)
+        return all(text, from: 5, isDigit)
     }
 
     static func starts(_ text: UnsafeRawBufferPointer, _ prefix: StaticString) -> Bool {
@@ -142,6 +140,24 @@ enum Pattern {
         guard text.count >= count else { return false }
         for i in 0..<count where text[i] != prefix.utf8Start[i] { return false }
         return true
+    }
+
+    @inline(__always)
+    private static func all(
+        _ text: UnsafeRawBufferPointer, from start: Int, to end: Int? = nil, _ admits: (UInt8) -> Bool
+    ) -> Bool {
+        var i = start
+        let end = end ?? text.count
+        while i < end {
+            if !admits(text[i]) { return false }
+            i += 1
+        }
+        return true
+    }
+
+    private static func index(of byte: UInt8, in text: UnsafeRawBufferPointer) -> Int? {
+        for i in 0..<text.count where text[i] == byte { return i }
+        return nil
     }
 
     private static func isLower(_ byte: UInt8) -> Bool { byte &- 0x61 < 26 }

@@ -51,8 +51,7 @@ extension ProfileID {
     fileprivate func serves(_ id: JSONView, anyMinor: Bool) -> Bool {
         id.withText { text in
             if text.elementsEqual(string.utf8) { return true }
-            guard let slash = text.firstIndex(of: UInt8(ascii: "/")),
-                text[..<slash].elementsEqual(name.utf8),
+            guard let slash = text.firstIndex(of: UInt8(ascii: "/")), text[..<slash].elementsEqual(name.utf8),
                 let theirs = ProtocolVersion(utf8: UnsafeRawBufferPointer(rebasing: text[(slash + 1)...]))
             else { return false }
             let ours = version

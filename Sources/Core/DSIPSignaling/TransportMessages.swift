@@ -93,7 +93,7 @@ public struct RelayCapabilities: Hashable, Sendable {
             try view.list("capabilities.push_wake") { (service) throws(ShapeFault) in try service.text("push_wake") }
         }
         self.other = fields.rest(
-            except: ["max_envelope_bytes", "store_and_forward", "offline_retention_s", "rate_limit", "push_wake"])
+            except: ["max_envelope_bytes", "store_and_forward", "offline_retention_s", "rate_limit", "push_wake"]).object
     }
 
     var json: JSONValue {
@@ -105,7 +105,7 @@ public struct RelayCapabilities: Hashable, Sendable {
         if let invitesPerMinute { rates["invites_per_minute"] = .int(invitesPerMinute) }
         if !rates.isEmpty { object["rate_limit"] = .object(rates) }
         if let pushWake { object["push_wake"] = .array(pushWake.map { .string($0) }) }
-        return .object(JSONObject((object.members + other.members).map { ($0.name, $0.value) }))
+        return .object(JSONObject(members: object.members + other.members))
     }
 }
 
@@ -132,12 +132,12 @@ public struct ReachabilityHint: Hashable, Sendable {
                 (binding) throws(ShapeFault) in
                 try binding.text("endpoint.bindings", Pattern.binding)
             }
-            self.parameters = fields.rest(except: ["uri", "bindings"])
+            self.parameters = fields.rest(except: ["uri", "bindings"]).object
         }
 
         var json: JSONValue {
             let members: JSONObject = ["uri": .string(uri), "bindings": .array(bindings.map { .string($0) })]
-            return .object(JSONObject((members.members + parameters.members).map { ($0.name, $0.value) }))
+            return .object(JSONObject(members: members.members + parameters.members))
         }
     }
 

@@ -6,5 +6,5 @@ struct DSIPCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dsip",
         abstract: "Decentralized session initiation: identities of your own, calls nobody can forge.",
-        subcommands: [RelayCommand.self])
+        subcommands: [UpCommand.self, DemoCommand.self, RelayCommand.self])
 }

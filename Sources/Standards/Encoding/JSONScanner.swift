@@ -10,16 +10,17 @@ struct JSONScanner {
         self.limits = limits
     }
 
-    mutating func scanDocument(into nodes: inout ContiguousArray<JSONNode>) throws(EncodingError) {
-        // Open containers, innermost last.
-        var open: [Int] = []
-        open.reserveCapacity(8)
+    mutating func scanDocument(into nodes: inout JSONNodes) throws(EncodingError) {
+        // The innermost open container. While one is open its `next` holds the container around it, so that no stack is needed.
+        var container = Self.none
+        var depth = 0
+        let members = min(limits.members, Int(UInt16.max))
         skipSpace()
         while true {
             // A value is expected here.
             let opened = try scanValue(into: &nodes)
             if opened {
-                guard open.count < limits.depth else { throw fail(.limit, "nesting deeper than \(limits.depth)") }
+                guard depth < limits.depth else { throw fail(.limit, "nesting deeper than \(limits.depth)") }
                 let index = nodes.count - 1
                 skipSpace()
                 if peek == (nodes[index].kind == .object ? Byte.closeBrace : Byte.closeBracket) {
@@ -27,7 +28,9 @@ struct JSONScanner {
                     nodes[index].end = UInt32(at)
                     nodes[index].next = UInt32(nodes.count)
                 } else {
-                    open.append(index)
+                    nodes[index].next = container
+                    container = UInt32(index)
+                    depth += 1
                     if nodes[index].kind == .object { try scanName(of: index, into: &nodes) }
                     nodes[index].count = 1
                     continue
@@ -36,36 +39,41 @@ struct JSONScanner {
             // A value ended: close what closes, or step to the next element.
             while true {
                 skipSpace()
-                guard let container = open.last else {
+                guard container != Self.none else {
                     guard at == text.count else { throw fail(.syntax, "text after the value") }
                     return
                 }
-                let isObject = nodes[container].kind == .object
+                let index = Int(container)
+                let isObject = nodes[index].kind == .object
                 if peek == Byte.comma {
                     at += 1
                     skipSpace()
-                    guard Int(nodes[container].count) < min(limits.members, Int(UInt16.max)) else {
+                    guard Int(nodes[index].count) < members else {
                         throw fail(.limit, "more than \(limits.members) members")
                     }
-                    if isObject { try scanName(of: container, into: &nodes) }
-                    nodes[container].count += 1
+                    if isObject { try scanName(of: index, into: &nodes) }
+                    nodes[index].count += 1
                     break
                 }
                 guard peek == (isObject ? Byte.closeBrace : Byte.closeBracket) else {
                     throw fail(.syntax, isObject ? "expected ',' or '}'" : "expected ',' or ']'")
                 }
                 at += 1
-                nodes[container].end = UInt32(at)
-                nodes[container].next = UInt32(nodes.count)
-                open.removeLast()
+                container = nodes[index].next
+                depth -= 1
+                nodes[index].end = UInt32(at)
+                nodes[index].next = UInt32(nodes.count)
             }
         }
     }
 
+    /// No container: an index that no node has, since the text is shorter.
+    private static let none = UInt32.max
+
     // MARK: Tokens
 
     /// - Returns: whether the value is a container that is now open.
-    private mutating func scanValue(into nodes: inout ContiguousArray<JSONNode>) throws(EncodingError) -> Bool {
+    private mutating func scanValue(into nodes: inout JSONNodes) throws(EncodingError) -> Bool {
         let start = at
         switch peek {
         case Byte.quote:
@@ -97,7 +105,7 @@ struct JSONScanner {
     }
 
     /// Scans `"name":` and checks that `object` has no such member yet.
-    private mutating func scanName(of object: Int, into nodes: inout ContiguousArray<JSONNode>) throws(EncodingError) {
+    private mutating func scanName(of object: Int, into nodes: inout JSONNodes) throws(EncodingError) {
         guard peek == Byte.quote else { throw fail(.syntax, "expected a member name") }
         let start = at + 1
         let escaped = try scanString()
@@ -251,7 +259,7 @@ struct JSONScanner {
     private var peek: UInt8 { at < text.count ? text[at] : 0 }
 
     private func append(
-        _ kind: JSONNode.Kind, _ start: Int, _ end: Int, _ escaped: Bool, into nodes: inout ContiguousArray<JSONNode>
+        _ kind: JSONNode.Kind, _ start: Int, _ end: Int, _ escaped: Bool, into nodes: inout JSONNodes
     ) {
         nodes.append(
             JSONNode(

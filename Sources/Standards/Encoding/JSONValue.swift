@@ -37,6 +37,8 @@ public enum JSONValue: Hashable, Sendable {
 public struct JSONObject: Sendable {
     public private(set) var members: [(name: String, value: JSONValue)]
 
+    public init(members: [(name: String, value: JSONValue)]) { self.members = members }
+
     public init(_ members: [(String, JSONValue)] = []) { self.members = members.map { (name: $0.0, value: $0.1) } }
 
     public var count: Int { members.count }

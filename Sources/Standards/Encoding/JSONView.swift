@@ -2,10 +2,17 @@
 public struct JSONView: Sendable {
     public enum Kind: Sendable { case null, boolean, integer, number, string, array, object }
 
-    let document: JSONDocument
-    let index: Int
+    @usableFromInline let document: JSONDocument
+    @usableFromInline let index: Int
 
-    private var node: JSONNode { document.nodes[index] }
+    @usableFromInline
+    init(document: JSONDocument, index: Int) {
+        self.document = document
+        self.index = index
+    }
+
+    @inlinable
+    var node: JSONNode { document.nodes[index] }
 
     public var kind: Kind {
         switch node.kind {
@@ -19,12 +26,12 @@ public struct JSONView: Sendable {
         }
     }
 
-    public var isNull: Bool { node.kind == .null }
-    public var isObject: Bool { node.kind == .object }
-    public var isArray: Bool { node.kind == .array }
+    @inlinable public var isNull: Bool { node.kind == .null }
+    @inlinable public var isObject: Bool { node.kind == .object }
+    @inlinable public var isArray: Bool { node.kind == .array }
 
     /// Elements of an array, members of an object, else 0.
-    public var count: Int { Int(node.count) }
+    @inlinable public var count: Int { Int(node.count) }
 
     public var boolean: Bool? {
         switch node.kind {
@@ -45,6 +52,7 @@ public struct JSONView: Sendable {
     }
 
     /// The bytes between the quotes as they stand, for a string without escapes; nil for anything else.
+    @inlinable
     public func withPlainString<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R? {
         guard node.kind == .string, !node.escaped else { return nil }
         return try document.bytes.withUnsafeBytes {
@@ -66,15 +74,14 @@ public struct JSONView: Sendable {
     public subscript(_ name: StaticString) -> JSONView? {
         guard node.kind == .object else { return nil }
         let found = document.bytes.withUnsafeBufferPointer { text -> Int? in
-            document.nodes.withUnsafeBufferPointer { nodes in
-                var i = index + 1
-                let end = Int(nodes[index].next)
-                while i < end {
-                    if JSONView.matches(text, nodes[i], name) { return i + 1 }
-                    i = Int(nodes[i + 1].next)
-                }
-                return nil
+            let nodes = document.nodes
+            var i = index + 1
+            let end = Int(nodes[index].next)
+            while i < end {
+                if JSONView.matches(text, nodes[i], name) { return i + 1 }
+                i = Int(nodes[i + 1].next)
             }
+            return nil
         }
         return found.map { JSONView(document: document, index: $0) }
     }
@@ -85,8 +92,8 @@ public struct JSONView: Sendable {
     }
 
     /// Elements of an array in order; empty for anything else.
-    public var elements: some Sequence<JSONView> {
-        Children(document: document, cursor: node.kind == .array ? index + 1 : 0, end: node.kind == .array ? Int(node.next) : 0)
+    public var elements: Elements {
+        Elements(document: document, cursor: node.kind == .array ? index + 1 : 0, end: node.kind == .array ? Int(node.next) : 0)
     }
 
     /// Members of an object in order; empty for anything else.
@@ -95,7 +102,7 @@ public struct JSONView: Sendable {
     }
 
     /// Members with their names still undecoded, for loops that must not allocate.
-    public var memberViews: some Sequence<(name: JSONView, value: JSONView)> {
+    public var memberViews: Members {
         Members(document: document, cursor: node.kind == .object ? index + 1 : 0, end: node.kind == .object ? Int(node.next) : 0)
     }
 
@@ -108,8 +115,16 @@ public struct JSONView: Sendable {
         case .integer: return .int(integer ?? 0)
         case .number: return .double(Double(String(decoding: document.bytes[range], as: UTF8.self)) ?? .nan)
         case .string: return .string(string ?? "")
-        case .array: return .array(elements.map(\.value))
-        case .object: return .object(JSONObject(members.map { ($0.name, $0.value.value) }))
+        case .array:
+            var list: [JSONValue] = []
+            list.reserveCapacity(count)
+            for element in elements { list.append(element.value) }
+            return .array(list)
+        case .object:
+            var list: [(name: String, value: JSONValue)] = []
+            list.reserveCapacity(count)
+            for (name, value) in memberViews { list.append((name: name.string ?? "", value: value.value)) }
+            return .object(JSONObject(members: list))
         }
     }
 
@@ -121,24 +136,26 @@ public struct JSONView: Sendable {
         return true
     }
 
-    private struct Children: Sequence, IteratorProtocol {
+    /// Elements of an array, in order.
+    public struct Elements: Sequence, IteratorProtocol {
         let document: JSONDocument
         var cursor: Int
         let end: Int
 
-        mutating func next() -> JSONView? {
+        public mutating func next() -> JSONView? {
             guard cursor < end else { return nil }
             defer { cursor = Int(document.nodes[cursor].next) }
             return JSONView(document: document, index: cursor)
         }
     }
 
-    private struct Members: Sequence, IteratorProtocol {
+    /// Members of an object, in order, names undecoded.
+    public struct Members: Sequence, IteratorProtocol {
         let document: JSONDocument
         var cursor: Int
         let end: Int
 
-        mutating func next() -> (name: JSONView, value: JSONView)? {
+        public mutating func next() -> (name: JSONView, value: JSONView)? {
             guard cursor < end else { return nil }
             defer { cursor = Int(document.nodes[cursor + 1].next) }
             return (JSONView(document: document, index: cursor), JSONView(document: document, index: cursor + 1))

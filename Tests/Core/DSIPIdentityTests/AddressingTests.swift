@@ -12,23 +12,35 @@ import Testing
         #expect(alias.description == "Alice@example.com:8443")
         #expect(
             alias.webFingerURL
-                == "https://example.com:8443/.well-known/webfinger?resource=acct%3AAlice%40example.com%3A8443")
+                == "https://example.com:8443/.well-known/webfinger?resource=acct%3AAlice%40example.com%3A8443"
+        )
         #expect(Alias("acct:alice@example.com") == Alias("alice@example.com"))
     }
 
     @Test(
         "what is no alias",
-        arguments: ["", "@", "alice", "alice@", "@example.com", "a@b@c", "al ice@example.com", "alice@127.0.0.1", "alice@exa mple", "älice@example.com", "alice@ex/ample"])
+        arguments: [
+            "", "@", "alice", "alice@", "@example.com", "a@b@c", "al ice@example.com", "alice@127.0.0.1",
+            "alice@exa mple", "älice@example.com", "alice@ex/ample",
+        ]
+    )
     func malformed(text: String) { #expect(Alias(text) == nil) }
 
     @Test("the DID is found in our relation, then self, then the subject, then the aliases")
     func places() throws {
         func parse(_ json: String) throws -> ResolvedAlias { try WebFinger.parse(Array(json.utf8)) }
         let links = #"{"rel":"https://dsip.org/rel/did","href":"did:web:a"},{"rel":"self","href":"did:web:b"}"#
-        #expect(try parse(#"{"subject":"did:web:c","aliases":["did:web:d"],"links":[\#(links)]}"#).did.string == "did:web:a")
-        #expect(try parse(#"{"subject":"did:web:c","links":[{"rel":"self","href":"did:web:b"}]}"#).did.string == "did:web:b")
+        #expect(
+            try parse(#"{"subject":"did:web:c","aliases":["did:web:d"],"links":[\#(links)]}"#).did.string == "did:web:a"
+        )
+        #expect(
+            try parse(#"{"subject":"did:web:c","links":[{"rel":"self","href":"did:web:b"}]}"#).did.string == "did:web:b"
+        )
         #expect(try parse(#"{"subject":"did:web:c","aliases":["did:web:d"]}"#).did.string == "did:web:c")
-        #expect(try parse(#"{"subject":"acct:a@b","aliases":["https://x","did:web:d"],"links":7}"#).did.string == "did:web:d")
+        #expect(
+            try parse(#"{"subject":"acct:a@b","aliases":["https://x","did:web:d"],"links":7}"#).did.string
+                == "did:web:d"
+        )
         #expect(throws: IdentityError(.refused, "")) { try parse(#"{"aliases":["did:web:d","did:web:e"]}"#) }
         #expect(throws: IdentityError(.notFound, "")) { try parse(#"{"subject":"acct:a@b"}"#) }
         #expect(throws: IdentityError(.malformed, "")) { try parse("[]") }
@@ -39,7 +51,10 @@ import Testing
         let alias = try #require(Alias("bob@example.com"))
         let key = SigningKey(seeded: 5)
         let fetcher = TableFetcher()
-        fetcher.answer(alias.webFingerURL, WebFinger.document(for: alias, did: key.did, relay: "wss://r.example/dsip").text)
+        fetcher.answer(
+            alias.webFingerURL,
+            WebFinger.document(for: alias, did: key.did, relay: "wss://r.example/dsip").text
+        )
         let resolved = try await WebFinger.resolve(alias, fetcher: fetcher)
         #expect(resolved == ResolvedAlias(did: key.did, relay: "wss://r.example/dsip"))
         let bad = WebFinger.document(for: alias, did: key.did, relay: "http://r.example")
@@ -48,11 +63,15 @@ import Testing
 
     @Test("relay URLs are wss, with a host and nothing that hides one")
     func relayURLs() {
-        for good in ["wss://r.example", "wss://r.example:8443/dsip?x=1", "wss://127.0.0.1:9", "wss://[::1]:443/", "wss://localhost"] {
+        for good in [
+            "wss://r.example", "wss://r.example:8443/dsip?x=1", "wss://127.0.0.1:9", "wss://[::1]:443/",
+            "wss://localhost",
+        ] {
             #expect(RelayURL.isValid(good), "\(good)")
         }
         for bad in [
-            "", "ws://r.example", "https://r.example", "wss://", "wss:///x", "wss://user@r.example", "wss://r.example#x", "wss://r.example:0",
+            "", "ws://r.example", "https://r.example", "wss://", "wss:///x", "wss://user@r.example",
+            "wss://r.example#x", "wss://r.example:0",
             "wss://r.example:99999", "wss://[::1", "wss://[1.2.3.4]", "wss://r ex", "wss://r\n", "wss://300.1.1.1",
             "wss://r.example/" + String(repeating: "a", count: 512),
         ] {
@@ -67,11 +86,19 @@ import Testing
         var random = SeededRandom(seed: 77)
         let alphabet = Array("aÄ漢🙂 &=?#%+/'\"<>;:@")
         for i in 0..<200 {
-            let name = "n" + String((0..<Int.random(in: 0...20, using: &random)).map { _ in alphabet.randomElement(using: &random)! })
+            let name =
+                "n"
+                + String(
+                    (0..<Int.random(in: 0...20, using: &random)).map { _ in alphabet.randomElement(using: &random)! }
+                )
             let target: IdentityURI.Target =
                 i % 2 == 0 ? .did(SigningKey(seeded: UInt8(i)).did) : .alias(Alias("bob+x@example.com:\(i + 1)")!)
             let link = IdentityURI(
-                target, relay: i % 3 == 0 ? "wss://relay.example:8443/dsip?a=b&c=%20" : nil, name: name, token: i % 5 == 0 ? "t-._~0" : nil)
+                target,
+                relay: i % 3 == 0 ? "wss://relay.example:8443/dsip?a=b&c=%20" : nil,
+                name: name,
+                token: i % 5 == 0 ? "t-._~0" : nil
+            )
             #expect(try IdentityURI(parsing: link.description) == link, "\(link)")
             #expect(link.description.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f })
         }
@@ -91,10 +118,13 @@ import Testing
     @Test(
         "doubtful links are refused",
         arguments: [
-            "dsip:did:key", "dsip:did:web:a?relay=ws://x", "dsip:did:web:a?relay", "dsip:did:web:a?name=%", "dsip:did:web:a?name=%FF",
-            "dsip:did:web:a?name=%0A", "dsip:did:web:a?name=%E2%80%AEevil", "dsip:did:web:a?name=", "dsip:did:web:a?name=a&name=b",
+            "dsip:did:key", "dsip:did:web:a?relay=ws://x", "dsip:did:web:a?relay", "dsip:did:web:a?name=%",
+            "dsip:did:web:a?name=%FF",
+            "dsip:did:web:a?name=%0A", "dsip:did:web:a?name=%E2%80%AEevil", "dsip:did:web:a?name=",
+            "dsip:did:web:a?name=a&name=b",
             "dsip:did:web:a?token=%20", "dsip:did:web:a#x", "dsip:did:web:a/x", "dsip://did:web:a",
-        ])
+        ]
+    )
     func refused(text: String) {
         #expect(throws: IdentityError(.malformed, "")) { try IdentityURI(parsing: text) }
     }
@@ -108,14 +138,17 @@ import Testing
         let base = Array("dsip:did:web:a?relay=wss%3A%2F%2Fr&name=x&token=t".utf8)
         for _ in 0..<3000 {
             var bytes = base
-            for _ in 0..<3 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
+            for _ in 0..<3 {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
             _ = try? IdentityURI(entered: String(decoding: bytes, as: UTF8.self))
         }
     }
 }
 
 @Suite("QR codes") struct QRCodeTests {
-    let link = "dsip:did:key:z6MkhzX9qTeXBWkucyMVric1E9JrqUD5LPAkD2BNavakAptf?relay=wss%3A%2F%2Frelay.example%2Fdsip&name=Alice"
+    let link =
+        "dsip:did:key:z6MkhzX9qTeXBWkucyMVric1E9JrqUD5LPAkD2BNavakAptf?relay=wss%3A%2F%2Frelay.example%2Fdsip&name=Alice"
 
     @Test("a code has its three finder patterns and timing lines")
     func structure() throws {
@@ -142,7 +175,11 @@ import Testing
         let lines = code.terminal().split(separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.count == (code.size + 9) / 2 && lines.allSatisfy { $0.count == code.size + 8 })
         #expect(lines[0].allSatisfy { $0 == "█" })
-        #expect(code.terminal(onDark: false).split(separator: "\n", omittingEmptySubsequences: false)[0].allSatisfy { $0 == " " })
+        #expect(
+            code.terminal(onDark: false).split(separator: "\n", omittingEmptySubsequences: false)[0].allSatisfy {
+                $0 == " "
+            }
+        )
         for (row, line) in lines.enumerated() {
             for (column, block) in line.enumerated() {
                 let top = !code.isDark(x: column - 4, y: 2 * row - 4)

@@ -43,7 +43,8 @@ import Testing
             {"id":"#a","type":"Multikey","publicKeyMultibase":"\(SigningKey().publicKey.multibase)"}],
             "authentication":["#a",{"id":"#e","type":"Multikey","publicKeyMultibase":"\(multibase)"}],
             "capabilityInvocation":["#b"]
-            """)
+            """
+        )
         #expect(document.verificationMethods.map(\.id.fragment) == ["a", "b", "c", "e"])
         #expect(document.verificationMethods.allSatisfy { $0.publicKey == key.publicKey && $0.id.did == did })
         #expect(document.recovery == [DIDURL(did: did, fragment: "b")])
@@ -61,7 +62,8 @@ import Testing
             "verificationMethod":[{"id":"#one","type":"X25519KeyAgreementKey2020","publicKeyMultibase":"\(multikey(one))"}],
             "keyAgreement":["#one","#missing",{"id":"#two","type":"Multikey","publicKeyMultibase":"\(multikey(two))"},
             {"id":"#three","type":"Multikey","publicKeyMultibase":"\(key.publicKey.multibase)"}]
-            """)
+            """
+        )
         #expect(document.keyAgreement.map(\.publicKey) == [Array(one.rawRepresentation), Array(two.rawRepresentation)])
         #expect(document.verificationMethods.isEmpty)
     }
@@ -74,7 +76,8 @@ import Testing
             {"id":"#t","type":"DSIPSignaling","serviceEndpoint":{"uri":"wss://quic.example","bindings":["quic/1.0"]}},
             {"id":"#u","type":["DSIPSignaling"],"serviceEndpoint":[{"uri":"wss://right.example/dsip","bindings":["ws/1.0"]},"https://x"]},
             {"id":"#v","type":"LinkedDomains","serviceEndpoint":"https://example.com"},{"type":"nothing"},7]
-            """)
+            """
+        )
         #expect(document.signalingEndpoint == "wss://right.example/dsip")
         #expect(document.services.count == 5 && document.services.last?.id == "\(did)#v")
     }
@@ -95,8 +98,14 @@ import Testing
         let kid = DIDURL(did: did, fragment: "key-1")
         let recovery = DIDURL(did: did, fragment: "recovery")
         var revocation = DelegationRevocation(
-            id: ULID("01J5Y0QJR0T00AAAAAAAAAAAAH")!, subject: did, device: key.did, revokedAt: 5, reason: "lost", issuedAt: 5,
-            expiresAt: 10)
+            id: ULID("01J5Y0QJR0T00AAAAAAAAAAAAH")!,
+            subject: did,
+            device: key.did,
+            revokedAt: 5,
+            reason: "lost",
+            issuedAt: 5,
+            expiresAt: 10
+        )
         revocation.reason = DelegationRevocation.Reason.retired
         let document = DIDDocument(
             id: did,
@@ -106,10 +115,12 @@ import Testing
             ],
             keyAgreement: [.init(id: DIDURL(did: did, fragment: "seal"), publicKey: agreement.publicKey)],
             services: [.init(id: "\(did)#s", type: "DSIPSignaling", uri: "wss://r.example", bindings: ["ws/1.0"])],
-            recovery: [recovery], alsoKnownAs: ["acct:bob@example.com"],
+            recovery: [recovery],
+            alsoKnownAs: ["acct:bob@example.com"],
             delegationRevocations: [
                 try revocation.issue(by: SigningKey(kid: kid, key: Curve25519.Signing.PrivateKey()))
-            ])
+            ]
+        )
         let read = try DIDDocument(parsing: document.json.utf8, expecting: did)
         #expect(read.json == document.json)
         #expect(read.json["authentication"] == [.string(kid.description)])
@@ -123,7 +134,8 @@ import Testing
         for file in Vectors.files("did/did-core-implementations") {
             let json = try Vectors.json(file)
             let representations = strings(in: json).compactMap { try? JSONValue(parsing: $0) }
-            for (_, value) in allObjects(.array([json] + representations)) where value["id"]?.string?.hasPrefix("did:") == true {
+            for (_, value) in allObjects(.array([json] + representations))
+            where value["id"]?.string?.hasPrefix("did:") == true {
                 guard let text = value["id"]?.string, let did = DID(text) else { continue }
                 _ = try DIDDocument(json: .object(value), expecting: did)
                 read += 1

@@ -23,7 +23,9 @@ import Testing
                 }
                 #expect(Array(key.rawRepresentation) == expected)
                 #expect(document.keyAgreement.map(\.publicKey) == [agreement])
-                #expect(document.keyAgreement.first?.id.description == vector["didDocument"]?["keyAgreement"]?[0]?.string)
+                #expect(
+                    document.keyAgreement.first?.id.description == vector["didDocument"]?["keyAgreement"]?[0]?.string
+                )
                 let seed = try hex(vector["seed"])
                 let signing = SigningKey(selfIssued: try Curve25519.Signing.PrivateKey(rawRepresentation: seed))
                 #expect(signing.did == did)
@@ -90,7 +92,8 @@ import Testing
         let p: [UInt8] = [0xed] + [UInt8](repeating: 0xff, count: 30) + [0x7f]
         var bad: [[UInt8]] = [
             [UInt8](repeating: 0, count: 32), [1] + [UInt8](repeating: 0, count: 31), p,
-            [0xec] + [UInt8](repeating: 0xff, count: 30) + [0x7f], [0xee] + [UInt8](repeating: 0xff, count: 30) + [0x7f],
+            [0xec] + [UInt8](repeating: 0xff, count: 30) + [0x7f],
+            [0xee] + [UInt8](repeating: 0xff, count: 30) + [0x7f],
             [UInt8](repeating: 0xff, count: 32),
             Hex.decode("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")!,
             Hex.decode("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")!,

@@ -13,36 +13,62 @@ import Testing
     let now: Int64 = 1_760_000_000
 
     private func delegation(
-        capabilities: [String] = [Delegation.Capability.signaling], from: Int64 = -10, until: Int64 = 1000
+        capabilities: [String] = [Delegation.Capability.signaling],
+        from: Int64 = -10,
+        until: Int64 = 1000
     ) -> Delegation {
         Delegation(
-            subject: controller.did, device: device.did, capabilities: capabilities, issuedAt: now + from,
-            expiresAt: now + until, deviceClass: .computer)
+            subject: controller.did,
+            device: device.did,
+            capabilities: capabilities,
+            issuedAt: now + from,
+            expiresAt: now + until,
+            deviceClass: .computer
+        )
     }
 
     private func fault(
-        _ envelope: Envelope, device: DID? = nil, subject: DID? = nil, revocations: Revocations = Revocations()
+        _ envelope: Envelope,
+        device: DID? = nil,
+        subject: DID? = nil,
+        revocations: Revocations = Revocations()
     ) -> DelegationFault? {
         let subject = subject ?? controller.did
         do {
             _ = try Delegation.verify(
-                envelope, device: device ?? self.device.did, subject: subject, at: now,
-                document: DIDKey.document(of: subject)!, revocations: revocations)
+                envelope,
+                device: device ?? self.device.did,
+                subject: subject,
+                at: now,
+                document: DIDKey.document(of: subject)!,
+                revocations: revocations
+            )
             return nil
         } catch { return error }
     }
 
     private func revocation(at instant: Int64) -> DelegationRevocation {
         DelegationRevocation(
-            id: ULID("01J5Y0QJR0T00AAAAAAAAAAAAH")!, subject: controller.did, device: device.did, revokedAt: instant,
-            reason: DelegationRevocation.Reason.lost, issuedAt: instant, expiresAt: instant + 300)
+            id: ULID("01J5Y0QJR0T00AAAAAAAAAAAAH")!,
+            subject: controller.did,
+            device: device.did,
+            revokedAt: instant,
+            reason: DelegationRevocation.Reason.lost,
+            issuedAt: instant,
+            expiresAt: instant + 300
+        )
     }
 
     @Test("a delegation signed by its subject binds its device")
     func valid() throws {
         let envelope = try delegation().issue(by: controller)
         let verified = try Delegation.verify(
-            envelope, device: device.did, subject: controller.did, at: now, document: DIDKey.document(of: controller.did)!)
+            envelope,
+            device: device.did,
+            subject: controller.did,
+            at: now,
+            document: DIDKey.document(of: controller.did)!
+        )
         #expect(verified == delegation() && verified.deviceClass == .computer)
         #expect(Delegation.decode(envelope) == delegation())
     }
@@ -146,7 +172,8 @@ import Testing
             let text = Base64URL.encode(header.replacing("KID", with: controller.kid.description).utf8)
             let signature = try controller.sign(Array((text + "." + good.payloadText).utf8))
             let envelope = try #require(
-                Envelope(protected: text, payload: good.payloadText, signature: Base64URL.encode(signature)))
+                Envelope(protected: text, payload: good.payloadText, signature: Base64URL.encode(signature))
+            )
             #expect(fault(envelope) == .invalid, "\(header)")
         }
     }
@@ -156,18 +183,29 @@ import Testing
         let key = P256.Signing.PrivateKey()
         let did = DID("did:web:example.com")!
         let kid = DIDURL(did: did, fragment: "k")
-        let document = DIDDocument(id: did, verificationMethods: [.init(id: kid, controller: did, publicKey: .p256(key.publicKey))])
+        let document = DIDDocument(
+            id: did,
+            verificationMethods: [.init(id: kid, controller: did, publicKey: .p256(key.publicKey))]
+        )
         var body = delegation()
         body.subject = did
         let header = Base64URL.encode(#"{"alg":"ES256","kid":"\#(kid)"}"#.utf8)
         let payload = Base64URL.encode(body.json.utf8)
         let signature = try key.signature(for: Data((header + "." + payload).utf8)).rawRepresentation
-        let envelope = try #require(Envelope(protected: header, payload: payload, signature: Base64URL.encode(signature)))
+        let envelope = try #require(
+            Envelope(protected: header, payload: payload, signature: Base64URL.encode(signature))
+        )
         #expect(throws: DelegationFault.invalid) {
             try Delegation.verify(envelope, device: device.did, subject: did, at: now, document: document)
         }
         _ = try Delegation.verify(
-            envelope, device: device.did, subject: did, at: now, document: document, allowES256: true)
+            envelope,
+            device: device.did,
+            subject: did,
+            at: now,
+            document: document,
+            allowES256: true
+        )
     }
 
     @Test("the delegations of the vectors verify under the documents of the vectors")
@@ -184,10 +222,17 @@ import Testing
                         try #require(DIDKey.document(of: claim.subject))
                     } else {
                         try DIDDocument(
-                            json: fixtures["did_documents"]?[claim.subject.string] ?? .null, expecting: claim.subject)
+                            json: fixtures["did_documents"]?[claim.subject.string] ?? .null,
+                            expecting: claim.subject
+                        )
                     }
                 let verified = try Delegation.verify(
-                    envelope, device: claim.device, subject: claim.subject, at: now, document: document)
+                    envelope,
+                    device: claim.device,
+                    subject: claim.subject,
+                    at: now,
+                    document: document
+                )
                 #expect(verified == claim)
             }
         }
@@ -199,9 +244,16 @@ import Testing
         let previous = SigningKey(kid: DIDURL(did: did, fragment: "key-1"), key: Curve25519.Signing.PrivateKey())
         let next = SigningKey(kid: DIDURL(did: did, fragment: "key-2"), key: Curve25519.Signing.PrivateKey())
         var record = KeyRotation(
-            id: ULID("01J5Y0QJR0T00AAAAAAAAAAAAF")!, subject: did, previous: previous.kid, next: next.kid,
-            nextPublicKey: next.publicKey, reason: KeyRotation.Reason.scheduled, devices: [device.did], issuedAt: now,
-            expiresAt: now + 86_400)
+            id: ULID("01J5Y0QJR0T00AAAAAAAAAAAAF")!,
+            subject: did,
+            previous: previous.kid,
+            next: next.kid,
+            nextPublicKey: next.publicKey,
+            reason: KeyRotation.Reason.scheduled,
+            devices: [device.did],
+            issuedAt: now,
+            expiresAt: now + 86_400
+        )
         let envelope = try record.issue(by: previous)
         #expect(previous.publicKey.isValidSignature(envelope.decodedSignature(), for: envelope.signingInput))
         #expect(throws: IdentityError(.refused, "")) { try record.issue(by: next) }

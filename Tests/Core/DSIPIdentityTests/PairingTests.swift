@@ -25,12 +25,17 @@ import Testing
         #expect(joined.did == identity.did && joined.device.did == shown.device && joined.controller == nil)
         #expect(joined.name == "Alice" && joined.relay == "wss://r.example" && new.pendingPairings.isEmpty)
         _ = try Delegation.verify(
-            try #require(joined.delegation), device: shown.device, subject: identity.did, at: now + 6,
-            document: DIDKey.document(of: identity.did)!)
+            try #require(joined.delegation),
+            device: shown.device,
+            subject: identity.did,
+            at: now + 6,
+            document: DIDKey.document(of: identity.did)!
+        )
         // The new device can neither delegate nor revoke.
         #expect(throws: IdentityError(.refused, "")) { try new.approve(scanned, as: identity.did, at: now) }
         #expect(throws: IdentityError(.refused, "")) {
-            try new.update(identity.did) { identity throws(IdentityError) in try identity.revoke(shown.device, at: now) }
+            try new.update(identity.did) { identity throws(IdentityError) in try identity.revoke(shown.device, at: now)
+            }
         }
         #expect(throws: IdentityError(.refused, "")) { try new.complete(answer, at: now + 2) }
         // And it all survives the disk.
@@ -71,8 +76,13 @@ import Testing
         let mallory = SigningKey(seeded: 2)
         let delegation = Delegation(subject: victim.did, device: request.device, issuedAt: now, expiresAt: now + 1000)
         let grant = PairingGrant(
-            identity: victim.did, name: "Alice", alias: nil, relay: nil,
-            delegation: try Envelope(signing: delegation.json.utf8, by: mallory), contacts: nil)
+            identity: victim.did,
+            name: "Alice",
+            alias: nil,
+            relay: nil,
+            delegation: try Envelope(signing: delegation.json.utf8, by: mallory),
+            contacts: nil
+        )
         let answer = try grant.sealed(for: request)
         #expect(throws: IdentityError(.refused, "")) { try new.complete(answer, at: now) }
         #expect(new.pendingPairings.count == 1 && new.identities.isEmpty)
@@ -103,8 +113,12 @@ import Testing
         for i in bytes.indices {
             var changed = bytes
             changed[i] ^= 0x11
-            #expect(throws: IdentityError.self) { try PairingRequest(parsing: "dsip-pair:" + Base64URL.encode(changed)) }
-            #expect(throws: IdentityError.self) { try PairingRequest(parsing: "dsip-pair:" + Base64URL.encode(bytes[..<i])) }
+            #expect(throws: IdentityError.self) {
+                try PairingRequest(parsing: "dsip-pair:" + Base64URL.encode(changed))
+            }
+            #expect(throws: IdentityError.self) {
+                try PairingRequest(parsing: "dsip-pair:" + Base64URL.encode(bytes[..<i]))
+            }
         }
         let answer = try old.approve(request, as: did, at: now)
         let sealed = try #require(Base64URL.decode(answer.dropFirst(11)))
@@ -112,7 +126,9 @@ import Testing
             var changed = sealed
             changed[i] ^= 0x11
             #expect(throws: IdentityError.self) { try new.complete("dsip-grant:" + Base64URL.encode(changed), at: now) }
-            #expect(throws: IdentityError.self) { try new.complete("dsip-grant:" + Base64URL.encode(sealed[..<i]), at: now) }
+            #expect(throws: IdentityError.self) {
+                try new.complete("dsip-grant:" + Base64URL.encode(sealed[..<i]), at: now)
+            }
         }
         #expect(throws: IdentityError(.malformed, "")) { try new.complete("hello", at: now) }
         #expect(throws: IdentityError(.malformed, "")) { try PairingRequest(parsing: "hello") }

@@ -13,8 +13,16 @@ import Testing
 
     private func rotation(_ key: PublicKey, recovery: Bool = false) -> KeyRotation {
         KeyRotation(
-            id: ULID("01J5Y0QJR0T00AAAAAAAAAAAAF")!, subject: did, previous: old.kid, next: new.kid, nextPublicKey: key,
-            reason: "scheduled", recovery: recovery, issuedAt: 5, expiresAt: 50)
+            id: ULID("01J5Y0QJR0T00AAAAAAAAAAAAF")!,
+            subject: did,
+            previous: old.kid,
+            next: new.kid,
+            nextPublicKey: key,
+            reason: "scheduled",
+            recovery: recovery,
+            issuedAt: 5,
+            expiresAt: 50
+        )
     }
 
     @Test("keys are pinned when first seen; a change is held until it is accepted")

@@ -28,7 +28,8 @@ import Testing
     @Test("P-256 verdicts agree with Wycheproof")
     func wycheproofP256() throws {
         var checked = 0
-        for file in Vectors.files("wycheproof") where file.lastPathComponent == "ecdsa_secp256r1_sha256_p1363_test.json" {
+        for file in Vectors.files("wycheproof") where file.lastPathComponent == "ecdsa_secp256r1_sha256_p1363_test.json"
+        {
             for group in try #require(Vectors.json(file)["testGroups"]?.array) {
                 let point = try hex(group["publicKey"]?["uncompressed"])
                 let key = PublicKey.p256(try P256.Signing.PublicKey(x963Representation: point))
@@ -37,7 +38,8 @@ import Testing
                     let signature = try hex(test["sig"])
                     #expect(
                         key.isValidSignature(signature, for: message) == (test["result"]?.string == "valid"),
-                        "tcId \(test["tcId"]?.int ?? 0)")
+                        "tcId \(test["tcId"]?.int ?? 0)"
+                    )
                     checked += 1
                 }
             }
@@ -45,8 +47,9 @@ import Testing
         #expect(checked >= 200 || Vectors.root == nil)
     }
 
-    /// The twelve signatures on which Ed25519 libraries differ. Cases 0, 1, 10 and 11 have a key of small order: no key here. 2 and 3
-    /// satisfy the equation without cofactor; 4 and 5 do not; 6 and 7 have S ≥ L; 8 and 9 have a non-canonical R.
+    /// The twelve signatures on which Ed25519 libraries differ. Cases 0, 1, 10 and 11 have a key of small order: no key
+    /// here. 2 and 3 satisfy the equation without cofactor; 4 and 5 do not; 6 and 7 have S ≥ L; 8 and 9 have a
+    /// non-canonical R.
     @Test("signatures on which libraries differ: strict on keys, cofactorless, S reduced")
     func speccheck() throws {
         for file in Vectors.files("ed25519") where file.lastPathComponent == "cases.json" {
@@ -57,7 +60,8 @@ import Testing
                 return key?.isValidSignature(signature, for: message) ?? false
             }
             #expect(
-                verdicts == [false, false, true, true] + [Bool](repeating: false, count: 8))
+                verdicts == [false, false, true, true] + [Bool](repeating: false, count: 8)
+            )
         }
     }
 
@@ -65,7 +69,9 @@ import Testing
     func signInput() throws {
         for file in Vectors.files("ed25519") where file.lastPathComponent == "sign-input-128.json" {
             for test in try #require(Vectors.json(file).array) {
-                let key = SigningKey(selfIssued: try Curve25519.Signing.PrivateKey(rawRepresentation: hex(test["seed"])))
+                let key = SigningKey(
+                    selfIssued: try Curve25519.Signing.PrivateKey(rawRepresentation: hex(test["seed"]))
+                )
                 #expect(try key.publicKeyBytes == hex(test["public"]))
                 #expect(try key.publicKey.isValidSignature(hex(test["signature"]), for: hex(test["message"])))
             }
@@ -78,7 +84,9 @@ import Testing
         let p256 = PublicKey.p256(P256.Signing.PrivateKey().publicKey)
         for key in [ed, p256] { #expect(PublicKey(multibase: key.multibase) == key) }
         #expect(ed != p256 && Set([ed, p256, ed]).count == 2)
-        for text in ["", "z", "z6Mk", String(ed.multibase.dropLast()), ed.multibase + "1", "x" + ed.multibase.dropFirst()] {
+        for text in [
+            "", "z", "z6Mk", String(ed.multibase.dropLast()), ed.multibase + "1", "x" + ed.multibase.dropFirst(),
+        ] {
             #expect(PublicKey(multibase: text) == nil, "\(text)")
         }
     }

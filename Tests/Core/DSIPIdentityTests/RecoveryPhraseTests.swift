@@ -28,7 +28,8 @@ import Testing
         let text = RecoveryWords.all.map { $0 + "\n" }.joined()
         #expect(
             Hex.encode(Array(SHA256.hash(data: Array(text.utf8))))
-                == "2f5eed53a4727b4bf8880d8f3f199efc90e58503646d9ff8eff3a2ed3b24dbda")
+                == "2f5eed53a4727b4bf8880d8f3f199efc90e58503646d9ff8eff3a2ed3b24dbda"
+        )
         #expect(Set(RecoveryWords.all.map { $0.prefix(4) }).count == 2048)
     }
 
@@ -60,7 +61,9 @@ import Testing
         #expect(reason(Array(words.dropLast()))?.contains("23 were given") == true)
         #expect(reason([])?.contains("24 words") == true)
         #expect(reason(Array(repeating: "abandon", count: 24))?.contains("do not fit") == true)
-        #expect(throws: IdentityError(.malformed, "")) { try RecoveryPhrase(entropy: [UInt8](repeating: 1, count: 16))?.controllerKey() }
+        #expect(throws: IdentityError(.malformed, "")) {
+            try RecoveryPhrase(entropy: [UInt8](repeating: 1, count: 16))?.controllerKey()
+        }
     }
 
     @Test("exchanged words are noticed nearly always")
@@ -79,14 +82,21 @@ import Testing
     @Test("secrets are in no description")
     func descriptions() throws {
         var wallet = Wallet()
-        let identity = try wallet.createIdentity(name: "Alice", device: .init(name: "laptop", kind: .computer), at: 1000)
+        let identity = try wallet.createIdentity(
+            name: "Alice",
+            device: .init(name: "laptop", kind: .computer),
+            at: 1000
+        )
         let controller = try #require(identity.controller)
         var dumped = ""
         dump(wallet, to: &dumped)
-        let text = "\(wallet) \(identity) \(controller.phrase) \(controller.key)" + String(reflecting: identity) + dumped
+        let text =
+            "\(wallet) \(identity) \(controller.phrase) \(controller.key)" + String(reflecting: identity) + dumped
         let words = controller.phrase.words.joined(separator: " ")
         #expect(!text.contains(words) && !text.contains(Base64URL.encode(controller.phrase.entropy)))
-        #expect(!text.contains("\(controller.phrase.entropy)") && !text.contains("\(identity.device.rawRepresentation)"))
+        #expect(
+            !text.contains("\(controller.phrase.entropy)") && !text.contains("\(identity.device.rawRepresentation)")
+        )
         #expect(!text.contains(controller.phrase.entropy.map { "- \($0)\n" }.joined()))
     }
 }

@@ -12,9 +12,14 @@ final class TableFetcher: DocumentFetcher {
 
     var asked: [String] { state.withLock { $0.asked } }
 
-    func answer(_ url: String, _ body: String, status: Int = 200, cacheControl: String? = nil, finalURL: String? = nil) {
+    func answer(_ url: String, _ body: String, status: Int = 200, cacheControl: String? = nil, finalURL: String? = nil)
+    {
         let document = FetchedDocument(
-            status: status, body: Array(body.utf8), finalURL: finalURL ?? url, cacheControl: cacheControl)
+            status: status,
+            body: Array(body.utf8),
+            finalURL: finalURL ?? url,
+            cacheControl: cacheControl
+        )
         state.withLock { $0.answers[url] = .success(document) }
     }
 
@@ -51,10 +56,14 @@ final class TestClock: Sendable {
             ("did:web:localhost%3a8443", "https://localhost:8443/.well-known/did.json"),
             ("did:web:example.com:a%20b", nil), ("did:web:example.com:..:secret", nil), ("did:web:example.com::", nil),
             ("did:web:example.com:%2e%2e:x", nil), ("did:web:example.com:a%2Fb", nil), ("did:web:example.com:a%", nil),
-            ("did:web:127.0.0.1", nil), ("did:web:0x7f000001", nil), ("did:web:user%40host", nil), ("did:web:a_b.example", nil),
-            ("did:web:example.com%3A0", nil), ("did:web:example.com%3A70000", nil), ("did:web:example.com%3A80%3A80", nil),
-            ("did:web:-a.example", nil), ("did:web:a..example", nil), ("did:web:example.com%2Fx", nil), ("did:key:z6Mk", nil),
-        ] as [(String, String?)])
+            ("did:web:127.0.0.1", nil), ("did:web:0x7f000001", nil), ("did:web:user%40host", nil),
+            ("did:web:a_b.example", nil),
+            ("did:web:example.com%3A0", nil), ("did:web:example.com%3A70000", nil),
+            ("did:web:example.com%3A80%3A80", nil),
+            ("did:web:-a.example", nil), ("did:web:a..example", nil), ("did:web:example.com%2Fx", nil),
+            ("did:key:z6Mk", nil),
+        ] as [(String, String?)]
+    )
     func mapping(text: String, url: String?) throws {
         let did = try #require(DID(text))
         #expect((try? DIDWeb.url(of: did)) == url)
@@ -105,7 +114,13 @@ final class TestClock: Sendable {
     func freshness() {
         func lifetime(_ cacheControl: String? = nil, expires: String? = nil, date: String? = nil) -> Int64? {
             FetchedDocument(
-                status: 200, body: [], finalURL: "", cacheControl: cacheControl, expires: expires, date: date).freshness
+                status: 200,
+                body: [],
+                finalURL: "",
+                cacheControl: cacheControl,
+                expires: expires,
+                date: date
+            ).freshness
         }
         #expect(lifetime() == nil)
         #expect(lifetime("max-age=60") == 60)
@@ -114,7 +129,8 @@ final class TestClock: Sendable {
         #expect(lifetime("max-age=junk") == 0)
         #expect(lifetime("max-age=99999999999999999999") == .max)
         #expect(
-            lifetime(expires: "Sun, 06 Nov 1994 08:49:37 GMT", date: "Sun, 06 Nov 1994 08:48:37 GMT") == 60)
+            lifetime(expires: "Sun, 06 Nov 1994 08:49:37 GMT", date: "Sun, 06 Nov 1994 08:48:37 GMT") == 60
+        )
         #expect(lifetime(expires: "0", date: "Sun, 06 Nov 1994 08:48:37 GMT") == 0)
         #expect(HTTPDate.seconds("Sun, 06 Nov 1994 08:49:37 GMT") == 784_111_777)
         #expect(HTTPDate.seconds("Thu, 29 Feb 2024 00:00:00 GMT") == 1_709_164_800)
@@ -171,8 +187,8 @@ final class TestClock: Sendable {
     func negative() {
         var cache = DocumentCache()
         cache.failed(did, IdentityError(.unreachable, ""), at: 0)
-        #expect(state(&cache, 14) == "unresolvable")
-        #expect(state(&cache, 15) == "unknown")
+        #expect(state(&cache, 14) == "unresolvable" && cache.failure(of: did, at: 14)?.code == .unreachable)
+        #expect(state(&cache, 15) == "unknown" && cache.failure(of: did, at: 15) == nil)
         cache.forget(did)
         #expect(state(&cache, 1) == "unknown" && cache.count == 0)
     }
@@ -188,19 +204,27 @@ final class TestClock: Sendable {
             Issue.record("found")
             return
         }
+        // However many are looked up, documents of other methods stay.
+        var policy = DocumentCache.Policy()
+        policy.capacity = 4
+        cache = DocumentCache(policy: policy)
+        cache.resolved(ResolvedDocument(document: document(), lifetime: 1000), at: 0)
+        for i in 0..<20 { _ = cache.lookup(SigningKey(seeded: UInt8(i)).did, at: 0) }
+        #expect(state(&cache, 1) == "found")
     }
 
-    @Test("the cache is bounded, and what is used stays")
+    @Test("the cache is bounded, and failures go before documents")
     func bounded() {
         var policy = DocumentCache.Policy()
         policy.capacity = 64
         var cache = DocumentCache(policy: policy)
         cache.resolved(ResolvedDocument(document: document(), lifetime: 1000), at: 0)
+        // Not looked up in between: a document outlasts failures.
         for i in 0..<1000 {
             cache.failed(DID("did:web:host\(i).example")!, IdentityError(.unreachable, ""), at: 0)
             #expect(cache.count <= 64)
-            #expect(state(&cache, 1) == "found")
         }
+        #expect(state(&cache, 1) == "found")
     }
 }
 
@@ -213,7 +237,9 @@ final class TestClock: Sendable {
         let did = try did("did:web:example.com")
         let url = "https://example.com/.well-known/did.json"
         fetcher.answer(url, #"{"id":"did:web:example.com"}"#, cacheControl: "max-age=60")
-        guard case .unknown = resolver.lookup(did) else { throw IdentityError(.malformed, "known before it was asked for") }
+        guard case .unknown = resolver.lookup(did) else {
+            throw IdentityError(.malformed, "known before it was asked for")
+        }
         try await withThrowingTaskGroup(of: DID.self) { group in
             for _ in 0..<50 { group.addTask { try await resolver.resolve(did).document.id } }
             for try await id in group { #expect(id == did) }
@@ -247,12 +273,16 @@ final class TestClock: Sendable {
     @Test(
         "addresses that are not of the open internet are refused",
         arguments: [
-            "127.0.0.1", "127.255.255.255", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254",
-            "100.64.0.1", "100.127.255.255", "192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1", "224.0.0.1", "240.0.0.1",
-            "255.255.255.255", "192.88.99.1", "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "fe80::1",
+            "127.0.0.1", "127.255.255.255", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1", "100.127.255.255", "192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1", "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255", "192.88.99.1", "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1",
+            "fe80::1",
             "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1", "2002:7f00:1::", "2002:808:808::", "64:ff9b::7f00:1",
             "64:ff9b::a00:1", "64:ff9b:1::1", "2001::1", "100::1", "3fff::1", "5f00::1", "fec0::1",
-        ])
+        ]
+    )
     func refused(text: String) throws {
         let address = try #require(IPAddress.parse(text))
         #expect(AddressPolicy().refuses(address))
@@ -263,7 +293,8 @@ final class TestClock: Sendable {
         arguments: [
             "8.8.8.8", "1.1.1.1", "172.15.255.255", "172.32.0.1", "100.63.255.255", "100.128.0.1", "223.255.255.255",
             "2606:4700:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::808:808",
-        ])
+        ]
+    )
     func allowed(text: String) throws {
         let address = try #require(IPAddress.parse(text))
         #expect(!AddressPolicy().refuses(address))
@@ -271,18 +302,24 @@ final class TestClock: Sendable {
 
     @Test("what the operator allows is allowed, and no more")
     func exceptions() throws {
-        let policy = AddressPolicy(allowing: [try #require(AddressRange("127.0.0.1")), try #require(AddressRange("10.8.0.0/13"))])
+        let policy = AddressPolicy(allowing: [
+            try #require(AddressRange("127.0.0.1")), try #require(AddressRange("10.8.0.0/13")),
+        ])
         #expect(!policy.refuses([127, 0, 0, 1]) && policy.refuses([127, 0, 0, 2]))
-        #expect(!policy.refuses([10, 8, 0, 1]) && !policy.refuses([10, 15, 255, 255]) && policy.refuses([10, 16, 0, 0]))
+        #expect(
+            !policy.refuses([10, 8, 0, 1]) && !policy.refuses([10, 15, 255, 255]) && policy.refuses([10, 16, 0, 0])
+        )
         #expect(policy.refuses([]) && policy.refuses([1, 2, 3]))
     }
 
     @Test(
         "doubtful spellings are no addresses",
         arguments: [
-            "", "1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "0x7f.0.0.1", "256.1.1.1", "1.2.3.-4", ":::", "1::2::3", "12345::", "1:2:3:4:5:6:7",
+            "", "1", "1.2.3", "1.2.3.4.5", "01.2.3.4", "0x7f.0.0.1", "256.1.1.1", "1.2.3.-4", ":::", "1::2::3",
+            "12345::", "1:2:3:4:5:6:7",
             "1:2:3:4:5:6:7:8:9", "::1.2.3", "::1%eth0", "[::1]", "+1::", "1:2:3:4:5:6:7:8::", "::ffff:1.2.3.4:5",
-        ])
+        ]
+    )
     func malformed(text: String) {
         #expect(IPAddress.parse(text) == nil)
     }

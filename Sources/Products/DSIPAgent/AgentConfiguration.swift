@@ -1,0 +1,52 @@
+import DSIPIdentity
+import FoundationEssentials
+
+/// Where an agent keeps its things and whom it talks to.
+public struct AgentConfiguration: Sendable {
+    /// Made with mode 0700 when it is not there: `wallet.json`, `wallet.key`, `agent.sqlite`.
+    public var stateFolder: String
+    /// `wss://…` of the relay new identities are reached at.
+    public var relay: String
+    /// PEM files of roots believed beside the system's: a development relay's.
+    public var trustRoots: [String]
+    /// The name of the identity made on the first run.
+    public var displayName: String
+    /// What this device is called and what it is, for the person's own list and for "ringing on a computer".
+    public var deviceName: String
+    public var deviceKind: Device.Kind
+    /// Unlocks the wallet; nil uses the key file beside it.
+    public var passphrase: String?
+    /// Addresses that documents may be fetched from although they are private: a relay in one's own network.
+    public var allowedAddresses: [AddressRange]
+    /// Make an identity on the first run. Off for a device that waits to be paired.
+    public var createsIdentity: Bool
+    /// Unix seconds.
+    public var clock: @Sendable () -> Int64
+    public var version: String
+
+    public init(
+        stateFolder: String,
+        relay: String,
+        trustRoots: [String] = [],
+        displayName: String = "",
+        deviceName: String = "This computer",
+        deviceKind: Device.Kind = .computer,
+        passphrase: String? = nil,
+        allowedAddresses: [AddressRange] = [],
+        createsIdentity: Bool = true,
+        clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
+        version: String = "0.1.0"
+    ) {
+        self.stateFolder = stateFolder
+        self.relay = relay
+        self.trustRoots = trustRoots
+        self.displayName = displayName
+        self.deviceName = deviceName
+        self.deviceKind = deviceKind
+        self.passphrase = passphrase
+        self.allowedAddresses = allowedAddresses
+        self.createsIdentity = createsIdentity
+        self.clock = clock
+        self.version = version
+    }
+}

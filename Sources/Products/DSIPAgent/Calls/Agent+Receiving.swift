@@ -1,0 +1,113 @@
+import DSIPIdentity
+import DSIPMedia
+import DSIPSession
+import DSIPSignaling
+import Encoding
+
+/// What comes in: verified messages, each given to the engine of the identity it is for.
+extension Agent {
+    /// - Parameters:
+    ///   - owner: the identity of ours whose connection it came on.
+    ///   - path: the relay it came through.
+    func received(_ message: Verified<Message>, owner: DID, path: String) {
+        guard let desk = desks[owner] else {
+            // A device that waits to be paired is bound under its own key.
+            if case .notify(let notify) = message.body.body {
+                receivePairingAnswer(notify, at: owner)
+            }
+            return
+        }
+        // A message for somebody else is not ours to act on.
+        if let to = message.body.to, to != desk.identity, to != desk.key.did { return }
+        switch message.body.body {
+        case .invite(let invite): receiveInvite(invite, message, desk, path)
+        case .answer(let answer): receiveAnswer(answer, message, desk, path)
+        case .cancel(let cancel): receiveCancel(cancel, message, desk, path)
+        case .introduction(let introduction): receiveIntroduction(introduction, message, desk, path)
+        case .notify(let notify): receiveReport(notify, message, path: path, desk)
+        case .delegationRevocation: receiveRevocation(message)
+        case .keyRotation: observeKeys(of: message.principal)
+        case .progress, .reject, .update, .info, .bye, .grant, .error:
+            run(.received(Signal(message)), desk, origin: .received(message, path: path))
+        case .publish, .subscribe, .unpublish, .provenance, .hello, .reachabilityHint: break
+        }
+    }
+
+    private func receiveInvite(_ invite: Invite, _ message: Verified<Message>, _ desk: Desk, _ path: String) {
+        // The replay window is in memory; the log remembers sessions across a restart.
+        if (try? store.hasLog(session: message.body.id.description)) == true { return }
+        noteKeys(of: message.principal, desk)
+        run(.received(Signal(message)), desk, origin: .received(message, path: path))
+    }
+
+    private func receiveAnswer(_ answer: Answer, _ message: Verified<Message>, _ desk: Desk, _ path: String) {
+        let signal = Signal(message)
+        let origin = Origin.received(message, path: path)
+        guard let live = message.body.session.flatMap({ desk.calls[$0] }) else {
+            run(.received(signal), desk, origin: origin)
+            return
+        }
+        do throws(MediaBindingError) {
+            let payload = MediaPayload(media: answer.media, transports: answer.transports)
+            if let update = answer.inReplyTo {
+                guard let own = live.media.ownUpdate, own.id == update else {
+                    run(.received(signal), desk, origin: origin)
+                    return
+                }
+                guard let checked = try CheckedAnswer(checking: payload, to: own.offer) else {
+                    throw MediaBindingError(.sdpMissing, on: .answer, "transport:webrtc was not selected")
+                }
+                live.updateAnswer = checked
+            } else if live.call.direction == .outgoing, !live.isActive {
+                guard let checked = try CheckedAnswer(checking: payload, to: live.media.offer) else {
+                    throw MediaBindingError(.sdpMissing, on: .answer, "transport:webrtc was not selected")
+                }
+                live.answer = checked
+            }
+            run(.received(signal), desk, origin: origin)
+            // Only the answer the engine accepted may be used; another leg's is gone with it.
+            live.answer = nil
+        } catch {
+            if answer.inReplyTo == nil {
+                run(.receivedUnusableAnswer(signal), desk, origin: origin)
+            } else if live.isActive {
+                end(live, desk, .mediaFailed)
+            }
+        }
+    }
+
+    private func receiveCancel(_ cancel: Cancel, _ message: Verified<Message>, _ desk: Desk, _ path: String) {
+        let known = message.body.session.flatMap { desk.engine.session($0) } != nil
+        run(.received(Signal(message)), desk, origin: .received(message, path: path))
+        if !known { missedWhileAway(cancel, message, desk) }
+    }
+
+    /// A `cancel` of a call that never got here: someone tried while this device was away. The caller's agent leaves it as a notice
+    /// (`StandingNotice`); the `session.unknown-session` that the engine has just answered tells it that the notice arrived.
+    private func missedWhileAway(_ cancel: Cancel, _ message: Verified<Message>, _ desk: Desk) {
+        guard let session = message.body.session, cancel.reason == .userCancelled || cancel.reason == .sessionTimeout,
+            desk.engine.contacts.admitsInvite(from: message.principal, grant: nil, at: now()),
+            (try? store.hasLog(session: session.description)) == false
+        else { return }
+        let peer = peer(message.principal, of: desk.identity, claimed: nil)
+        guard !peer.blocked else { return }
+        let at = min(session.seconds, now())
+        record(
+            LogEntry(
+                session: session.description,
+                owner: desk.identity,
+                direction: .incoming,
+                did: peer.did,
+                name: peer.name,
+                outcome: .missed,
+                reason: cancel.reason.token,
+                sentence: "\(peer.name) called while you were away.",
+                at: at,
+                duration: 0,
+                video: false,
+                seen: false
+            ),
+            desk
+        )
+    }
+}

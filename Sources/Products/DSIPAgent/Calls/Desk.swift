@@ -1,0 +1,38 @@
+import DSIPIdentity
+import DSIPSession
+import DSIPSignaling
+import Encoding
+
+/// One of our identities at work: its engine, its calls, and the key this device signs with for it.
+///
+/// Confined to the agent actor.
+final class Desk {
+    let identity: DID
+    /// This device's key; the identity's own for a throw-away identity, which has no devices.
+    let key: SigningKey
+    /// For the protected header of all we send (DSIP §7.4); empty when the identity signs itself.
+    var delegations: [Envelope]
+    var relay: String
+    var name: String
+    var engine: EndpointEngine
+    var calls: [ULID: LiveCall] = [:]
+
+    init(
+        identity: DID,
+        key: SigningKey,
+        delegations: [Envelope],
+        relay: String,
+        name: String,
+        contacts: ContactBook
+    ) {
+        self.identity = identity
+        self.key = key
+        self.delegations = delegations
+        self.relay = relay
+        self.name = name
+        self.engine = EndpointEngine(device: key.did, identity: identity, contacts: contacts)
+    }
+
+    /// Whether a new incoming call finds the person in another one.
+    func isBusy(except id: ULID) -> Bool { calls.values.contains { $0.id != id && $0.call.state != .ended } }
+}

@@ -1,0 +1,30 @@
+import DSIPMedia
+import DSIPSignaling
+
+extension Call.Media {
+    init(_ kinds: MediaKinds) { self.init(audio: kinds.audio, video: kinds.video) }
+    init(_ payload: MediaPayload) { self.init(MediaKinds(payload.media)) }
+}
+
+extension Info {
+    init(_ candidates: CandidateInfo) {
+        self.init(
+            WebRTCCandidates(
+                candidates.candidates.map { .init($0.candidate, sdpMid: $0.sdpMid, sdpMLineIndex: $0.sdpMLineIndex) },
+                endOfCandidates: candidates.endOfCandidates
+            )
+        )
+    }
+}
+
+extension CandidateInfo {
+    init?(_ info: Info) {
+        guard let candidates = WebRTCCandidates(info) else { return nil }
+        self.init(
+            candidates: candidates.candidates.map {
+                SignaledCandidate(candidate: $0.candidate, sdpMid: $0.sdpMid, sdpMLineIndex: $0.sdpMLineIndex)
+            },
+            endOfCandidates: candidates.endOfCandidates
+        )
+    }
+}

@@ -1,0 +1,71 @@
+import DSIPIdentity
+import Encoding
+
+/// Someone the user knows, as one of the user's identities.
+public struct Contact: Sendable, Hashable {
+    /// A key that was not the one first seen, waiting for the user to accept it (DSIP §7.5).
+    public struct KeyChange: Sendable, Hashable {
+        public var old: String
+        public var new: String
+        public var seenAt: Int64
+
+        public init(old: String, new: String, seenAt: Int64) {
+            self.old = old
+            self.new = new
+            self.seenAt = seenAt
+        }
+    }
+
+    public var id: String
+    /// The identity of ours that knows this contact.
+    public var owner: DID
+    public var did: DID
+    public var name: String
+    public var alias: String?
+    /// Relay hint, `wss://…`; the DID document goes before it (DSIP §8.1).
+    public var relay: String?
+    public var addedAt: Int64
+    public var blocked: Bool
+    /// May ring us without an introduction (DSIP §19.4).
+    public var allowed: Bool
+    public var keyChanged: KeyChange?
+    /// Known through a throw-away identity made for this contact alone.
+    public var pairwise: Bool
+
+    public init(
+        id: String,
+        owner: DID,
+        did: DID,
+        name: String,
+        alias: String? = nil,
+        relay: String? = nil,
+        addedAt: Int64,
+        blocked: Bool = false,
+        allowed: Bool = true,
+        keyChanged: KeyChange? = nil,
+        pairwise: Bool = false
+    ) {
+        self.id = id
+        self.owner = owner
+        self.did = did
+        self.name = name
+        self.alias = alias
+        self.relay = relay
+        self.addedAt = addedAt
+        self.blocked = blocked
+        self.allowed = allowed
+        self.keyChanged = keyChanged
+        self.pairwise = pairwise
+    }
+
+    public var json: JSONValue {
+        [
+            "id": .string(id), "did": .string(did.string), "name": .string(name), "alias": .optional(alias),
+            "relay": .optional(relay), "added_at": .int(addedAt), "blocked": .bool(blocked), "allowed": .bool(allowed),
+            "key_changed": keyChanged.map {
+                ["old": .string($0.old), "new": .string($0.new), "seen_at": .int($0.seenAt)]
+            } ?? .null,
+            "pairwise": .bool(pairwise),
+        ]
+    }
+}

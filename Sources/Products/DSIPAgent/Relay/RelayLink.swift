@@ -1,0 +1,319 @@
+import DSIPIdentity
+import DSIPSignaling
+import DSIPTransport
+import Encoding
+import Logging
+import NIOConcurrencyHelpers
+
+/// One device's connection to one relay, with an outbox in front of it.
+///
+/// The transport refuses what it cannot send at once; a call must survive a relay that restarts. So the outbox keeps what is not yet
+/// sent, in order, until it expires, and sends again what went out in the last moments before a connection was lost: whether the relay
+/// had it is unknown then, and every receiver drops a message it has seen (DSIP §12.9).
+final class RelayLink: Sendable {
+    struct Item: Sendable {
+        var envelope: Envelope
+        var expiresAt: Int64
+        var type: MessageType?
+        var session: ULID?
+
+        init(envelope: Envelope, expiresAt: Int64, type: MessageType? = nil, session: ULID? = nil) {
+            self.envelope = envelope
+            self.expiresAt = expiresAt
+            self.type = type
+            self.session = session
+        }
+
+        init(envelope: Envelope, message: Message) {
+            self.init(
+                envelope: envelope,
+                expiresAt: message.expiresAt,
+                type: message.type,
+                session: message.sessionID
+            )
+        }
+    }
+
+    enum State: Sendable {
+        case connecting
+        case connected(relay: DID, stun: [String])
+        case waiting(until: Int64, String)
+        case refused(String)
+    }
+
+    enum Output: Sendable {
+        case message(Verified<Message>)
+        case state(State)
+        /// The relay's transport will never take this message.
+        case undeliverable(Item)
+        /// Nothing has gone either way for a while.
+        case idle
+    }
+
+    struct Environment: Sendable {
+        var roots: TrustRoots
+        var source: KnownDocuments
+        var replay: SharedReplayWindow
+        var clock: @Sendable () -> Int64
+        var log: Logger
+    }
+
+    static let maximumQueued = 512
+    /// What was sent this short a time before a connection was lost is sent again.
+    static let doubtful: Duration = .seconds(3)
+
+    private struct Box {
+        var queue: [Item] = []
+        var recent: [(item: Item, at: ContinuousClock.Instant)] = []
+        var state = State.connecting
+        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var nextWaiter: UInt64 = 0
+        var lastUse = ContinuousClock.now
+        var tasks: [Task<Void, Never>] = []
+        var isStarted = false
+        var isClosed = false
+    }
+
+    let url: String
+    private let persistent: Bool
+    private let client: SignalingClient?
+    private let environment: Environment
+    private let deliver: @Sendable (Output) -> Void
+    private let box = NIOLockedValueBox(Box())
+    private let wake: AsyncStream<Void>
+    private let waker: AsyncStream<Void>.Continuation
+
+    init(
+        url: String,
+        owner: DID,
+        key: SigningKey?,
+        delegations: [Envelope],
+        persistent: Bool,
+        environment: Environment,
+        deliver: @escaping @Sendable (Output) -> Void
+    ) {
+        self.url = url
+        self.persistent = persistent
+        self.environment = environment
+        self.deliver = deliver
+        (wake, waker) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        if let key, let address = try? RelayAddress(url) {
+            var configuration = SignalingClient.Configuration(
+                address,
+                key: key,
+                identity: key.did == owner ? nil : owner,
+                delegations: delegations,
+                clock: environment.clock
+            )
+            configuration.roots = environment.roots
+            client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
+        } else {
+            client = nil
+        }
+    }
+
+    var lastUse: ContinuousClock.Instant { box.withLockedValue(\.lastUse) }
+
+    func touch() { box.withLockedValue { $0.lastUse = .now } }
+
+    func start() {
+        let isFirst = box.withLockedValue { box in
+            defer { box.isStarted = true }
+            return !box.isStarted
+        }
+        guard isFirst else { return }
+        guard let client else {
+            change(.refused("the address \(url) cannot be dialled"))
+            return
+        }
+        let tasks = [
+            Task { await client.run() },
+            Task { [weak self] in
+                for await event in client.events { self?.handle(event) }
+            },
+            Task { [weak self, wake] in
+                for await _ in wake { await self?.flush(client) }
+            },
+        ]
+        box.withLockedValue { $0.tasks += tasks }
+        guard !persistent else { return }
+        let watch = Task { [weak self] in
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .seconds(60))
+                guard let self else { return }
+                if ContinuousClock.now - lastUse > RelayLinks.idleLimit { deliver(.idle) }
+            }
+        }
+        box.withLockedValue { $0.tasks.append(watch) }
+    }
+
+    /// Takes a message to send. A `cancel` takes an unsent invite of its session with it: then neither need go out.
+    func enqueue(_ item: Item) {
+        box.withLockedValue { box in
+            box.lastUse = .now
+            if item.type == .cancel, let session = item.session,
+                let unsent = box.queue.firstIndex(where: { $0.type == .invite && $0.session == session })
+            {
+                box.queue.remove(at: unsent)
+                return
+            }
+            if box.queue.count >= RelayLink.maximumQueued { box.queue.removeFirst() }
+            box.queue.append(item)
+        }
+        waker.yield()
+    }
+
+    /// Waits until the link is connected.
+    /// - Returns: the relay, or nil when time is up.
+    func ready(within limit: Duration) async -> DID? {
+        if case .connected(let relay, _) = box.withLockedValue(\.state) { return relay }
+        let id = box.withLockedValue { box in
+            box.nextWaiter += 1
+            return box.nextWaiter
+        }
+        let timeout = Task { [weak self] in
+            try? await Task.sleep(for: limit)
+            self?.resume(id)
+        }
+        client?.reconnectNow()
+        await withCheckedContinuation { continuation in
+            let isReady = box.withLockedValue { box in
+                if case .connected = box.state { return true }
+                box.waiters[id] = continuation
+                return false
+            }
+            if isReady { continuation.resume() }
+        }
+        timeout.cancel()
+        if case .connected(let relay, _) = box.withLockedValue(\.state) { return relay }
+        return nil
+    }
+
+    /// Tells the state again.
+    func report() { deliver(.state(box.withLockedValue(\.state))) }
+
+    /// Lets what is queued go out for a moment, then closes.
+    func drain() async {
+        let deadline = ContinuousClock.now + .milliseconds(500)
+        while ContinuousClock.now < deadline, box.withLockedValue({ !$0.queue.isEmpty && $0.state.isConnected }) {
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+        close()
+    }
+
+    func close() {
+        let tasks = box.withLockedValue { box in
+            box.isClosed = true
+            defer { box.tasks = [] }
+            return box.tasks
+        }
+        client?.close()
+        waker.finish()
+        // The first task is the client's own: it ends by itself once it has said goodbye.
+        for task in tasks.dropFirst(2) { task.cancel() }
+        for id in box.withLockedValue({ Array($0.waiters.keys) }) { resume(id) }
+    }
+
+    // MARK: Parts
+
+    private func resume(_ id: UInt64) { box.withLockedValue { $0.waiters.removeValue(forKey: id) }?.resume() }
+
+    private func handle(_ event: SignalingClient.Event) {
+        switch event {
+        case .message(let message):
+            touch()
+            deliver(.message(message))
+        case .rejected(let rejection):
+            environment.log.info("envelope rejected", metadata: ["code": "\(rejection.code.rawValue)"])
+        case .state(.connecting): break
+        case .state(.connected(let relay)):
+            let stun = relay.capabilities.other["stun"]?.array?.prefix(8).compactMap(\.string) ?? []
+            change(
+                .connected(relay: relay.identity, stun: stun.filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 })
+            )
+            waker.yield()
+        case .state(.refused(let refusal)):
+            change(.refused(Sentences.table(refusal.report.reason)))
+        case .state(.waiting(let delay, let error)):
+            requeueDoubtful()
+            if case .refused = box.withLockedValue(\.state) { return }
+            change(.waiting(until: environment.clock() + delay.components.seconds + 1, error.reason))
+        case .state(.closed): break
+        }
+    }
+
+    private func change(_ state: State) {
+        let waiters = box.withLockedValue { box in
+            box.state = state
+            guard state.isConnected else { return [CheckedContinuation<Void, Never>]() }
+            defer { box.waiters = [:] }
+            return Array(box.waiters.values)
+        }
+        for waiter in waiters { waiter.resume() }
+        deliver(.state(state))
+    }
+
+    private func requeueDoubtful() {
+        box.withLockedValue { box in
+            let since = ContinuousClock.now - RelayLink.doubtful
+            box.queue.insert(contentsOf: box.recent.filter { $0.at >= since }.map(\.item), at: 0)
+            box.recent = []
+        }
+    }
+
+    private func flush(_ client: SignalingClient) async {
+        while let item = next() {
+            do throws(TransportError) {
+                try await client.send(item.envelope)
+                sent(item)
+            } catch {
+                switch error.code {
+                case .tooLarge:
+                    sent(item)
+                    deliver(.undeliverable(item))
+                case .backpressure: try? await Task.sleep(for: .milliseconds(100))
+                default: return
+                }
+            }
+        }
+    }
+
+    /// The first item still worth sending; it stays in the queue until it is sent.
+    private func next() -> Item? {
+        let now = environment.clock()
+        return box.withLockedValue { box in
+            guard !box.isClosed || box.state.isConnected else { return nil }
+            box.queue.removeAll { $0.expiresAt <= now }
+            return box.queue.first
+        }
+    }
+
+    private func sent(_ item: Item) {
+        box.withLockedValue { box in
+            if let index = box.queue.firstIndex(where: { $0.envelope == item.envelope }) { box.queue.remove(at: index) }
+            let since = ContinuousClock.now - RelayLink.doubtful
+            box.recent.removeAll { $0.at < since }
+            box.recent.append((item, .now))
+        }
+    }
+}
+
+extension RelayLink.State {
+    var isConnected: Bool { if case .connected = self { true } else { false } }
+}
+
+/// What verification may know: documents of the directory's cache, and the revocations that have come in.
+final class KnownDocuments: VerificationSource {
+    private let resolver: CachingResolver
+    private let held = NIOLockedValueBox(Revocations())
+
+    init(resolver: CachingResolver) { self.resolver = resolver }
+
+    func document(of did: DID, at now: Int64) -> DocumentLookup { resolver.lookup(did) }
+
+    func resolve(_ did: DID) async { _ = try? await resolver.resolve(did) }
+
+    var revocations: Revocations { held.withLockedValue { $0 } }
+
+    func add(_ revocation: DelegationRevocation) { held.withLockedValue { $0.insert(revocation) } }
+}

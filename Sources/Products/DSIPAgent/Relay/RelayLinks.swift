@@ -1,0 +1,160 @@
+import DSIPIdentity
+import DSIPSignaling
+import DSIPTransport
+import Logging
+import NIOConcurrencyHelpers
+
+/// The connections to relays: one for good to each of our identities' own relay, others on demand, closed when idle.
+///
+/// Every link is one device's connection to one relay. What comes in on any of them goes to one stream, in order.
+final class RelayLinks: Sendable {
+    enum Event: Sendable {
+        case message(Verified<Message>, owner: DID, path: String)
+        case status(owner: DID, url: String, RelayLink.State)
+        case undeliverable(RelayLink.Item, owner: DID)
+        /// Close it with `drop`, or `touch` it to keep it.
+        case idle(owner: DID, url: String)
+    }
+
+    /// Links beside the persistent ones; the one longest unused goes for a new one.
+    static let maximumForeign = 16
+    static let idleLimit: Duration = .seconds(300)
+
+    private struct Owner: Sendable {
+        var key: SigningKey
+        var delegations: [Envelope]
+        var home: String
+    }
+
+    private struct Key: Hashable {
+        var owner: DID
+        var url: String
+    }
+
+    private struct State {
+        var owners: [DID: Owner] = [:]
+        var links: [Key: RelayLink] = [:]
+        var relays: [String: DID] = [:]
+        var closed = false
+    }
+
+    let events: AsyncStream<Event>
+    private let continuation: AsyncStream<Event>.Continuation
+    private let state = NIOLockedValueBox(State())
+    private let environment: RelayLink.Environment
+    private let known: KnownDocuments
+
+    init(
+        roots: TrustRoots,
+        resolver: CachingResolver,
+        clock: @escaping @Sendable () -> Int64,
+        log: Logger
+    ) {
+        (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
+        known = KnownDocuments(resolver: resolver)
+        environment = RelayLink.Environment(
+            roots: roots,
+            source: known,
+            replay: SharedReplayWindow(ReplayWindow(capacity: 1 << 14)),
+            clock: clock,
+            log: log
+        )
+    }
+
+    /// Opens the persistent link of one of our identities.
+    func add(owner: DID, key: SigningKey, delegations: [Envelope], home: String) {
+        state.withLockedValue { $0.owners[owner] = Owner(key: key, delegations: delegations, home: home) }
+        _ = link(owner: owner, url: home)
+    }
+
+    /// A device's delegation was renewed, or its relay changed: say hello anew.
+    func replace(owner: DID, key: SigningKey, delegations: [Envelope], home: String) {
+        let old = state.withLockedValue { state in
+            let keys = state.links.keys.filter { $0.owner == owner }
+            return keys.compactMap { state.links.removeValue(forKey: $0) }
+        }
+        for link in old { link.close() }
+        add(owner: owner, key: key, delegations: delegations, home: home)
+    }
+
+    func remove(owner: DID) {
+        let old = state.withLockedValue { state in
+            state.owners[owner] = nil
+            let keys = state.links.keys.filter { $0.owner == owner }
+            return keys.compactMap { state.links.removeValue(forKey: $0) }
+        }
+        for link in old { link.close() }
+    }
+
+    /// The link to `url` as the device of `owner`; dialled when there is none yet.
+    func link(owner: DID, url: String) -> RelayLink {
+        let key = Key(owner: owner, url: url)
+        let (link, evicted) = state.withLockedValue { state -> (RelayLink, RelayLink?) in
+            if let link = state.links[key] {
+                link.touch()
+                return (link, nil)
+            }
+            let foreign = state.links.filter { state.owners[$0.key.owner]?.home != $0.key.url }
+            var evicted: RelayLink?
+            if foreign.count >= RelayLinks.maximumForeign,
+                let oldest = foreign.min(by: { $0.value.lastUse < $1.value.lastUse })
+            {
+                evicted = state.links.removeValue(forKey: oldest.key)
+            }
+            let owned = state.owners[owner]
+            let link = RelayLink(
+                url: url,
+                owner: owner,
+                key: owned?.key,
+                delegations: owned?.delegations ?? [],
+                persistent: owned?.home == url,
+                environment: environment,
+                deliver: { [weak self] in self?.deliver($0, key: key) }
+            )
+            state.links[key] = link
+            return (link, evicted)
+        }
+        evicted?.close()
+        link.start()
+        return link
+    }
+
+    /// Closes a link that is no longer needed.
+    func drop(owner: DID, url: String) {
+        state.withLockedValue { $0.links.removeValue(forKey: Key(owner: owner, url: url)) }?.close()
+    }
+
+    /// A verified revocation: nothing the device signs counts from now on.
+    func add(_ revocation: DelegationRevocation) { known.add(revocation) }
+
+    /// Who the relay at `url` said it is, in its signed hello.
+    func relay(at url: String) -> DID? { state.withLockedValue { $0.relays[url] } }
+
+    /// Lets what is queued go out, then closes.
+    func close() async {
+        let links = state.withLockedValue { state in
+            state.closed = true
+            defer { state.links = [:] }
+            return Array(state.links.values)
+        }
+        for link in links { await link.drain() }
+        continuation.finish()
+    }
+
+    private func deliver(_ output: RelayLink.Output, key: Key) {
+        switch output {
+        case .message(let message): continuation.yield(.message(message, owner: key.owner, path: key.url))
+        case .state(let linkState):
+            if case .connected(let relay, _) = linkState {
+                state.withLockedValue { state in
+                    // Bounded as the links are: relays no longer linked are forgotten beyond a few.
+                    if state.relays.count > 256 { state.relays = [:] }
+                    state.relays[key.url] = relay
+                }
+            }
+            continuation.yield(.status(owner: key.owner, url: key.url, linkState))
+        case .undeliverable(let item): continuation.yield(.undeliverable(item, owner: key.owner))
+        case .idle: continuation.yield(.idle(owner: key.owner, url: key.url))
+        }
+    }
+}

@@ -1,0 +1,174 @@
+import DSIPIdentity
+import Encoding
+import Testing
+
+@testable import DSIPAgent
+
+@Suite("Reaching people: several devices, first contact, absence, restarts", .serialized, .timeLimit(.minutes(3)))
+struct ReachTests {
+    /// Bob's second device, added by pairing.
+    private func second(device of: Person, at relay: TestRelay) async throws -> Person {
+        let other = try await Person(of.name, at: relay, createsIdentity: false, kind: .phone)
+        let code = try await other.agent.beginPairing().code
+        let seen = try await of.agent.inspectPairing(code)
+        #expect(seen["kind"]?.string == "phone")
+        _ = try await of.agent.approvePairing(code, name: "Phone")
+        try await until("the device is paired") { await !other.agent.ownIdentities().isEmpty }
+        try await other.connected()
+        return other
+    }
+
+    @Test("a second device rings too, and stops without a missed call when the first answers")
+    func answeredElsewhere() async throws {
+        let relay = try await TestRelay()
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay))
+        try await befriend(alice, bob)
+        let phone = try await second(device: bob, at: relay)
+        #expect(await phone.did == bob.did)
+        #expect(try await phone.agent.contacts().map(\.name) == ["Alice"])
+        let session = try await alice.agent.place(to: await bob.did.string, sdp: SDP.offer).session
+        _ = try await bob.incoming(from: "Alice")
+        _ = try await phone.incoming(from: "Alice")
+        try await until("delivered to two devices") {
+            alice.call(session)?.progress.contains { $0.kind == .delivered && $0.count == 2 } == true
+        }
+        _ = try await bob.agent.open(session)
+        _ = try await bob.agent.answer(session, sdp: SDP.answer)
+        let start = ContinuousClock.now
+        let ending = try await phone.ended(session)
+        #expect(ContinuousClock.now - start < .seconds(1))
+        #expect(ending.reason == "session.answered-elsewhere" && !ending.missed)
+        #expect(try await phone.logged(session).outcome == .elsewhere)
+        #expect(phone.now.missed == 0)
+        #expect(bob.call(session)?.state == .active)
+        _ = try await bob.agent.hangUp(session)
+        _ = try await alice.ended(session)
+        await relay.stop()
+    }
+
+    @Test("a revoked device can no longer call")
+    func revoked() async throws {
+        let relay = try await TestRelay()
+        let bob = try await Person("Bob", at: relay)
+        let phone = try await second(device: bob, at: relay)
+        let device = try #require(try await bob.agent.devices().first { !$0.isThis })
+        let revoked = try await bob.agent.revokeDevice(device.did.string, reason: "lost")
+        #expect(revoked.revokedAt != nil && revoked.revokedReason == "lost")
+        try await until("the relay has ended its binding") { phone.now.relay.map { $0.state != .connected } ?? false }
+        await relay.stop()
+    }
+
+    @Test("an unknown caller does not ring; a request granted lets them call")
+    func firstContact() async throws {
+        let relay = try await TestRelay()
+        let (bob, carol) = (try await Person("Bob", at: relay), try await Person("Carol", at: relay))
+        let refused = try await carol.agent.place(to: await bob.uri, sdp: SDP.offer).session
+        #expect(try await carol.ended(refused).reason == "policy.first-contact-required")
+        #expect(bob.now.calls.isEmpty)
+
+        _ = try await carol.agent.sendRequest(to: await bob.uri, purpose: "We met at the meetup.")
+        try await until("Bob has the request") { bob.now.requests.contains { $0.0.direction == .incoming } }
+        let (request, peer) = try #require(bob.now.requests.first)
+        #expect(request.purpose == "We met at the meetup." && request.state == .pending)
+        #expect(peer.name == "Carol" && peer.namedBy == .them)
+        #expect(bob.now.calls.isEmpty && bob.now.log.isEmpty)
+
+        _ = try await bob.agent.acceptRequest(request.id)
+        try await until("Carol’s request is granted") { carol.now.requests.first?.0.state == .granted }
+        let session = try await carol.agent.place(to: await bob.uri, sdp: SDP.offer).session
+        #expect(try await bob.incoming(from: "Carol") == session)
+        _ = try await bob.agent.decline(session)
+        _ = try await carol.ended(session)
+
+        // Blocked, she is not told so, and it does not ring.
+        let contact = try #require(try await bob.agent.contacts().first)
+        _ = try await bob.agent.updateContact(contact.id, blocked: true)
+        let blocked = try await carol.agent.place(to: await bob.uri, sdp: SDP.offer).session
+        _ = try await carol.ended(blocked)
+        #expect(bob.call(blocked) == nil)
+        await relay.stop()
+    }
+
+    @Test("a declined request is told to the one who asked")
+    func declinedRequest() async throws {
+        let relay = try await TestRelay()
+        let (bob, carol) = (try await Person("Bob", at: relay), try await Person("Carol", at: relay))
+        _ = try await carol.agent.sendRequest(to: await bob.uri, purpose: "Hello")
+        try await until("Bob has the request") { !bob.now.requests.isEmpty }
+        _ = try await bob.agent.declineRequest(try #require(bob.now.requests.first).0.id)
+        try await until("Carol knows") { carol.now.requests.first?.0.state == .declined }
+        await relay.stop()
+    }
+
+    @Test("a call to someone offline is held, and is a missed call when they return")
+    func offline() async throws {
+        let relay = try await TestRelay()
+        let folder = TemporaryFolder()
+        let alice = try await Person("Alice", at: relay)
+        var bob: Person? = try await Person("Bob", at: relay, folder: folder)
+        try await befriend(alice, bob!)
+        let did = await bob!.did
+        await bob!.agent.stop()
+        bob = nil
+        let session = try await alice.agent.place(to: did.string, sdp: SDP.offer).session
+        try await until("the relay holds it") { alice.call(session)?.progress.contains { $0.kind == .held } == true }
+        #expect(alice.call(session)?.state == .connecting)
+        _ = try await alice.agent.cancel(session)
+        _ = try await alice.ended(session)
+        try await Task.sleep(for: .seconds(2))
+        let back = try await Person("Bob", at: relay, folder: folder)
+        let entry = try await back.logged(session)
+        #expect(entry.outcome == .missed && entry.sentence == "Alice called while you were away.")
+        #expect(back.now.missed == 1)
+        #expect(back.ringing == nil)
+        await relay.stop()
+    }
+
+    @Test("a relay that restarts while it rings does not end the call attempt")
+    func restartWhileRinging() async throws {
+        let relay = try await TestRelay()
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay))
+        try await befriend(alice, bob)
+        let session = try await alice.agent.place(to: await bob.did.string, sdp: SDP.offer).session
+        _ = try await bob.incoming(from: "Alice")
+        try await until("Alice sees it ring") { alice.call(session)?.state == .ringing }
+        try await relay.restart()
+        _ = try await bob.agent.open(session)
+        _ = try await bob.agent.answer(session, sdp: SDP.answer)
+        try await until("both are active") {
+            alice.call(session)?.state == .active && bob.call(session)?.state == .active
+        }
+        await relay.stop()
+    }
+
+    @Test("a call survives a restart of the relay, and its end still arrives")
+    func restartWhileTalking() async throws {
+        let relay = try await TestRelay()
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay))
+        try await befriend(alice, bob)
+        let session = try await connect(alice, bob)
+        await relay.stop()
+        try await until("Alice notices") { alice.now.relay?.state == .waiting }
+        #expect(alice.call(session)?.state == .active && bob.call(session)?.state == .active)
+        _ = try await alice.agent.hangUp(session)
+        try await relay.startAgain()
+        #expect(try await bob.ended(session).reason == "user.hangup")
+        await relay.stop()
+    }
+
+    @Test("an agent that is started again ends the call it was in and says so in the log")
+    func agentRestart() async throws {
+        let relay = try await TestRelay()
+        let folder = TemporaryFolder()
+        let alice = try await Person("Alice", at: relay)
+        var bob: Person? = try await Person("Bob", at: relay, folder: folder)
+        try await befriend(alice, bob!)
+        let session = try await connect(alice, bob!)
+        await bob!.agent.vanish()
+        bob = nil
+        let back = try await Person("Bob", at: relay, folder: folder)
+        #expect(try await alice.ended(session).reason == "media.failed")
+        #expect(try await back.logged(session).sentence == "The call ended because this program was restarted.")
+        await relay.stop()
+    }
+}

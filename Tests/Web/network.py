@@ -1,0 +1,164 @@
+"""A DSIP network of real processes on loopback: one relay and an agent for each person, all state in one temporary folder."""
+
+import asyncio
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import ssl
+import tempfile
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+DSIP = os.environ.get("DSIP", str(ROOT / ".build" / "debug" / "dsip"))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Program:
+    """One `dsip` process whose output is kept; `line` waits for one that matches."""
+
+    def __init__(self, name, *arguments):
+        self.name, self.arguments = name, [str(argument) for argument in arguments]
+        self.lines, self.changed, self.process = [], asyncio.Event(), None
+
+    async def start(self):
+        self.process = await asyncio.create_subprocess_exec(
+            DSIP, *self.arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, "NO_COLOR": "1"})
+        self.reader = asyncio.create_task(self.read())
+        return self
+
+    async def read(self):
+        while line := await self.process.stdout.readline():
+            self.lines.append(line.decode(errors="replace").rstrip())
+            self.changed.set()
+
+    async def line(self, pattern, seconds=30):
+        async def search():
+            seen = 0
+            while True:
+                for text in self.lines[seen:]:
+                    seen += 1
+                    if found := re.search(pattern, text):
+                        return found
+                if self.process.returncode is not None:
+                    break
+                self.changed.clear()
+                await self.changed.wait()
+        try:
+            if found := await asyncio.wait_for(search(), seconds):
+                return found
+        except asyncio.TimeoutError:
+            pass
+        raise AssertionError(f"{self.name} never printed {pattern!r}:\n" + "\n".join(self.lines[-40:]))
+
+    async def stop(self, how=signal.SIGTERM):
+        if self.process and self.process.returncode is None:
+            self.process.send_signal(how)
+            try:
+                await asyncio.wait_for(self.process.wait(), 10)
+            except asyncio.TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+
+
+class Person:
+    """Someone's agent: `dsip up` on a state folder of their own."""
+
+    def __init__(self, network, name, folder, paired=False):
+        self.network, self.name, self.folder, self.program, self.url, self.paired = network, name, folder, None, None, paired
+        self.port = free_port()
+
+    async def up(self):
+        self.program = await Program(
+            self.name, "up", "--state", self.folder, "--name", self.name, "--port", self.port, "--relay", self.network.relay_url,
+            "--device", f"{self.name}'s computer", "--root", self.network.authority, *(["--pair"] if self.paired else [])).start()
+        self.url = (await self.program.line(r"http://127\.0\.0\.1:\d+/#token=\S+"))[0]
+        return self
+
+    async def down(self, how=signal.SIGTERM):
+        await self.program.stop(how)
+
+    async def api(self, method, **parameters):
+        base, token = self.url.split("/#token=")
+        request = urllib.request.Request(
+            f"{base}/api/v1/{method}", json.dumps(parameters).encode(), {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+
+        def send():
+            try:
+                with urllib.request.urlopen(request, timeout=20) as reply:
+                    return json.load(reply)
+            except urllib.error.HTTPError as error:
+                raise AssertionError(f"{method}: {error.code} {error.read().decode()}") from None
+        return await asyncio.to_thread(send)
+
+    async def state(self):
+        return await self.api("state.get")
+
+    async def did(self):
+        return (await self.state())["identity"]["did"]
+
+    async def until(self, what, predicate, seconds=20):
+        for _ in range(int(seconds / 0.1)):
+            state = await self.state()
+            if predicate(state):
+                return state
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{self.name}: never {what}: {json.dumps(state)[:1500]}")
+
+    async def connected(self):
+        return await self.until("connected to the relay", lambda s: s["relay"]["state"] == "connected")
+
+    async def add(self, other, allowed=True):
+        identity = (await other.state())["identity"]
+        return await self.api("contacts.add", input=identity["uri"], name=other.name, allowed=allowed)
+
+
+class Network:
+    async def __aenter__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dsip-test-"))
+        self.people = []
+        self.port, self.relay = free_port(), None
+        self.relay_url = f"wss://127.0.0.1:{self.port}/dsip"
+        await self.start_relay()
+        return self
+
+    async def __aexit__(self, *_):
+        await asyncio.gather(*(person.down() for person in self.people if person.program), return_exceptions=True)
+        await self.relay.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def authority(self):
+        return self.folder / "relay" / "tls" / "ca.pem"
+
+    async def start_relay(self):
+        self.relay = await Program("relay", "relay", "--state", self.folder / "relay", "--port", self.port).start()
+        for _ in range(300):
+            if self.relay.process.returncode is not None:
+                raise AssertionError("the relay ended:\n" + "\n".join(self.relay.lines))
+            try:
+                context = ssl.create_default_context(cafile=str(self.authority))
+                with await asyncio.to_thread(urllib.request.urlopen, f"https://127.0.0.1:{self.port}/healthz", None, 5, context=context) as reply:
+                    if reply.status == 200:
+                        return
+            except (OSError, FileNotFoundError):
+                await asyncio.sleep(0.1)
+        raise AssertionError("the relay never answered:\n" + "\n".join(self.relay.lines))
+
+    async def person(self, name, paired=False):
+        """`paired`: without an identity, waiting to be added to one."""
+        person = Person(self, name, self.folder / name.lower(), paired)
+        self.people.append(person)
+        await person.up()
+        if not paired:
+            await person.connected()
+        return person
