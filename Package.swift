@@ -96,7 +96,9 @@ let package = Package(
         .executableTarget(
             name: "dsip",
             dependencies: [
-                "DSIPAgent", "DSIPRelay", "DSIPConformance",
+                "DSIPAgent", "DSIPRelay", "DSIPConformance", "DSIPTransport", "DSIPSignaling", "DSIPIdentity", "DSIPTrust",
+                "Encoding", "WebRTC", product("AsyncHTTPClient", "async-http-client"), product("NIOCore", "swift-nio"),
+                product("NIOPosix", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
                 product("ServiceLifecycle", "swift-service-lifecycle"),
                 product("UnixSignals", "swift-service-lifecycle"), log,

@@ -59,11 +59,8 @@ public actor Agent {
         self.fetcher = fetcher
         self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
         self.links = RelayLinks(
-            roots: roots,
-            resolver: directory.resolver,
-            clock: configuration.clock,
-            log: log
-        )
+            roots: roots, resolver: directory.resolver,
+            clock: configuration.clock, log: log, dials: configuration.mode != .offline)
     }
 
     /// Connects, ends what the last run left open, and begins to take calls.
@@ -86,6 +83,7 @@ public actor Agent {
                 await self.handle(event)
             }
         }
+        guard configuration.mode == .full else { return }
         try endLeftOvers()
         publishPeople()
         reschedule()
@@ -116,6 +114,13 @@ public actor Agent {
     /// What happens from now on. A listener that does not keep up is dropped.
     public nonisolated func events() -> AsyncStream<AgentEvent> {
         hub.listen()?.events ?? AsyncStream { $0.finish() }
+    }
+
+    /// Runs one method of the local API (docs/agent-api.md), as a page's request would be.
+    ///
+    /// - Parameter parameters: an object, or null for none.
+    public func perform(_ method: String, _ parameters: JSONValue = .null) async throws(AgentError) -> JSONValue {
+        try await MethodTable.call(method, Parameters(parameters), agent: self, page: .request)
     }
 
     // MARK: Connections

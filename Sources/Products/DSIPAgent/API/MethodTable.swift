@@ -144,7 +144,13 @@ enum MethodTable {
             try await agent.inspectPairing(p.text("code", limit: 4096))
         },
         "devices.pair.approve": slow { agent, p, _ throws(AgentError) in
-            try await agent.approvePairing(p.text("code", limit: 4096), name: p.text("name")).json
+            let (device, answer) = try await agent.approve(p.text("code", limit: 4096), name: p.text("name"))
+            guard case .object(var json) = device.json else { return device.json }
+            json["answer"] = .string(answer)
+            return .object(json)
+        },
+        "devices.pair.complete": slow { agent, p, _ throws(AgentError) in
+            try await agent.completePairing(p.text("answer", limit: 64 << 10)).json
         },
         "devices.revoke": slow { agent, p, _ throws(AgentError) in
             try await agent.revokeDevice(p.string("did"), reason: p.string("reason")).json

@@ -20,6 +20,7 @@ extension Agent {
         // A message for somebody else is not ours to act on.
         if let to = message.body.to, to != desk.identity, to != desk.key.did { return }
         switch message.body.body {
+        case .invite where configuration.mode != .full: break
         case .invite(let invite): receiveInvite(invite, message, desk, path)
         case .answer(let answer): receiveAnswer(answer, message, desk, path)
         case .cancel(let cancel): receiveCancel(cancel, message, desk, path)

@@ -43,13 +43,13 @@ final class RelayLinks: Sendable {
     private let state = NIOLockedValueBox(State())
     private let environment: RelayLink.Environment
     private let known: KnownDocuments
+    private let dials: Bool
 
+    /// - Parameter dials: false keeps every link unconnected.
     init(
-        roots: TrustRoots,
-        resolver: CachingResolver,
-        clock: @escaping @Sendable () -> Int64,
-        log: Logger
+        roots: TrustRoots, resolver: CachingResolver, clock: @escaping @Sendable () -> Int64, log: Logger, dials: Bool = true
     ) {
+        self.dials = dials
         (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
         known = KnownDocuments(resolver: resolver)
         environment = RelayLink.Environment(
@@ -115,7 +115,7 @@ final class RelayLinks: Sendable {
             return (link, evicted)
         }
         evicted?.close()
-        link.start()
+        if dials { link.start() }
         return link
     }
 
