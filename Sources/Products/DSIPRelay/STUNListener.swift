@@ -14,7 +14,10 @@ final class STUNListener: Sendable {
     }
 
     static func start(
-        host: String, port: Int, group: any EventLoopGroup, metrics: RelayMetrics
+        host: String,
+        port: Int,
+        group: any EventLoopGroup,
+        metrics: RelayMetrics
     ) async throws(RelayError) -> STUNListener {
         do {
             let channel = try await DatagramBootstrap(group: group)
@@ -25,13 +28,17 @@ final class STUNListener: Sendable {
                     }
                 }
                 .bind(host: host, port: port).get()
-            guard let address = channel.localAddress else { throw RelayError(.address, "the UDP socket has no address") }
+            guard let address = channel.localAddress else {
+                throw RelayError(.address, "the UDP socket has no address")
+            }
             return STUNListener(channel: channel, address: address)
         } catch let error as RelayError {
             throw error
         } catch {
             throw RelayError(
-                .address, "STUN cannot listen on UDP \(host):\(port): \(error). Choose another stun.port, or set stun.enabled to false.")
+                .address,
+                "STUN cannot listen on UDP \(host):\(port): \(error). Choose another stun.port, or set stun.enabled to false."
+            )
         }
     }
 
