@@ -29,6 +29,7 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("payload", run: PayloadArea.run),
         ConformanceArea("semantic", run: SemanticArea.run),
         ConformanceArea("transport", run: EnvelopeArea.run),
+        ConformanceArea("media-binding", run: MediaBindingArea.run),
         ConformanceArea("trust", run: TrustArea.run),
         ConformanceArea("dht", run: HintArea.run),
         ConformanceArea("state", member: "steps", expectation: stepExpectations, run: StateArea.run),
