@@ -73,14 +73,14 @@ class Program:
 class Person:
     """Someone's agent: `dsip up` on a state folder of their own."""
 
-    def __init__(self, network, name, folder):
-        self.network, self.name, self.folder, self.program, self.url = network, name, folder, None, None
+    def __init__(self, network, name, folder, paired=False):
+        self.network, self.name, self.folder, self.program, self.url, self.paired = network, name, folder, None, None, paired
         self.port = free_port()
 
     async def up(self):
         self.program = await Program(
             self.name, "up", "--state", self.folder, "--name", self.name, "--port", self.port, "--relay", self.network.relay_url,
-            "--trust-root", self.network.authority).start()
+            "--device", f"{self.name}'s computer", "--root", self.network.authority, *(["--pair"] if self.paired else [])).start()
         self.url = (await self.program.line(r"http://127\.0\.0\.1:\d+/#token=\S+"))[0]
         return self
 
@@ -127,7 +127,7 @@ class Network:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dsip-test-"))
         self.people = []
         self.port, self.relay = free_port(), None
-        self.relay_url = f"wss://localhost:{self.port}/dsip"
+        self.relay_url = f"wss://127.0.0.1:{self.port}/dsip"
         await self.start_relay()
         return self
 
@@ -138,7 +138,7 @@ class Network:
 
     @property
     def authority(self):
-        return self.folder / "relay" / "ca.pem"
+        return self.folder / "relay" / "tls" / "ca.pem"
 
     async def start_relay(self):
         self.relay = await Program("relay", "relay", "--state", self.folder / "relay", "--port", self.port).start()
@@ -147,16 +147,18 @@ class Network:
                 raise AssertionError("the relay ended:\n" + "\n".join(self.relay.lines))
             try:
                 context = ssl.create_default_context(cafile=str(self.authority))
-                with await asyncio.to_thread(urllib.request.urlopen, f"https://localhost:{self.port}/healthz", None, 5, context=context) as reply:
+                with await asyncio.to_thread(urllib.request.urlopen, f"https://127.0.0.1:{self.port}/healthz", None, 5, context=context) as reply:
                     if reply.status == 200:
                         return
             except (OSError, FileNotFoundError):
                 await asyncio.sleep(0.1)
         raise AssertionError("the relay never answered:\n" + "\n".join(self.relay.lines))
 
-    async def person(self, name, folder=None):
-        person = Person(self, name, folder or self.folder / name.lower())
+    async def person(self, name, paired=False):
+        """`paired`: without an identity, waiting to be added to one."""
+        person = Person(self, name, self.folder / name.lower(), paired)
         self.people.append(person)
         await person.up()
-        await person.connected()
+        if not paired:
+            await person.connected()
         return person

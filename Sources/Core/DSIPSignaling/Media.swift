@@ -4,17 +4,23 @@ import Encoding
 public struct Codec: Hashable, Sendable {
     /// `codec:` kind `/` name, such as `codec:audio/opus`.
     public var id: String
-    public var parameters: JSONObject
+    private var open: OpenMembers
+    private static let known: [StaticString] = ["id"]
+
+    public var parameters: JSONObject {
+        get { open.object }
+        set { open = OpenMembers(newValue) }
+    }
 
     public init(_ id: String, parameters: JSONObject = [:]) {
         self.id = id
-        self.parameters = parameters
+        self.open = OpenMembers(parameters)
     }
 
     init(_ view: JSONView) throws(ShapeFault) {
         var fields = try Fields(view, "codec")
         self.id = try fields.required("id").text("codec.id", Pattern.codecID)
-        self.parameters = fields.rest(except: ["id"])
+        self.open = fields.rest(except: Self.known)
     }
 
     var json: JSONValue { .object(JSONObject(members: [(name: "id", value: .string(id))] + parameters.members)) }
@@ -44,17 +50,26 @@ public struct MediaDescriptor: Hashable, Sendable {
     public var direction: Direction
     /// Never empty.
     public var codecs: [Codec]
-    public var parameters: JSONObject
+    private var open: OpenMembers
+    private static let known: [StaticString] = ["type", "purpose", "direction", "codecs"]
+
+    public var parameters: JSONObject {
+        get { open.object }
+        set { open = OpenMembers(newValue) }
+    }
 
     public init(
-        _ kind: Kind, direction: Direction = .sendrecv, codecs: [Codec], purpose: String? = nil,
+        _ kind: Kind,
+        direction: Direction = .sendrecv,
+        codecs: [Codec],
+        purpose: String? = nil,
         parameters: JSONObject = [:]
     ) {
         self.kind = kind
         self.purpose = purpose
         self.direction = direction
         self.codecs = codecs
-        self.parameters = parameters
+        self.open = OpenMembers(parameters)
     }
 
     init(_ view: JSONView) throws(ShapeFault) {
@@ -65,7 +80,7 @@ public struct MediaDescriptor: Hashable, Sendable {
         }
         self.direction = try fields.required("direction").choice("media.direction", Direction.self)
         self.codecs = try fields.required("codecs").list("media.codecs", atLeast: 1, Codec.init)
-        self.parameters = fields.rest(except: ["type", "purpose", "direction", "codecs"])
+        self.open = fields.rest(except: Self.known)
     }
 
     public var json: JSONValue {
@@ -83,12 +98,18 @@ public struct TransportDescriptor: Hashable, Sendable {
 
     /// `transport:` name.
     public var id: String
+    private var open: OpenMembers
+    private static let known: [StaticString] = ["id"]
+
     /// Members of the binding, such as `ice` and `sdp`; unchecked here.
-    public var parameters: JSONObject
+    public var parameters: JSONObject {
+        get { open.object }
+        set { open = OpenMembers(newValue) }
+    }
 
     public init(_ id: String, parameters: JSONObject = [:]) {
         self.id = id
-        self.parameters = parameters
+        self.open = OpenMembers(parameters)
     }
 
     /// The descriptor of the WebRTC binding with trickled candidates.
@@ -99,7 +120,7 @@ public struct TransportDescriptor: Hashable, Sendable {
     init(_ view: JSONView) throws(ShapeFault) {
         var fields = try Fields(view, "transport descriptor")
         self.id = try fields.required("id").text("transport.id", Pattern.transportID)
-        self.parameters = fields.rest(except: ["id"])
+        self.open = fields.rest(except: Self.known)
     }
 
     public var json: JSONValue {
@@ -150,21 +171,38 @@ public struct MediaOffer: Hashable, Sendable {
 }
 
 /// Declared handling of media: registered keys to registered values (DSIP §16.4).
-public typealias MediaPolicy = [String: String]
+public struct MediaPolicy: Hashable, Sendable, ExpressibleByDictionaryLiteral {
+    private var open: OpenMembers
 
-extension JSONView {
-    func mediaPolicy() throws(ShapeFault) -> MediaPolicy {
-        guard isObject else { throw ShapeFault("policy is no object") }
-        var policy: MediaPolicy = [:]
-        for (name, value) in memberViews {
-            policy[try name.text("policy key", Pattern.policyKey)] = try value.text("policy value", Pattern.token)
+    /// - Parameter statements: keys of `^[a-z][a-z0-9_]*$`, values of `^[a-z][a-z0-9-]*$`.
+    public init(_ statements: [String: String]) {
+        self.open = OpenMembers(
+            JSONObject(statements.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })
+        )
+    }
+
+    public init(dictionaryLiteral statements: (String, String)...) {
+        self.init(Dictionary(statements, uniquingKeysWith: { _, last in last }))
+    }
+
+    init(_ view: JSONView) throws(ShapeFault) {
+        guard view.isObject else { throw ShapeFault("policy is no object") }
+        for (name, value) in view.memberViews {
+            guard name.matches(Pattern.policyKey), value.matches(Pattern.token) else {
+                throw ShapeFault("a policy key or value is malformed")
+            }
         }
-        return policy
+        self.open = OpenMembers(of: view, except: [])
     }
-}
 
-extension JSONValue {
-    init(policy: MediaPolicy) {
-        self = .object(JSONObject(policy.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    public subscript(_ key: String) -> String? { open.object[key]?.string }
+
+    public var statements: [String: String] {
+        Dictionary(
+            open.object.members.map { ($0.name, $0.value.string ?? "") },
+            uniquingKeysWith: { first, _ in first }
+        )
     }
+
+    var json: JSONValue { .object(open.object) }
 }

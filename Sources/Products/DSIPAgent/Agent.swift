@@ -33,6 +33,8 @@ public actor Agent {
     var relayStatus: RelayStatus
     /// For the `detail` of a `reject` sent before there is a call to keep it in.
     var pendingDetail: String?
+    /// Devices of ours that wait at the relay to be paired.
+    var waiting: Set<DID> = []
     private var timer: Task<Void, Never>?
     private var deliveries: Task<Void, Never>?
     private var random = SystemRandomNumberGenerator()
@@ -47,14 +49,22 @@ public actor Agent {
         self.store = try AgentStore(path: configuration.stateFolder + "/agent.sqlite")
         self.keyring = try Keyring(configuration, store: store)
         self.relayStatus = RelayStatus(
-            url: configuration.relay, state: .connecting, since: configuration.clock(), sentence: "Connecting to the relay.")
+            url: configuration.relay,
+            state: .connecting,
+            since: configuration.clock(),
+            sentence: "Connecting to the relay."
+        )
         let roots = TrustRoots(additionalFiles: configuration.trustRoots)
         let fetcher = HTTPDocumentFetcher(policy: AddressPolicy(allowing: configuration.allowedAddresses), roots: roots)
         self.fetcher = fetcher
         self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
         self.links = RelayLinks(
-            roots: roots, resolver: directory.resolver,
-            clock: configuration.clock, log: log)
+            roots: roots,
+            resolver: directory.resolver,
+            clock: configuration.clock,
+            log: log,
+            dials: configuration.mode != .offline
+        )
     }
 
     /// Connects, ends what the last run left open, and begins to take calls.
@@ -62,7 +72,11 @@ public actor Agent {
         guard deliveries == nil else { return }
         if keyring.identities.isEmpty, configuration.createsIdentity {
             _ = try keyring.create(
-                name: configuration.displayName, relay: configuration.relay, throwawayFor: nil, at: now())
+                name: configuration.displayName,
+                relay: configuration.relay,
+                throwawayFor: nil,
+                at: now()
+            )
         }
         for identity in keyring.identities { try openDesk(identity) }
         for notice in try store.notices(at: now()) { notices[notice.session] = notice }
@@ -73,6 +87,7 @@ public actor Agent {
                 await self.handle(event)
             }
         }
+        guard configuration.mode == .full else { return }
         try endLeftOvers()
         publishPeople()
         reschedule()
@@ -105,14 +120,28 @@ public actor Agent {
         hub.listen()?.events ?? AsyncStream { $0.finish() }
     }
 
+    /// Runs one method of the local API (docs/agent-api.md), as a page's request would be.
+    ///
+    /// - Parameter parameters: an object, or null for none.
+    public func perform(_ method: String, _ parameters: JSONValue = .null) async throws(AgentError) -> JSONValue {
+        try await MethodTable.call(method, Parameters(parameters), agent: self, page: .request)
+    }
+
     // MARK: Connections
 
     /// Opens the desk of one of our identities and connects it to its relay for good.
     func openDesk(_ identity: Keyring.Record) throws(AgentError) {
-        guard desks[identity.did] == nil, let (key, delegations) = keyring.signer(for: identity.did, at: now()) else { return }
+        guard desks[identity.did] == nil, let (key, delegations) = keyring.signer(for: identity.did, at: now()) else {
+            return
+        }
         let desk = Desk(
-            identity: identity.did, key: key, delegations: delegations, relay: identity.relay, name: identity.name,
-            contacts: try contactBook(of: identity.did))
+            identity: identity.did,
+            key: key,
+            delegations: delegations,
+            relay: identity.relay,
+            name: identity.name,
+            contacts: try contactBook(of: identity.did)
+        )
         desks[identity.did] = desk
         links.add(owner: identity.did, key: key, delegations: delegations, home: identity.relay)
     }
@@ -140,12 +169,21 @@ public actor Agent {
             RelayStatus(url: url, state: .connecting, since: now(), sentence: "Connecting to the relay.")
         case .connected(let relay, let stun):
             RelayStatus(
-                url: url, did: relay, state: .connected, since: now(), sentence: "Connected. You can be called.",
-                stun: stun)
+                url: url,
+                did: relay,
+                state: .connected,
+                since: now(),
+                sentence: "Connected. You can be called.",
+                stun: stun
+            )
         case .waiting(let until, let why):
             RelayStatus(
-                url: url, state: .waiting, since: now(), retryAt: until,
-                sentence: "The relay cannot be reached (\(why)). Trying again by itself.")
+                url: url,
+                state: .waiting,
+                since: now(),
+                retryAt: until,
+                sentence: "The relay cannot be reached (\(why)). Trying again by itself."
+            )
         case .refused(let why):
             RelayStatus(url: url, state: .refused, since: now(), sentence: "The relay refused this device: \(why).")
         }
@@ -236,7 +274,8 @@ public actor Agent {
             "requests": .array(try requests().map { $0.0.json(peer: $0.1) }),
             "log": .array(try log().map { $0.0.json(peer: $0.1) }), "missed": .int(try missed()),
             "settings": [
-                "ring_unknown": false, "display_name": .string(identity?.name ?? ""), "version": .string(configuration.version),
+                "ring_unknown": false, "display_name": .string(identity?.name ?? ""),
+                "version": .string(configuration.version),
             ],
         ]
     }
@@ -256,7 +295,10 @@ enum StateFolder {
     static func prepare(_ path: String) throws(AgentError) {
         do {
             try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                atPath: path,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
         } catch {
             throw AgentError(.internal, "The folder \(path) could not be made. Check that you may write there.")
         }

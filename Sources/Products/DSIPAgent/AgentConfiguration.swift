@@ -20,15 +20,33 @@ public struct AgentConfiguration: Sendable {
     public var allowedAddresses: [AddressRange]
     /// Make an identity on the first run. Off for a device that waits to be paired.
     public var createsIdentity: Bool
+    /// What this agent is there for.
+    public var mode = Mode.full
     /// Unix seconds.
     public var clock: @Sendable () -> Int64
     public var version: String
 
+    public enum Mode: Sendable, Hashable {
+        /// Takes and places calls until it is stopped.
+        case full
+        /// Connects for one errand of a program that is about to end: whatever rings meanwhile is left to the other devices.
+        case errand
+        /// Never connects to a relay.
+        case offline
+    }
+
     public init(
-        stateFolder: String, relay: String, trustRoots: [String] = [], displayName: String = "",
-        deviceName: String = "This computer", deviceKind: Device.Kind = .computer, passphrase: String? = nil,
-        allowedAddresses: [AddressRange] = [], createsIdentity: Bool = true,
-        clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }, version: String = "0.1.0"
+        stateFolder: String,
+        relay: String,
+        trustRoots: [String] = [],
+        displayName: String = "",
+        deviceName: String = "This computer",
+        deviceKind: Device.Kind = .computer,
+        passphrase: String? = nil,
+        allowedAddresses: [AddressRange] = [],
+        createsIdentity: Bool = true,
+        clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
+        version: String = "0.1.0"
     ) {
         self.stateFolder = stateFolder
         self.relay = relay

@@ -43,13 +43,18 @@ final class Engine: Sendable {
 
     var metricsText: String { metrics.render(uptime: Engine.uptime(began)) }
 
-    private static func uptime(_ began: NIODeadline) -> Int { Int((NIODeadline.now() - began).nanoseconds / 1_000_000_000) }
+    private static func uptime(_ began: NIODeadline) -> Int {
+        Int((NIODeadline.now() - began).nanoseconds / 1_000_000_000)
+    }
 
     // MARK: Start
 
     static func start(
-        _ configuration: RelayConfiguration, resolver: (any DSIPIdentity.Resolver)?, group: any EventLoopGroup,
-        clock: @escaping @Sendable () -> Int64, logger: Logger
+        _ configuration: RelayConfiguration,
+        resolver: (any DSIPIdentity.Resolver)?,
+        group: any EventLoopGroup,
+        clock: @escaping @Sendable () -> Int64,
+        logger: Logger
     ) async throws(RelayError) -> Engine {
         let began = NIODeadline.now()
         let metrics = RelayMetrics()
@@ -65,53 +70,92 @@ final class Engine: Sendable {
         threads.start()
         let writer = StoreWriter(store: store, metrics: metrics)
 
-        let names = configuration.names.enabled
+        let names =
+            configuration.names.enabled
             ? authority.map { NameRegistry(authority: $0, store: store, configuration: configuration.names) } : nil
         let upstream = resolver ?? standardResolver(configuration)
         let documents = RelayDocuments(
             upstream: HostedResolver(
-                own: identity.document.flatMap { try? DIDDocument(parsing: $0, expecting: identity.did) }, names: names,
-                upstream: upstream, threads: threads),
-            clock: clock)
+                own: identity.document.flatMap { try? DIDDocument(parsing: $0, expecting: identity.did) },
+                names: names,
+                upstream: upstream,
+                threads: threads
+            ),
+            clock: clock
+        )
         let gate = Gatekeeper(configuration.limits, clock: clock)
         let switchboard = Switchboard(
             Switchboard.Parts(
-                routing: configuration.routing, voice: RelayVoice(key: identity.key, clock: clock), gate: gate,
-                documents: documents, store: store, writer: writer, readers: threads, metrics: metrics, logger: logger),
-            restoring: stored)
+                routing: configuration.routing,
+                voice: RelayVoice(key: identity.key, clock: clock),
+                gate: gate,
+                documents: documents,
+                store: store,
+                writer: writer,
+                readers: threads,
+                metrics: metrics,
+                logger: logger
+            ),
+            restoring: stored
+        )
 
         var stun: STUNListener?
         do throws(RelayError) {
             if configuration.stun.enabled {
                 stun = try await STUNListener.start(
-                    host: configuration.host, port: configuration.stun.port, group: group, metrics: metrics)
+                    host: configuration.host,
+                    port: configuration.stun.port,
+                    group: group,
+                    metrics: metrics
+                )
             }
         } catch {
             await end(writer, threads, store)
             throw error
         }
         var service = SignalingService.Configuration(
-            key: identity.key, capabilities: capabilities(configuration, authority, stun), clock: clock)
+            key: identity.key,
+            capabilities: capabilities(configuration, authority, stun),
+            clock: clock
+        )
         service.maximumConnections = configuration.limits.connections > 0 ? configuration.limits.connections : .max
         let signaling = SignalingService(service, source: documents, delegate: switchboard)
         let draining = NIOLockedValueBox(false)
         let routes = RelayRoutes(
-            did: identity.did, document: identity.document, names: names, metrics: metrics,
-            publicMetrics: configuration.publicMetrics, resolve: { await documents.resolved($0) }, changed: { record in
+            did: identity.did,
+            document: identity.document,
+            names: names,
+            metrics: metrics,
+            publicMetrics: configuration.publicMetrics,
+            resolve: { await documents.resolved($0) },
+            changed: { record in
                 documents.forget(record.did)
                 switchboard.revoke(publishedBy: record)
-            }, threads: threads, registrations: NIOLockedValueBox(RateLimiter(capacity: configuration.limits.remembered)),
+            },
+            threads: threads,
+            registrations: NIOLockedValueBox(RateLimiter(capacity: configuration.limits.remembered)),
             registrationRate: .perDay(configuration.names.registrationsPerDayPerAddress),
             status: {
                 .init(
-                    healthy: switchboard.storeWorks, draining: draining.withLockedValue { $0 },
-                    uptime: uptime(began))
-            }, now: clock)
+                    healthy: switchboard.storeWorks,
+                    draining: draining.withLockedValue { $0 },
+                    uptime: uptime(began)
+                )
+            },
+            now: clock
+        )
         let listening = try await listen(
             UpgradingChannel(
-                tls: tls, signaling: signaling, gate: gate, metrics: metrics,
-                responder: respond(routes.responder(), logger)),
-            configuration, group, logger)
+                tls: tls,
+                signaling: signaling,
+                gate: gate,
+                metrics: metrics,
+                responder: respond(routes.responder(), logger)
+            ),
+            configuration,
+            group,
+            logger
+        )
         switch listening {
         case .failure(let error):
             await stun?.stop()
@@ -119,12 +163,28 @@ final class Engine: Sendable {
             throw error
         case .success(let (server, serving, port)):
             let running = Relay.Running(
-                did: identity.did, port: port, url: url(configuration, port), rootPath: rootPath,
-                stunPort: stun?.address.port)
+                did: identity.did,
+                port: port,
+                url: url(configuration, port),
+                rootPath: rootPath,
+                stunPort: stun?.address.port
+            )
             let parts = Parts(
-                configuration: configuration, folder: folder, store: store, writer: writer, threads: threads, stun: stun,
-                tls: tls, signaling: signaling, switchboard: switchboard, server: server, serving: serving,
-                chores: chores(switchboard, tls, configuration, folder, clock, logger), draining: draining, logger: logger)
+                configuration: configuration,
+                folder: folder,
+                store: store,
+                writer: writer,
+                threads: threads,
+                stun: stun,
+                tls: tls,
+                signaling: signaling,
+                switchboard: switchboard,
+                server: server,
+                serving: serving,
+                chores: chores(switchboard, tls, configuration, folder, clock, logger),
+                draining: draining,
+                logger: logger
+            )
             return Engine(running: running, parts: parts, metrics: metrics, began: began)
         }
     }
@@ -136,23 +196,31 @@ final class Engine: Sendable {
     }
 
     private static func openStore(
-        _ configuration: RelayConfiguration, _ folder: StateFolder
+        _ configuration: RelayConfiguration,
+        _ folder: StateFolder
     ) throws(RelayError) -> any RelayStore {
         if configuration.holding.inMemory { return MemoryStore() }
         return try SQLiteStore(path: folder.file("relay.sqlite"), maximumBytes: configuration.holding.maximumBytes)
     }
 
     private static func certificate(
-        _ configuration: RelayConfiguration, _ authority: Authority?, _ folder: StateFolder, _ now: Int64
+        _ configuration: RelayConfiguration,
+        _ authority: Authority?,
+        _ folder: StateFolder,
+        _ now: Int64
     ) throws(RelayError) -> (TLSIdentity, root: String?) {
         do {
             if let certificate = configuration.tls.certificate, let key = configuration.tls.key {
                 return (try TLSIdentity(certificatePath: certificate, keyPath: key), nil)
             }
             let development = try DevelopmentAuthority(
-                folder: folder.file("tls"), names: developmentNames(configuration), now: now)
+                folder: folder.file("tls"),
+                names: developmentNames(configuration),
+                now: now
+            )
             return (
-                try TLSIdentity(certificatePath: development.certificatePath, keyPath: development.keyPath), development.rootPath
+                try TLSIdentity(certificatePath: development.certificatePath, keyPath: development.keyPath),
+                development.rootPath
             )
         } catch {
             throw RelayError(.configuration, "the TLS certificate cannot be used: \(error.reason)")
@@ -162,32 +230,41 @@ final class Engine: Sendable {
     private static func developmentNames(_ configuration: RelayConfiguration) -> [String] {
         let host = configuration.host
         let listening = ["0.0.0.0", "::", "127.0.0.1", "::1", "localhost"].contains(host) ? [] : [host]
-        return configuration.tls.names + listening + (configuration.hostname.flatMap(Authority.init).map { [$0.host] } ?? [])
+        return configuration.tls.names + listening
+            + (configuration.hostname.flatMap(Authority.init).map { [$0.host] } ?? [])
     }
 
     private static func standardResolver(_ configuration: RelayConfiguration) -> any DSIPIdentity.Resolver {
         let everywhere = ["0.0.0.0/0", "::/0"].compactMap(AddressRange.init)
         let fetcher = HTTPDocumentFetcher(
             policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? everywhere : []),
-            roots: TrustRoots(additionalFiles: configuration.resolver.additionalRoots.map { [$0] } ?? []))
+            roots: TrustRoots(additionalFiles: configuration.resolver.additionalRoots.map { [$0] } ?? [])
+        )
         return MethodResolver(fetcher: fetcher)
     }
 
     private static func capabilities(
-        _ configuration: RelayConfiguration, _ authority: Authority?, _ stun: STUNListener?
+        _ configuration: RelayConfiguration,
+        _ authority: Authority?,
+        _ stun: STUNListener?
     ) -> RelayCapabilities {
         let limits = configuration.limits
         var capabilities = RelayCapabilities(
             storeAndForward: configuration.holding.retentionSeconds > 0,
             offlineRetention: configuration.holding.retentionSeconds,
             envelopesPerMinute: limits.envelopesPerMinute > 0 ? Int64(limits.envelopesPerMinute) : nil,
-            invitesPerMinute: limits.invitesPerMinute > 0 ? Int64(limits.invitesPerMinute) : nil)
+            invitesPerMinute: limits.invitesPerMinute > 0 ? Int64(limits.invitesPerMinute) : nil
+        )
         guard let port = stun?.address.port else { return capabilities }
         let wildcard = ["0.0.0.0", "::"].contains(configuration.host)
         if let advertised = configuration.stun.advertised {
-            capabilities.other["stun"] = [.string("stun:" + (advertised.contains(":") ? advertised : "\(advertised):\(port)"))]
+            capabilities.other["stun"] = [
+                .string("stun:" + (advertised.contains(":") ? advertised : "\(advertised):\(port)"))
+            ]
         } else if let host = authority?.host ?? (wildcard ? nil : configuration.host) {
-            capabilities.other["stun"] = [.string("stun:" + (host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"))]
+            capabilities.other["stun"] = [
+                .string("stun:" + (host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"))
+            ]
         }
         return capabilities
     }
@@ -195,13 +272,17 @@ final class Engine: Sendable {
     private static func url(_ configuration: RelayConfiguration, _ port: Int) -> String {
         if let authority = configuration.hostname.flatMap(Authority.init) { return authority.signaling }
         let host = ["0.0.0.0", "::"].contains(configuration.host) ? "localhost" : configuration.host
-        return "wss://" + (host.contains(":") ? "[\(host)]" : host) + (port == 443 ? "" : ":\(port)") + Binding.defaultPath
+        return "wss://" + (host.contains(":") ? "[\(host)]" : host) + (port == 443 ? "" : ":\(port)")
+            + Binding.defaultPath
     }
 
     private typealias Listening = (server: Server<UpgradingChannel>, serving: Task<Void, any Error>, port: Int)
 
     private static func listen(
-        _ channel: UpgradingChannel, _ configuration: RelayConfiguration, _ group: any EventLoopGroup, _ logger: Logger
+        _ channel: UpgradingChannel,
+        _ configuration: RelayConfiguration,
+        _ group: any EventLoopGroup,
+        _ logger: Logger
     ) async throws(RelayError) -> Result<Listening, RelayError> {
         let (ports, port) = AsyncStream<Int>.makeStream()
         var quiet = logger
@@ -209,7 +290,10 @@ final class Engine: Sendable {
         let server = Server(
             childChannelSetup: channel,
             configuration: .init(address: .hostname(configuration.host, port: configuration.port), backlog: 1024),
-            onServerRunning: { channel in port.yield(channel.localAddress?.port ?? 0) }, eventLoopGroup: group, logger: quiet)
+            onServerRunning: { channel in port.yield(channel.localAddress?.port ?? 0) },
+            eventLoopGroup: group,
+            logger: quiet
+        )
         let serving = Task {
             defer { port.finish() }
             try await server.run()
@@ -222,13 +306,16 @@ final class Engine: Sendable {
             return .failure(
                 RelayError(
                     .address,
-                    "\(configuration.host):\(configuration.port) cannot be listened on: \(error). Choose another host or port."))
+                    "\(configuration.host):\(configuration.port) cannot be listened on: \(error). Choose another host or port."
+                )
+            )
         }
     }
 
     /// Runs a request through the router, as Hummingbird's application would.
     private static func respond<Responder: HTTPResponder<RelayRequestContext>>(
-        _ responder: Responder, _ logger: Logger
+        _ responder: Responder,
+        _ logger: Logger
     ) -> HTTPChannelHandler.Responder {
         { request, writer, channel in
             let context = RelayRequestContext(source: .init(channel: channel, logger: logger))
@@ -248,8 +335,12 @@ final class Engine: Sendable {
     // MARK: Chores
 
     private static func chores(
-        _ switchboard: Switchboard, _ tls: TLSIdentity, _ configuration: RelayConfiguration, _ folder: StateFolder,
-        _ clock: @escaping @Sendable () -> Int64, _ logger: Logger
+        _ switchboard: Switchboard,
+        _ tls: TLSIdentity,
+        _ configuration: RelayConfiguration,
+        _ folder: StateFolder,
+        _ clock: @escaping @Sendable () -> Int64,
+        _ logger: Logger
     ) -> [Task<Void, Never>] {
         let usesOwnCertificate = configuration.tls.certificate != nil
         return [
@@ -261,7 +352,10 @@ final class Engine: Sendable {
                     switchboard.renewKnown()
                     if usesOwnCertificate { continue }
                     _ = try? DevelopmentAuthority(
-                        folder: folder.file("tls"), names: developmentNames(configuration), now: clock())
+                        folder: folder.file("tls"),
+                        names: developmentNames(configuration),
+                        now: clock()
+                    )
                 }
             },
             Task {
@@ -269,7 +363,10 @@ final class Engine: Sendable {
                     switch result {
                     case .success: logger.notice("The certificate was replaced and is in use")
                     case .failure(let error):
-                        logger.error("The new certificate cannot be used; the old one stays", metadata: ["error": "\(error)"])
+                        logger.error(
+                            "The new certificate cannot be used; the old one stays",
+                            metadata: ["error": "\(error)"]
+                        )
                     }
                 }
             },
@@ -299,6 +396,7 @@ final class Engine: Sendable {
         await parts.stun?.stop()
         parts.switchboard.renewKnown()
         await Engine.end(parts.writer, parts.threads, parts.store)
+        parts.folder.release()
     }
 
     /// Waits for `body`, but not longer than `limit`; it goes on by itself then.

@@ -19,10 +19,13 @@ public struct JSONLogHandler: LogHandler {
 
     public func log(event: LogEvent) {
         var object: JSONObject = [
-            "time": .string(Date().ISO8601Format(.iso8601)), "level": .string(event.level.rawValue), "logger": .string(label),
+            "time": .string(Date().ISO8601Format(.iso8601)), "level": .string(event.level.rawValue),
+            "logger": .string(label),
             "message": .string("\(event.message)"),
         ]
-        for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) { object[key] = .string("\(value)") }
+        for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) {
+            object[key] = .string("\(value)")
+        }
         let line = JSONValue.object(object).utf8 + [UInt8(ascii: "\n")]
         JSONLogHandler.output.withLockedValue { _ in _ = writeAll(line, to: 2) }
     }

@@ -55,7 +55,9 @@ public final class Relay: Service {
     ///   - resolver: for the documents of others; by default did:key and did:web over HTTPS.
     ///   - clock: Unix seconds.
     public init(
-        _ configuration: RelayConfiguration, logger: Logger? = nil, resolver: (any DSIPIdentity.Resolver)? = nil,
+        _ configuration: RelayConfiguration,
+        logger: Logger? = nil,
+        resolver: (any DSIPIdentity.Resolver)? = nil,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
     ) {
@@ -75,11 +77,21 @@ public final class Relay: Service {
         guard phase.withLockedValue({ if case .idle = $0 { true } else { false } }) else {
             throw RelayError(.notRunning, "this relay has been started before; make a new one")
         }
-        let engine = try await Engine.start(configuration, resolver: resolver, group: group, clock: clock, logger: logger)
+        let engine = try await Engine.start(
+            configuration,
+            resolver: resolver,
+            group: group,
+            clock: clock,
+            logger: logger
+        )
         phase.withLockedValue { $0 = .running(engine) }
         logger.info(
             "Relay accepts connections",
-            metadata: ["did": "\(engine.running.did)", "url": "\(engine.running.url)", "stun": "\(engine.running.stunPort ?? 0)"])
+            metadata: [
+                "did": "\(engine.running.did)", "url": "\(engine.running.url)",
+                "stun": "\(engine.running.stunPort ?? 0)",
+            ]
+        )
         return engine.running
     }
 

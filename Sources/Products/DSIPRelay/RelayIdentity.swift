@@ -14,7 +14,10 @@ struct RelayIdentity: Sendable {
     /// - Parameter seed: 32 bytes.
     init(seed: [UInt8], authority: Authority?) throws(RelayError) {
         guard let privateKey = try? Curve25519.Signing.PrivateKey(rawRepresentation: seed) else {
-            throw RelayError(.storage, "the relay's key is damaged; restore it from a backup, or remove it to become a new identity.")
+            throw RelayError(
+                .storage,
+                "the relay's key is damaged; restore it from a backup, or remove it to become a new identity."
+            )
         }
         guard let authority else {
             self.key = SigningKey(selfIssued: privateKey)
@@ -25,18 +28,27 @@ struct RelayIdentity: Sendable {
         let publicKey = PublicKey.ed25519(privateKey.publicKey)
         let kid = DIDURL(did: did, fragment: publicKey.multibase)
         self.key = SigningKey(kid: kid, key: privateKey)
-        self.document = DIDDocument(
-            id: did, verificationMethods: [.init(id: kid, controller: did, publicKey: publicKey)],
-            services: [
-                .init(id: "\(did)#dsip-signaling", type: "DSIPSignaling", uri: authority.signaling, bindings: ["ws/1.0"])
-            ],
-            alsoKnownAs: [DIDKey.did(of: publicKey).string]
-        ).json.utf8
+        self.document =
+            DIDDocument(
+                id: did,
+                verificationMethods: [.init(id: kid, controller: did, publicKey: publicKey)],
+                services: [
+                    .init(
+                        id: "\(did)#dsip-signaling",
+                        type: "DSIPSignaling",
+                        uri: authority.signaling,
+                        bindings: ["ws/1.0"]
+                    )
+                ],
+                alsoKnownAs: [DIDKey.did(of: publicKey).string]
+            ).json.utf8
     }
 
     /// Opens the key kept in the state folder, or makes one.
     static func open(in folder: StateFolder, authority: Authority?) throws(RelayError) -> RelayIdentity {
-        if let stored = try folder.read("relay.key", limit: 32) { return try RelayIdentity(seed: stored, authority: authority) }
+        if let stored = try folder.read("relay.key", limit: 32) {
+            return try RelayIdentity(seed: stored, authority: authority)
+        }
         let seed = Array(Curve25519.Signing.PrivateKey().rawRepresentation)
         try folder.write(seed, to: "relay.key")
         return try RelayIdentity(seed: seed, authority: authority)

@@ -14,7 +14,10 @@ final class STUNListener: Sendable {
     }
 
     static func start(
-        host: String, port: Int, group: any EventLoopGroup, metrics: RelayMetrics
+        host: String,
+        port: Int,
+        group: any EventLoopGroup,
+        metrics: RelayMetrics
     ) async throws(RelayError) -> STUNListener {
         do {
             let channel = try await DatagramBootstrap(group: group)
@@ -25,13 +28,17 @@ final class STUNListener: Sendable {
                     }
                 }
                 .bind(host: host, port: port).get()
-            guard let address = channel.localAddress else { throw RelayError(.address, "the UDP socket has no address") }
+            guard let address = channel.localAddress else {
+                throw RelayError(.address, "the UDP socket has no address")
+            }
             return STUNListener(channel: channel, address: address)
         } catch let error as RelayError {
             throw error
         } catch {
             throw RelayError(
-                .address, "STUN cannot listen on UDP \(host):\(port): \(error). Choose another stun.port, or set stun.enabled to false.")
+                .address,
+                "STUN cannot listen on UDP \(host):\(port): \(error). Choose another stun.port, or set stun.enabled to false."
+            )
         }
     }
 
@@ -71,18 +78,16 @@ private final class STUNHandler: ChannelInboundHandler {
 
 extension TransportAddress {
     fileprivate init?(_ address: SocketAddress) {
-        guard let port = address.port.flatMap(UInt16.init(exactly:)), let ip = IPAddress(address) else { return nil }
-        self.init(ip, port: port)
-    }
-}
-
-extension IPAddress {
-    fileprivate init?(_ address: SocketAddress) {
+        let bytes: [UInt8]
         switch address {
         // struct sockaddr_in and sockaddr_in6: the address at byte 4 and byte 8, in network order.
-        case .v4(let v4): self.init(bytes: withUnsafeBytes(of: v4.address) { Array($0[4..<8]) })
-        case .v6(let v6): self.init(bytes: withUnsafeBytes(of: v6.address) { Array($0[8..<24]) })
+        case .v4(let v4): bytes = withUnsafeBytes(of: v4.address) { Array($0[4..<8]) }
+        case .v6(let v6): bytes = withUnsafeBytes(of: v6.address) { Array($0[8..<24]) }
         case .unixDomainSocket: return nil
         }
+        guard let number = address.port, let port = UInt16(exactly: number), let ip = IPAddress(bytes: bytes) else {
+            return nil
+        }
+        self.init(ip, port: port)
     }
 }

@@ -12,21 +12,33 @@ final class StateFolder: Sendable {
         for part in path.split(separator: "/") {
             built += "/" + part
             if mkdir(built, 0o700) != 0, errno != EEXIST {
-                throw RelayError(.storage, "the state folder \(path) cannot be made: \(StateFolder.fault). Choose another with state.")
+                throw RelayError(
+                    .storage,
+                    "the state folder \(path) cannot be made: \(StateFolder.fault). Choose another with state."
+                )
             }
         }
         self.path = path
         self.lock = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else {
-            throw RelayError(.storage, "the state folder \(path) cannot be written: \(StateFolder.fault). Choose another with state.")
+            throw RelayError(
+                .storage,
+                "the state folder \(path) cannot be written: \(StateFolder.fault). Choose another with state."
+            )
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
-            throw RelayError(.storage, "another relay is using the state folder \(path). Stop it, or choose another with state.")
+            throw RelayError(
+                .storage,
+                "another relay is using the state folder \(path). Stop it, or choose another with state."
+            )
         }
     }
 
     deinit { close(lock) }
+
+    /// Leaves the folder to the next relay.
+    func release() { flock(lock, LOCK_UN) }
 
     func file(_ name: String) -> String { "\(path)/\(name)" }
 

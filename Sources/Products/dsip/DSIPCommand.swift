@@ -6,5 +6,11 @@ struct DSIPCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dsip",
         abstract: "Decentralized session initiation: identities of your own, calls nobody can forge.",
-        subcommands: [UpCommand.self, DemoCommand.self, RelayCommand.self])
+        discussion: ExitStatus.explanation,
+        subcommands: [
+            UpCommand.self, DemoCommand.self, RelayCommand.self, IDCommand.self, ContactsCommand.self,
+            ResolveCommand.self,
+            VerifyCommand.self, DoctorCommand.self, ConformanceCommand.self, CompletionCommand.self,
+        ]
+    )
 }

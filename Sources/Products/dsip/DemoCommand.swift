@@ -6,13 +6,18 @@ import Foundation
 /// `dsip demo`: one relay, Alice and Bob, who know each other, and the addresses of their pages.
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "demo", abstract: "Try it: a relay, Alice and Bob, two pages.",
+        commandName: "demo",
+        abstract: "Try it: a relay, Alice and Bob, two pages.",
         discussion: """
             Everything lives in one folder that is removed on exit unless --keep is given. Open both addresses, in two windows, and call. \
             Ctrl-C ends.
-            """)
+            """
+    )
 
-    @Option(help: "Port of Alice's page; Bob's is the next one, his second device's the one after, Carol's the one after that.")
+    @Option(
+        help:
+            "Port of Alice's page; Bob's is the next one, his second device's the one after, Carol's the one after that."
+    )
     var port = 7101
 
     @Option(help: "Port of the relay; 0 for any free one.")
@@ -36,14 +41,28 @@ struct DemoCommand: AsyncParsableCommand {
         let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort)
         let roots = running.rootPath.map { [$0] } ?? []
 
-        func person(_ name: String, _ place: Int, device: String = "This computer", kind: Device.Kind = .computer, paired: Bool = false)
+        func person(
+            _ name: String,
+            _ place: Int,
+            device: String = "This computer",
+            kind: Device.Kind = .computer,
+            paired: Bool = false
+        )
             async throws -> (agent: Agent, server: LocalServer)
         {
             try await Household.page(
                 AgentConfiguration(
-                    stateFolder: folder + "/\(name.lowercased())", relay: running.url, trustRoots: roots,
-                    displayName: paired ? "" : name, deviceName: device, deviceKind: kind, createsIdentity: !paired),
-                port: port == 0 ? 0 : port + place, logger: Household.logger)
+                    stateFolder: folder + "/\(name.lowercased())",
+                    relay: running.url,
+                    trustRoots: roots,
+                    displayName: paired ? "" : name,
+                    deviceName: device,
+                    deviceKind: kind,
+                    createsIdentity: !paired
+                ),
+                port: port == 0 ? 0 : port + place,
+                logger: Household.logger
+            )
         }
 
         let alice = try await person("Alice", 0)

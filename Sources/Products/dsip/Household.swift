@@ -40,7 +40,9 @@ enum Household {
 
     /// Starts an agent and serves its page.
     static func page(
-        _ configuration: AgentConfiguration, port: Int, logger: Logger
+        _ configuration: AgentConfiguration,
+        port: Int,
+        logger: Logger
     ) async throws -> (agent: Agent, server: LocalServer) {
         do {
             let agent = try Agent(configuration, log: logger)

@@ -8,7 +8,10 @@ import UnixSignals
 /// `dsip relay`: runs a relay until SIGTERM or SIGINT.
 struct RelayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "relay", abstract: "Run a relay.", discussion: RelayCommand.discussion)
+        commandName: "relay",
+        abstract: "Run a relay.",
+        discussion: RelayCommand.discussion
+    )
 
     @Option(help: "Configuration file: JSON with comments, see docs/relay.example.jsonc. Also DSIP_RELAY_CONFIG.")
     var config: String?
@@ -29,7 +32,10 @@ struct RelayCommand: AsyncParsableCommand {
         let configuration: RelayConfiguration
         do {
             configuration = try RelayConfiguration.read(
-                file: config ?? environment["DSIP_RELAY_CONFIG"], environment: environment, options: settings.given)
+                file: config ?? environment["DSIP_RELAY_CONFIG"],
+                environment: environment,
+                options: settings.given
+            )
         } catch {
             throw ValidationError(error.reason)
         }
@@ -67,7 +73,11 @@ struct RelayCommand: AsyncParsableCommand {
                 services: [
                     .init(service: StopOnShutdown(relay: relay)),
                     .init(service: ReloadOnHangup(relay: relay)),
-                ], gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "dsip")))
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: Logger(label: "dsip")
+            )
+        )
         try await group.run()
     }
 }

@@ -6,11 +6,13 @@ import Foundation
 /// `dsip up`: the agent and its page, with a relay of its own unless one is named.
 struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "up", abstract: "Open your phone: the agent and its page.",
+        commandName: "up",
+        abstract: "Open your phone: the agent and its page.",
         discussion: """
             Prints the address of the page; it carries the key to it, so keep it to yourself. Without --relay a relay is started in the \
             same process, for calls on this machine. Ctrl-C ends.
-            """)
+            """
+    )
 
     @Option(help: "The relay you are reached at, wss://….")
     var relay: String?
@@ -50,8 +52,13 @@ struct UpCommand: AsyncParsableCommand {
             embedded = relay
         }
         var configuration = AgentConfiguration(
-            stateFolder: state, relay: url, trustRoots: roots, displayName: name, deviceName: device,
-            createsIdentity: !pair)
+            stateFolder: state,
+            relay: url,
+            trustRoots: roots,
+            displayName: name,
+            deviceName: device,
+            createsIdentity: !pair
+        )
         if passphrase { configuration.passphrase = ProcessInfo.processInfo.environment["DSIP_PASSPHRASE"] }
         let (agent, server) = try await Household.page(configuration, port: port, logger: Household.logger)
         Household.say("relay \(url)")

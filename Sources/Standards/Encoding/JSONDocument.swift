@@ -74,7 +74,7 @@ struct JSONNode: Sendable {
     @usableFromInline var start: UInt32
     /// One past the last byte; for a string, its closing quote.
     @usableFromInline var end: UInt32
-    /// Index of the node after this value and all it holds.
+    /// Index of the node after this value and all it holds; while the scanner is inside a container, the container around it.
     @usableFromInline var next: UInt32
     /// Elements of an array, members of an object.
     @usableFromInline var count: UInt16

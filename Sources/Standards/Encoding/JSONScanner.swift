@@ -11,15 +11,16 @@ struct JSONScanner {
     }
 
     mutating func scanDocument(into nodes: inout JSONNodes) throws(EncodingError) {
-        // Open containers, innermost last.
-        var open: [Int] = []
-        open.reserveCapacity(8)
+        // The innermost open container. While one is open its `next` holds the container around it, so that no stack is needed.
+        var container = Self.none
+        var depth = 0
+        let members = min(limits.members, Int(UInt16.max))
         skipSpace()
         while true {
             // A value is expected here.
             let opened = try scanValue(into: &nodes)
             if opened {
-                guard open.count < limits.depth else { throw fail(.limit, "nesting deeper than \(limits.depth)") }
+                guard depth < limits.depth else { throw fail(.limit, "nesting deeper than \(limits.depth)") }
                 let index = nodes.count - 1
                 skipSpace()
                 if peek == (nodes[index].kind == .object ? Byte.closeBrace : Byte.closeBracket) {
@@ -27,7 +28,9 @@ struct JSONScanner {
                     nodes[index].end = UInt32(at)
                     nodes[index].next = UInt32(nodes.count)
                 } else {
-                    open.append(index)
+                    nodes[index].next = container
+                    container = UInt32(index)
+                    depth += 1
                     if nodes[index].kind == .object { try scanName(of: index, into: &nodes) }
                     nodes[index].count = 1
                     continue
@@ -36,31 +39,36 @@ struct JSONScanner {
             // A value ended: close what closes, or step to the next element.
             while true {
                 skipSpace()
-                guard let container = open.last else {
+                guard container != Self.none else {
                     guard at == text.count else { throw fail(.syntax, "text after the value") }
                     return
                 }
-                let isObject = nodes[container].kind == .object
+                let index = Int(container)
+                let isObject = nodes[index].kind == .object
                 if peek == Byte.comma {
                     at += 1
                     skipSpace()
-                    guard Int(nodes[container].count) < min(limits.members, Int(UInt16.max)) else {
+                    guard Int(nodes[index].count) < members else {
                         throw fail(.limit, "more than \(limits.members) members")
                     }
-                    if isObject { try scanName(of: container, into: &nodes) }
-                    nodes[container].count += 1
+                    if isObject { try scanName(of: index, into: &nodes) }
+                    nodes[index].count += 1
                     break
                 }
                 guard peek == (isObject ? Byte.closeBrace : Byte.closeBracket) else {
                     throw fail(.syntax, isObject ? "expected ',' or '}'" : "expected ',' or ']'")
                 }
                 at += 1
-                nodes[container].end = UInt32(at)
-                nodes[container].next = UInt32(nodes.count)
-                open.removeLast()
+                container = nodes[index].next
+                depth -= 1
+                nodes[index].end = UInt32(at)
+                nodes[index].next = UInt32(nodes.count)
             }
         }
     }
+
+    /// No container: an index that no node has, since the text is shorter.
+    private static let none = UInt32.max
 
     // MARK: Tokens
 
@@ -207,7 +215,9 @@ struct JSONScanner {
         scanDigits()
         let digits = at - first
         guard digits > 0 else { throw fail(.syntax, "expected a value") }
-        guard digits == 1 || text[first] != UInt8(ascii: "0") else { throw fail(.syntax, "a number with a leading zero") }
+        guard digits == 1 || text[first] != UInt8(ascii: "0") else {
+            throw fail(.syntax, "a number with a leading zero")
+        }
         var integer = true
         if peek == UInt8(ascii: ".") {
             integer = false
@@ -251,12 +261,22 @@ struct JSONScanner {
     private var peek: UInt8 { at < text.count ? text[at] : 0 }
 
     private func append(
-        _ kind: JSONNode.Kind, _ start: Int, _ end: Int, _ escaped: Bool, into nodes: inout JSONNodes
+        _ kind: JSONNode.Kind,
+        _ start: Int,
+        _ end: Int,
+        _ escaped: Bool,
+        into nodes: inout JSONNodes
     ) {
         nodes.append(
             JSONNode(
-                start: UInt32(start), end: UInt32(end), next: UInt32(nodes.count + 1), count: 0, kind: kind,
-                escaped: escaped))
+                start: UInt32(start),
+                end: UInt32(end),
+                next: UInt32(nodes.count + 1),
+                count: 0,
+                kind: kind,
+                escaped: escaped
+            )
+        )
     }
 
     private func fail(_ code: EncodingError.Code, _ reason: String) -> EncodingError {

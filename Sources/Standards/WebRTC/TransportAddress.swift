@@ -1,13 +1,20 @@
 /// An IPv4 or IPv6 address as its bytes in network order.
+///
+/// The IPv6 bytes are two words and not a vector: a 16-byte aligned payload returned through an unoptimized call is stored in a slot of
+/// lesser alignment, and the aligned load that follows faults (Swift 6.3, x86-64).
 public enum IPAddress: Hashable, Sendable {
     case v4(SIMD4<UInt8>)
-    case v6(SIMD16<UInt8>)
+    case v6(high: UInt64, low: UInt64)
 
     /// From 4 or 16 bytes in network order; `nil` for any other count.
     public init?(bytes: some Collection<UInt8>) {
         switch bytes.count {
         case 4: self = .v4(SIMD4(bytes))
-        case 16: self = .v6(SIMD16(bytes))
+        case 16:
+            self = .v6(
+                high: bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) },
+                low: bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
+            )
         default: return nil
         }
     }
@@ -16,7 +23,8 @@ public enum IPAddress: Hashable, Sendable {
     public var bytes: [UInt8] {
         switch self {
         case .v4(let b): b.indices.map { b[$0] }
-        case .v6(let b): b.indices.map { b[$0] }
+        case .v6(let high, let low):
+            [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) } }
         }
     }
 }
@@ -46,8 +54,10 @@ extension IPAddress: CustomStringConvertible {
     public var description: String {
         switch self {
         case .v4(let b): return "\(b[0]).\(b[1]).\(b[2]).\(b[3])"
-        case .v6(let b):
-            let groups = (0..<8).map { UInt16(b[$0 * 2]) << 8 | UInt16(b[$0 * 2 + 1]) }
+        case .v6(let high, let low):
+            let groups = [high, low].flatMap { word in
+                (0..<4).map { UInt16(truncatingIfNeeded: word >> UInt64(48 - 16 * $0)) }
+            }
             let text = { (range: Range<Int>) in groups[range].map { String($0, radix: 16) }.joined(separator: ":") }
             guard let zeros = Self.longestZeroRun(groups) else { return text(0..<8) }
             return text(0..<zeros.lowerBound) + "::" + text(zeros.upperBound..<8)
@@ -71,13 +81,8 @@ extension IPAddress {
     /// From dotted decimal, or IPv6 text with at most one `::` and an optional dotted tail; no zone, no prefix, no brackets.
     public init?(_ text: String) {
         guard text.utf8.count <= 45 else { return nil }
-        if let bytes = Self.dotted(text[...]) {
-            self = .v4(SIMD4(bytes))
-        } else if let bytes = Self.colons(text) {
-            self = .v6(SIMD16(bytes))
-        } else {
-            return nil
-        }
+        guard let bytes = Self.dotted(text[...]) ?? Self.colons(text) else { return nil }
+        self.init(bytes: bytes)
     }
 
     private static func dotted(_ text: Substring) -> [UInt8]? {

@@ -36,7 +36,9 @@ struct CallTests {
         #expect(opened["sdp"]?.string == SDP.offer)
         try await bob.agent.addCandidates(session, [candidate(2)], end: true)
         _ = try await bob.agent.answer(session, sdp: SDP.answer)
-        try await until("both are active") { alice.call(session)?.state == .active && bob.call(session)?.state == .active }
+        try await until("both are active") {
+            alice.call(session)?.state == .active && bob.call(session)?.state == .active
+        }
         #expect(alice.now.descriptions.map(\.sdp) == [SDP.answer])
         try await alice.agent.addCandidates(session, [], end: true)
         try await until("Bob has Alice’s candidates") { bob.now.candidates.contains { $0.end } }
@@ -56,14 +58,23 @@ struct CallTests {
 
         // Alice holds, and takes it back.
         let held = SDP.make(
-            ["audio", "video", "video"], setup: "actpass", ufrag: "alce", directions: ["sendonly", "inactive", "inactive"])
+            ["audio", "video", "video"],
+            setup: "actpass",
+            ufrag: "alce",
+            directions: ["sendonly", "inactive", "inactive"]
+        )
         let holding = try await alice.agent.update(session, sdp: held)
         try await until("Bob is offered the hold") { bob.call(session)?.update?.id == holding }
         try await bob.agent.answerUpdate(
-            session, update: holding,
+            session,
+            update: holding,
             sdp: SDP.make(
-                ["audio", "video", "video"], setup: "active", ufrag: "bobb",
-                directions: ["recvonly", "inactive", "inactive"]))
+                ["audio", "video", "video"],
+                setup: "active",
+                ufrag: "bobb",
+                directions: ["recvonly", "inactive", "inactive"]
+            )
+        )
         try await until("both know of the hold") {
             alice.call(session)?.held == true && bob.call(session)?.remoteHeld == true
         }
@@ -105,8 +116,14 @@ struct CallTests {
         let session = try await alice.agent.place(to: await bob.did.string, sdp: SDP.offer).session
         _ = try await bob.incoming(from: "Alice")
         _ = try await alice.agent.cancel(session)
-        #expect(try await bob.ended(session) == .init(
-            reason: "user.cancelled", sentence: "Alice called and gave up before you answered.", missed: true))
+        #expect(
+            try await bob.ended(session)
+                == .init(
+                    reason: "user.cancelled",
+                    sentence: "Alice called and gave up before you answered.",
+                    missed: true
+                )
+        )
         #expect(try await bob.logged(session).outcome == .missed)
         try await until("one missed call") { bob.now.missed == 1 }
         #expect(try await alice.logged(session).outcome == .cancelled)
@@ -163,7 +180,11 @@ struct CallTests {
 }
 
 func candidate(_ number: Int) -> SignaledCandidate {
-    SignaledCandidate(candidate: "candidate:\(number) 1 udp 2130706431 192.0.2.\(number) 50000 typ host", sdpMid: "0", sdpMLineIndex: 0)
+    SignaledCandidate(
+        candidate: "candidate:\(number) 1 udp 2130706431 192.0.2.\(number) 50000 typ host",
+        sdpMid: "0",
+        sdpMLineIndex: 0
+    )
 }
 
 /// Brings a call up.

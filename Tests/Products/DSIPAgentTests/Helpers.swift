@@ -12,7 +12,10 @@ enum SDP {
     static let fingerprint = "sha-256 " + Array(repeating: "AB", count: 32).joined(separator: ":")
 
     static func make(
-        _ kinds: [String], setup: String, ufrag: String, directions: [String] = ["sendrecv", "sendrecv", "sendrecv"]
+        _ kinds: [String],
+        setup: String,
+        ufrag: String,
+        directions: [String] = ["sendrecv", "sendrecv", "sendrecv"]
     ) -> String {
         var lines = [
             "v=0", "o=- 4611731400430051336 2 IN IP4 127.0.0.1", "s=-", "t=0 0",
@@ -22,7 +25,8 @@ enum SDP {
             let map = kind == "audio" ? "111 opus/48000/2" : "96 VP8/90000"
             lines += [
                 "m=\(kind) 9 UDP/TLS/RTP/SAVPF \(map.prefix { $0 != " " })", "c=IN IP4 0.0.0.0", "a=ice-ufrag:\(ufrag)",
-                "a=ice-pwd:0123456789012345678901", "a=fingerprint:\(fingerprint)", "a=setup:\(setup)", "a=mid:\(index)",
+                "a=ice-pwd:0123456789012345678901", "a=fingerprint:\(fingerprint)", "a=setup:\(setup)",
+                "a=mid:\(index)",
                 "a=\(directions[index])", "a=rtcp-mux", "a=rtpmap:\(map)",
             ]
         }
@@ -99,15 +103,25 @@ final class Person: Sendable {
     private let seen = NIOLockedValueBox(Seen())
 
     init(
-        _ name: String, at relay: TestRelay, folder: TemporaryFolder = TemporaryFolder(), watching: Bool = true,
-        createsIdentity: Bool = true, kind: Device.Kind = .computer
+        _ name: String,
+        at relay: TestRelay,
+        folder: TemporaryFolder = TemporaryFolder(),
+        watching: Bool = true,
+        createsIdentity: Bool = true,
+        kind: Device.Kind = .computer
     ) async throws {
         self.name = name
         self.folder = folder
         agent = try Agent(
             AgentConfiguration(
-                stateFolder: folder.path, relay: relay.running.url, trustRoots: relay.running.rootPath.map { [$0] } ?? [],
-                displayName: name, deviceKind: kind, createsIdentity: createsIdentity))
+                stateFolder: folder.path,
+                relay: relay.running.url,
+                trustRoots: relay.running.rootPath.map { [$0] } ?? [],
+                displayName: name,
+                deviceKind: kind,
+                createsIdentity: createsIdentity
+            )
+        )
         if watching { watch() }
         try await agent.start()
         if createsIdentity { try await connected() }
@@ -178,7 +192,9 @@ extension Person.Seen {
 
 /// Waits until `condition` holds.
 func until(
-    _ what: String, within limit: Duration = .seconds(20), _ condition: () async -> Bool,
+    _ what: String,
+    within limit: Duration = .seconds(20),
+    _ condition: () async -> Bool,
     at location: SourceLocation = #_sourceLocation
 ) async throws {
     let deadline = ContinuousClock.now + limit

@@ -13,18 +13,27 @@ struct LocalServerTests {
     private func served<R>(_ body: (Agent, LocalServer) async throws -> R) async throws -> R {
         let folder = TemporaryFolder()
         let agent = try Agent(
-            AgentConfiguration(stateFolder: folder.path, relay: "wss://127.0.0.1:9/dsip", displayName: "Alice"))
+            AgentConfiguration(stateFolder: folder.path, relay: "wss://127.0.0.1:9/dsip", displayName: "Alice")
+        )
         try await agent.start()
         let page = TemporaryFolder()
         try Data("<!doctype html><title>DSIP</title>".utf8).write(to: URL(filePath: page.path + "/index.html"))
         let server = try await LocalServer.start(
-            agent: agent, port: 0, folder: page.path, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            agent: agent,
+            port: 0,
+            folder: page.path,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
         defer { Task { await server.stop() } }
         return try await body(agent, server)
     }
 
     private func post(
-        _ method: String, _ body: String, _ server: LocalServer, host: String? = nil, origin: String? = nil,
+        _ method: String,
+        _ body: String,
+        _ server: LocalServer,
+        host: String? = nil,
+        origin: String? = nil,
         token: String?
     ) async throws -> (status: Int, head: String, body: JSONValue) {
         var lines = [
@@ -36,7 +45,9 @@ struct LocalServerTests {
         return try await exchange(lines.joined(separator: "\r\n") + "\r\n\r\n" + body, server)
     }
 
-    private func exchange(_ request: String, _ server: LocalServer) async throws -> (status: Int, head: String, body: JSONValue) {
+    private func exchange(_ request: String, _ server: LocalServer) async throws -> (
+        status: Int, head: String, body: JSONValue
+    ) {
         let socket = try await RawSocket(port: server.port)
         try await socket.send(Array(request.utf8))
         let text = String(decoding: await socket.rest(), as: UTF8.self)
@@ -64,19 +75,35 @@ struct LocalServerTests {
             let token = server.token
             #expect(try await post("state.get", "{}", server, host: "evil.example", token: token).status == 403)
             #expect(try await post("state.get", "{}", server, host: "127.0.0.1:1", token: token).status == 403)
-            #expect(try await post("state.get", "{}", server, origin: "https://evil.example", token: token).status == 403)
+            #expect(
+                try await post("state.get", "{}", server, origin: "https://evil.example", token: token).status == 403
+            )
             #expect(try await post("state.get", "{}", server, origin: "null", token: token).status == 403)
             #expect(
-                try await post("state.get", "{}", server, origin: "http://127.0.0.1:\(server.port)", token: token).status == 200)
+                try await post("state.get", "{}", server, origin: "http://127.0.0.1:\(server.port)", token: token)
+                    .status == 200
+            )
             #expect(
                 try await post(
-                    "state.get", "{}", server, host: "localhost:\(server.port)", origin: "http://localhost:\(server.port)",
-                    token: token).status == 200)
+                    "state.get",
+                    "{}",
+                    server,
+                    host: "localhost:\(server.port)",
+                    origin: "http://localhost:\(server.port)",
+                    token: token
+                ).status == 200
+            )
             // Two names of this machine are two origins.
             #expect(
                 try await post(
-                    "state.get", "{}", server, host: "localhost:\(server.port)", origin: "http://127.0.0.1:\(server.port)",
-                    token: token).status == 403)
+                    "state.get",
+                    "{}",
+                    server,
+                    host: "localhost:\(server.port)",
+                    origin: "http://127.0.0.1:\(server.port)",
+                    token: token
+                ).status == 403
+            )
         }
     }
 
@@ -86,7 +113,10 @@ struct LocalServerTests {
             for reply in [
                 try await post("state.get", "{}", server, token: server.token),
                 try await post("state.get", "{}", server, host: "evil.example", token: nil),
-                try await exchange("GET / HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nConnection: close\r\n\r\n", server),
+                try await exchange(
+                    "GET / HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nConnection: close\r\n\r\n",
+                    server
+                ),
             ] {
                 let head = reply.head.lowercased()
                 #expect(head.contains("content-security-policy: default-src 'self'"))
@@ -100,7 +130,10 @@ struct LocalServerTests {
     func files() async throws {
         try await served { (_, server) async throws -> Void in
             func get(_ path: String) async throws -> Int {
-                try await exchange("GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nConnection: close\r\n\r\n", server).status
+                try await exchange(
+                    "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nConnection: close\r\n\r\n",
+                    server
+                ).status
             }
             #expect(try await get("/") == 200)
             #expect(try await get("/index.html") == 200)
@@ -144,12 +177,17 @@ struct LocalServerTests {
                 return reply.body
             }
             let bob = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
-            let found = try await call("peer.lookup", ["input": .string("dsip:\(bob)?relay=wss%3A%2F%2Fr.example%2Fdsip&name=Bob")])
+            let found = try await call(
+                "peer.lookup",
+                ["input": .string("dsip:\(bob)?relay=wss%3A%2F%2Fr.example%2Fdsip&name=Bob")]
+            )
             #expect(found["peer"]?["name"]?.string == "Bob" && found["peer"]?["named_by"]?.string == "them")
             #expect(found["relay"]?.string == "wss://r.example/dsip")
             let added = try await call("contacts.add", ["input": .string(bob), "name": "Robert"])
             let id = try #require(added["id"])
-            #expect(try await call("contacts.update", ["id": id, "name": "Rob", "allowed": false])["name"]?.string == "Rob")
+            #expect(
+                try await call("contacts.update", ["id": id, "name": "Rob", "allowed": false])["name"]?.string == "Rob"
+            )
             let pairwise = try await call("identity.create", ["name": "For Rob", "throwaway_for": id])
             #expect(pairwise["throwaway_for"] == id)
             let state = try await call("state.get", [:])
@@ -162,16 +200,28 @@ struct LocalServerTests {
             _ = try await call("identity.phrase.confirm", ["words": ["3": words[2], "24": words[23]]])
             #expect(try await call("state.get", [:])["identity"]?["phrase_confirmed"]?.bool == true)
             let wrong = try await post(
-                "identity.phrase.confirm", #"{"words": {"3": "wrong"}}"#, server, token: server.token)
+                "identity.phrase.confirm",
+                #"{"words": {"3": "wrong"}}"#,
+                server,
+                token: server.token
+            )
             #expect(wrong.status == 400)
 
             let backup = try await call("identity.export", ["passphrase": "correct horse"])
             let text = try #require(backup["backup"])
             let bad = try await post(
-                "identity.import", JSONValue.object(["backup": text, "passphrase": "wrong"]).text, server, token: server.token)
+                "identity.import",
+                JSONValue.object(["backup": text, "passphrase": "wrong"]).text,
+                server,
+                token: server.token
+            )
             #expect(bad.body["error"]?["code"]?.string == "wrong-passphrase")
             let damaged = try await post(
-                "identity.import", #"{"backup": "AAAA", "passphrase": "correct horse"}"#, server, token: server.token)
+                "identity.import",
+                #"{"backup": "AAAA", "passphrase": "correct horse"}"#,
+                server,
+                token: server.token
+            )
             #expect(damaged.status != 200)
 
             let qr = try await call("identity.qr", [:])
@@ -200,7 +250,11 @@ struct LocalServerTests {
             }
             #expect(try await upgrade("dsip.agent.v1").0.contains("401"))
             #expect(try await upgrade("dsip.agent.v1, bearer.wrong").0.contains("401"))
-            #expect(try await upgrade("dsip.agent.v1, bearer.\(server.token)", origin: "http://evil.example").0.contains("403"))
+            #expect(
+                try await upgrade("dsip.agent.v1, bearer.\(server.token)", origin: "http://evil.example").0.contains(
+                    "403"
+                )
+            )
             let (status, socket) = try await upgrade("dsip.agent.v1, bearer.\(server.token)")
             #expect(status.contains("101"))
             while await !socket.line().isEmpty {}
@@ -257,7 +311,9 @@ final class RawSocket {
     func line() async -> String {
         while true {
             if let end = buffered.firstIndex(of: 0x0a) {
-                let line = String(decoding: buffered[..<end], as: UTF8.self).trimmingCharacters(in: .whitespaces.union(.newlines))
+                let line = String(decoding: buffered[..<end], as: UTF8.self).trimmingCharacters(
+                    in: .whitespaces.union(.newlines)
+                )
                 buffered.removeFirst(end + 1)
                 return line
             }

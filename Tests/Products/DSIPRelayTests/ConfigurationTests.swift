@@ -14,10 +14,14 @@ struct ConfigurationTests {
 
     @Test("options come before the environment, the environment before the file")
     func precedence() throws {
-        let path = try file(#"{ "port": 1, "host": "192.0.2.1", "drain-seconds": 3, /* a */ "tls": {"names": ["a", "b"]}, }"#)
+        let path = try file(
+            #"{ "port": 1, "host": "192.0.2.1", "drain-seconds": 3, /* a */ "tls": {"names": ["a", "b"]}, }"#
+        )
         let read = try RelayConfiguration.read(
-            file: path, environment: ["DSIP_RELAY_PORT": "2", "DSIP_RELAY_HOST": "192.0.2.2", "HOME": "/h"],
-            options: ["port": "3"])
+            file: path,
+            environment: ["DSIP_RELAY_PORT": "2", "DSIP_RELAY_HOST": "192.0.2.2", "HOME": "/h"],
+            options: ["port": "3"]
+        )
         #expect(read.port == 3)
         #expect(read.host == "192.0.2.2")
         #expect(read.drainSeconds == 3)

@@ -23,7 +23,8 @@ private final class RelayProcess {
     init(state: String, _ more: [String] = []) throws {
         let output = Pipe()
         process.executableURL = URL(filePath: try #require(RelayProcess.binary))
-        process.arguments = ["relay", "--port", "0", "--stun-port", "0", "--state", state, "--log-level", "critical"] + more
+        process.arguments =
+            ["relay", "--port", "0", "--stun-port", "0", "--state", state, "--log-level", "critical"] + more
         process.standardOutput = output
         try process.run()
         var text = ""
@@ -39,8 +40,12 @@ private final class RelayProcess {
         }
         let address = try RelayAddress(try #require(said["listening"]))
         running = Relay.Running(
-            did: try #require(said["relay"].flatMap { DID($0) }), port: address.port, url: address.description,
-            rootPath: said["trust"], stunPort: said["stun"].flatMap { Int($0) })
+            did: try #require(said["relay"].flatMap { DID($0) }),
+            port: address.port,
+            url: address.description,
+            rootPath: said["trust"],
+            stunPort: said["stun"].flatMap { Int($0) }
+        )
     }
 
     func kill() {
@@ -59,7 +64,9 @@ private final class RelayProcess {
 @Suite("Crashes and full disks", .serialized)
 struct CrashTests {
     @Test(
-        "what the relay has said it holds survives kill -9", .enabled(if: RelayProcess.binary != nil))
+        "what the relay has said it holds survives kill -9",
+        .enabled(if: RelayProcess.binary != nil)
+    )
     func killed() async throws {
         let folder = try TemporaryFolder()
         let bob = key("bob")
@@ -116,16 +123,23 @@ struct CrashTests {
         for _ in 0..<40 {
             sent.append(
                 try await alice.say(
-                    Bye(.userHangup, detail: .text(String(repeating: "x", count: 8000))), to: bob.did, session: ulid()))
+                    Info(about: "test:padding", data: ["text": .string(String(repeating: "x", count: 8000))]),
+                    to: bob.did,
+                    session: ulid()
+                )
+            )
         }
         try await harness.until("an answer to each") {
             harness.metric("dsip_relay_held_total") + alice.received.count == sent.count
         }
         let refused = Set(
             alice.received.compactMap { message -> ULID? in
-                guard case .error(let report) = message.body.body, report.reason == .transportRoutingRefused else { return nil }
+                guard case .error(let report) = message.body.body, report.reason == .transportRoutingRefused else {
+                    return nil
+                }
                 return report.inReplyTo
-            })
+            }
+        )
         #expect(!refused.isEmpty && refused.count < sent.count)
         #expect(harness.metric("dsip_relay_held_envelopes") == sent.count - refused.count)
         let health = try await harness.request(.GET, "/healthz")

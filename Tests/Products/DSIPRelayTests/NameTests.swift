@@ -14,17 +14,33 @@ struct NameTests {
     }
 
     private func request(
-        _ name: String, _ signer: SigningKey, action: NameRequest.Action = .claim, hosted: Bool = false,
-        nextKey: PublicKey? = nil, revocations: [Envelope]? = nil, host: String = "relay.example.com", at time: Int64? = nil
+        _ name: String,
+        _ signer: SigningKey,
+        action: NameRequest.Action = .claim,
+        hosted: Bool = false,
+        nextKey: PublicKey? = nil,
+        revocations: [Envelope]? = nil,
+        host: String = "relay.example.com",
+        at time: Int64? = nil
     ) throws -> Envelope {
         let time = time ?? now
         return try NameRequest(
-            id: ulid(time), from: signer.did, host: host, name: name, action: action, hosted: hosted, nextKey: nextKey,
-            revocations: revocations, issuedAt: time, expiresAt: time + 60
+            id: ulid(time),
+            from: signer.did,
+            host: host,
+            name: name,
+            action: action,
+            hosted: hosted,
+            nextKey: nextKey,
+            revocations: revocations,
+            issuedAt: time,
+            expiresAt: time + 60
         ).signed(by: signer)
     }
 
-    private func apply(_ registry: NameRegistry, _ envelope: Envelope, _ signer: SigningKey) throws -> NameRegistry.Outcome {
+    private func apply(_ registry: NameRegistry, _ envelope: Envelope, _ signer: SigningKey) throws
+        -> NameRegistry.Outcome
+    {
         try registry.apply(envelope, document: DIDKey.document(of: DIDKey.did(of: signer.publicKey))!, at: now)
     }
 
@@ -35,11 +51,15 @@ struct NameTests {
         let outcome = try apply(registry, request("alice", alice), alice)
         #expect(outcome.created && outcome.record?.did == alice.did)
         #expect(throws: RelayError(.taken, "")) { try apply(registry, request("alice", mallory), mallory) }
-        #expect(throws: RelayError(.taken, "")) { try apply(registry, request("alice", mallory, action: .release), mallory) }
+        #expect(throws: RelayError(.taken, "")) {
+            try apply(registry, request("alice", mallory, action: .release), mallory)
+        }
         #expect(try apply(registry, request("alice", alice), alice).created == false)
         #expect(try apply(registry, request("alice", alice, action: .release), alice).record == nil)
         #expect(try apply(registry, request("alice", mallory), mallory).created)
-        #expect(throws: RelayError(.notFound, "")) { try apply(registry, request("bob", alice, action: .release), alice) }
+        #expect(throws: RelayError(.notFound, "")) {
+            try apply(registry, request("bob", alice, action: .release), alice)
+        }
     }
 
     @Test("a request counts once, at one relay, for a short time, signed by whom it is from")
@@ -49,12 +69,20 @@ struct NameTests {
         let envelope = try request("alice", alice)
         _ = try apply(registry, envelope, alice)
         #expect(throws: RelayError(.refused, "")) { try apply(registry, envelope, alice) }
-        #expect(throws: RelayError(.refused, "")) { try apply(registry, request("al", alice, host: "other.example"), alice) }
+        #expect(throws: RelayError(.refused, "")) {
+            try apply(registry, request("al", alice, host: "other.example"), alice)
+        }
         #expect(throws: RelayError(.refused, "")) { try apply(registry, request("al", alice, at: now - 400), alice) }
         #expect(throws: RelayError(.refused, "")) { try apply(registry, request("al", alice, at: now + 400), alice) }
         // Signed by another than it is from.
         let forged = try NameRequest(
-            id: ulid(now), from: alice.did, host: "relay.example.com", name: "al", issuedAt: now, expiresAt: now + 60)
+            id: ulid(now),
+            from: alice.did,
+            host: "relay.example.com",
+            name: "al",
+            issuedAt: now,
+            expiresAt: now + 60
+        )
         let signed = try Envelope(signing: forged.json.utf8, by: mallory)
         #expect(throws: RelayError(.refused, "")) { try apply(registry, signed, mallory) }
         #expect(throws: RelayError(.refused, "")) { try apply(registry, signed, alice) }
@@ -62,10 +90,13 @@ struct NameTests {
         #expect(throws: RelayError(.malformed, "")) { try apply(registry, nonsense, alice) }
     }
 
-    @Test("names that could mislead are refused", arguments: [
-        "a", "Alice", "al ice", "-alice", "alice-", "al..ice", "al.-ice", "admin", "post.master", "älice", "аlice",
-        String(repeating: "a", count: 33), "..", "support", "al/ice", "al@ice", "",
-    ])
+    @Test(
+        "names that could mislead are refused",
+        arguments: [
+            "a", "Alice", "al ice", "-alice", "alice-", "al..ice", "al.-ice", "admin", "post.master", "älice", "аlice",
+            String(repeating: "a", count: 33), "..", "support", "al/ice", "al@ice", "",
+        ]
+    )
     func rules(_ name: String) {
         #expect(NameRules.fault(name, reserved: []) != nil)
     }
@@ -105,7 +136,8 @@ struct NameTests {
         let (old, new) = (key("alice"), key("alice-2"))
         _ = try apply(registry, request("alice", old, hosted: true), old)
         let rotated = try #require(
-            try apply(registry, request("alice", old, hosted: true, nextKey: new.publicKey), old).record)
+            try apply(registry, request("alice", old, hosted: true, nextKey: new.publicKey), old).record
+        )
         let document = try DIDDocument(parsing: #require(rotated.document), expecting: rotated.did)
         #expect(document.verificationMethods.map(\.publicKey) == [new.publicKey])
         #expect(document.verificationMethod(DIDURL(did: rotated.did, fragment: old.publicKey.multibase)) == nil)
@@ -121,13 +153,20 @@ struct NameTests {
         let own = SigningKey(kid: DIDURL(did: did, fragment: alice.publicKey.multibase), key: privateKey("alice"))
         func revocation(_ signer: SigningKey) throws -> Envelope {
             let record = DelegationRevocation(
-                id: ulid(now), subject: did, device: key("phone").did, revokedAt: now, reason: "lost", issuedAt: now,
-                expiresAt: now + 300)
+                id: ulid(now),
+                subject: did,
+                device: key("phone").did,
+                revokedAt: now,
+                reason: "lost",
+                issuedAt: now,
+                expiresAt: now + 300
+            )
             return try Envelope(signing: record.json.utf8, by: signer)
         }
         let good = try revocation(own)
         let record = try #require(
-            try apply(registry, request("alice", alice, hosted: true, revocations: [good]), alice).record)
+            try apply(registry, request("alice", alice, hosted: true, revocations: [good]), alice).record
+        )
         let document = try DIDDocument(parsing: #require(record.document), expecting: did)
         #expect(document.delegationRevocations.count == 1)
         #expect(throws: RelayError(.refused, "")) {

@@ -29,7 +29,11 @@ final class RelayHarness {
     }
 
     private static func make(_ configuration: RelayConfiguration, _ clock: SharedClock) -> Relay {
-        Relay(configuration, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), clock: { clock.now })
+        Relay(
+            configuration,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            clock: { clock.now }
+        )
     }
 
     func restart() async throws {
@@ -49,12 +53,18 @@ final class RelayHarness {
     }
 
     func request(
-        _ method: HTTPMethod = .GET, _ path: String, body: [UInt8]? = nil
+        _ method: HTTPMethod = .GET,
+        _ path: String,
+        body: [UInt8]? = nil
     ) async throws -> GuardedHTTPClient.Response {
         let client = GuardedHTTPClient(
-            allows: { _ in true }, roots: TrustRoots(additionalFiles: running.rootPath.map { [$0] } ?? []))
+            allows: { _ in true },
+            roots: TrustRoots(additionalFiles: running.rootPath.map { [$0] } ?? [])
+        )
         return try await client.send(
-            .init(method, "https://127.0.0.1:\(running.port)\(path)", body: body), limit: 1 << 20)
+            .init(method, "https://127.0.0.1:\(running.port)\(path)", body: body),
+            limit: 1 << 20
+        )
     }
 
     /// The value of one line of `/metrics`.

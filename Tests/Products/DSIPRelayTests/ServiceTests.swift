@@ -22,20 +22,33 @@ struct ServiceTests {
         #expect(harness.running.did.string == "did:web:localhost%3A\(port)")
         let alice = key("alice")
         let request = NameRequest(
-            id: ulid(), from: alice.did, host: "localhost:\(port)", name: "alice", hosted: true, issuedAt: unixNow(),
-            expiresAt: unixNow() + 60)
+            id: ulid(),
+            from: alice.did,
+            host: "localhost:\(port)",
+            name: "alice",
+            hosted: true,
+            issuedAt: unixNow(),
+            expiresAt: unixNow() + 60
+        )
         let created = try await harness.request(.POST, "/names", body: request.signed(by: alice).bytes)
         #expect(created.status == 201)
         let hosted = try #require(DID("did:web:localhost%3A\(port):users:alice"))
         #expect(try JSONValue(parsing: created.body)["did"]?.string == hosted.string)
 
         let finger = try await harness.request(
-            .GET, "/.well-known/webfinger?resource=acct:alice@localhost%3A\(port)")
+            .GET,
+            "/.well-known/webfinger?resource=acct:alice@localhost%3A\(port)"
+        )
         #expect(finger.status == 200 && finger.header("access-control-allow-origin") == "*")
         let found = try WebFinger.parse(finger.body)
         #expect(found.did == hosted && found.relay == "wss://localhost:\(port)/dsip")
-        #expect(try await harness.request(.GET, "/.well-known/webfinger?resource=acct:bob@localhost%3A\(port)").status == 404)
-        #expect(try await harness.request(.GET, "/.well-known/webfinger?resource=acct:alice@other.example").status == 404)
+        #expect(
+            try await harness.request(.GET, "/.well-known/webfinger?resource=acct:bob@localhost%3A\(port)").status
+                == 404
+        )
+        #expect(
+            try await harness.request(.GET, "/.well-known/webfinger?resource=acct:alice@other.example").status == 404
+        )
         #expect(try await harness.request(.GET, "/.well-known/webfinger").status == 400)
 
         let document = try await harness.request(.GET, "/users/alice/did.json")
@@ -89,7 +102,13 @@ struct ServiceTests {
         let alice = key("alice")
         func register(_ name: String) async throws -> GuardedHTTPClient.Response {
             let request = NameRequest(
-                id: ulid(), from: alice.did, host: "localhost:\(port)", name: name, issuedAt: unixNow(), expiresAt: unixNow() + 60)
+                id: ulid(),
+                from: alice.did,
+                host: "localhost:\(port)",
+                name: name,
+                issuedAt: unixNow(),
+                expiresAt: unixNow() + 60
+            )
             return try await harness.request(.POST, "/names", body: request.signed(by: alice).bytes)
         }
         #expect(try await register("one").status == 201)
@@ -107,7 +126,9 @@ struct ServiceTests {
         let metrics = try await harness.request(.GET, "/metrics")
         let text = String(decoding: metrics.body, as: UTF8.self)
         #expect(metrics.header("content-type")?.hasPrefix("text/plain; version=0.0.4") == true)
-        #expect(text.contains("dsip_relay_bound_devices 1\n") && text.contains("# TYPE dsip_relay_commit_seconds histogram"))
+        #expect(
+            text.contains("dsip_relay_bound_devices 1\n") && text.contains("# TYPE dsip_relay_commit_seconds histogram")
+        )
         #expect(!text.contains(String(alice.did.string.suffix(20))) && !text.contains("127.0.0.1"))
         let root = try await harness.request(.GET, "/")
         #expect(String(decoding: root.body, as: UTF8.self).contains(harness.running.did.string))
@@ -164,7 +185,9 @@ struct ServiceTests {
         defer { close(descriptor) }
         var address = loopback(0)
         let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
         }
         try #require(bound == 0)
         return Int(localPort(descriptor))
@@ -177,7 +200,9 @@ struct ServiceTests {
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var address = loopback(UInt16(port))
         let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
         }
         try #require(connected == 0)
         #expect(send(descriptor, datagram, datagram.count, 0) == datagram.count)

@@ -1,9 +1,10 @@
 import DSIPIdentity
-import struct DSIPSession.KnownRecipient
 import DSIPSignaling
 import Encoding
 import Foundation
 import Testing
+
+import struct DSIPSession.KnownRecipient
 
 @testable import DSIPRelay
 
@@ -21,10 +22,21 @@ enum StoreKind: String, CaseIterable, Sendable {
 
 @Suite("Stores")
 struct StoreConformanceTests {
-    private func row(_ handle: UInt64, to: String = "bob", type: MessageType = .bye, deadline: Int64 = 200) -> HeldEnvelope {
+    private func row(_ handle: UInt64, to: String = "bob", type: MessageType = .bye, deadline: Int64 = 200)
+        -> HeldEnvelope
+    {
         HeldEnvelope(
-            handle: handle, recipient: did(to), type: type, id: ulid(), from: did("alice-phone"), identity: did("alice"),
-            deadline: deadline, expiresAt: 300, wantsDeliveryReport: true, size: 5)
+            handle: handle,
+            recipient: did(to),
+            type: type,
+            id: ulid(),
+            from: did("alice-phone"),
+            identity: did("alice"),
+            deadline: deadline,
+            expiresAt: 300,
+            wantsDeliveryReport: true,
+            size: 5
+        )
     }
 
     private func fault(_ body: () throws(RelayError) -> Void) -> RelayError? {

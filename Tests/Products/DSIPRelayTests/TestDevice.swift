@@ -18,7 +18,7 @@ final class SharedClock: Sendable {
 
 /// A device of someone, connected to a relay over TLS on loopback, by the client that agents use.
 final class TestDevice: Sendable {
-    enum Failure: Error { case timeout(String), ended }
+    enum Failure: Error { case timeout(String), unsent(String), ended }
 
     private struct State {
         var messages: [Verified<Message>] = []
@@ -35,7 +35,10 @@ final class TestDevice: Sendable {
 
     /// - Parameter owner: whose key delegates to the device; nil for a device that is its own identity.
     init(
-        _ name: String, of owner: SigningKey? = nil, at relay: Relay.Running, clock: SharedClock = SharedClock(),
+        _ name: String,
+        of owner: SigningKey? = nil,
+        at relay: Relay.Running,
+        clock: SharedClock = SharedClock(),
         source: any VerificationSource = SelfCertifyingSource()
     ) throws {
         self.key = DSIPRelayTests.key(name)
@@ -43,12 +46,19 @@ final class TestDevice: Sendable {
         self.clock = clock
         self.delegation = try owner.map { [key] owner in
             try Delegation(
-                subject: owner.did, device: key.did, issuedAt: clock.now - 100, expiresAt: clock.now + 86_400
+                subject: owner.did,
+                device: key.did,
+                issuedAt: clock.now - 100,
+                expiresAt: clock.now + 86_400
             ).issue(by: owner)
         }
         var configuration = SignalingClient.Configuration(
-            try RelayAddress("wss://127.0.0.1:\(relay.port)/dsip"), key: key, identity: owner?.did,
-            delegations: delegation.map { [$0] } ?? [], clock: { clock.now })
+            try RelayAddress("wss://127.0.0.1:\(relay.port)/dsip"),
+            key: key,
+            identity: owner?.did,
+            delegations: delegation.map { [$0] } ?? [],
+            clock: { clock.now }
+        )
         configuration.roots = TrustRoots(additionalFiles: relay.rootPath.map { [$0] } ?? [])
         self.client = SignalingClient(configuration, source: source)
     }
@@ -97,10 +107,14 @@ final class TestDevice: Sendable {
 
     /// Takes the first message that `matches`, in the order received.
     func next(
-        _ type: MessageType, seconds: Double = 5, where matches: @escaping @Sendable (Message) -> Bool = { _ in true }
+        _ type: MessageType,
+        seconds: Double = 5,
+        where matches: @escaping @Sendable (Message) -> Bool = { _ in true }
     ) async throws -> Verified<Message> {
         try await wait("a \(type)", seconds: seconds) { state in
-            guard let index = state.messages.firstIndex(where: { $0.body.type == type && matches($0.body) }) else { return nil }
+            guard let index = state.messages.firstIndex(where: { $0.body.type == type && matches($0.body) }) else {
+                return nil
+            }
             return state.messages.remove(at: index)
         }
     }
@@ -136,7 +150,11 @@ final class TestDevice: Sendable {
     /// - Returns: the id of what was sent.
     @discardableResult
     func send(_ message: Message) async throws -> ULID {
-        try await client.send(message.signed(by: key, delegations: delegation.map { [$0] } ?? []))
+        do {
+            try await client.send(message.signed(by: key, delegations: delegation.map { [$0] } ?? []))
+        } catch {
+            throw Failure.unsent("\(error); states \(states)")
+        }
         return message.id
     }
 
@@ -146,10 +164,14 @@ final class TestDevice: Sendable {
         if reports { version.extensions = [.deliveryReport] }
         return try await send(
             .invite(
-                stamp(version: version), to: to,
+                stamp(version: version),
+                to: to,
                 Invite(
                     media: [MediaDescriptor(.audio, codecs: [Codec("codec:audio/opus")])],
-                    transports: [TransportDescriptor(webRTC: "v=0")])))
+                    transports: [TransportDescriptor(webRTC: "v=0")]
+                )
+            )
+        )
     }
 
     @discardableResult
@@ -160,6 +182,11 @@ final class TestDevice: Sendable {
     @discardableResult
     func introduce(to: DID) async throws -> ULID {
         try await send(
-            Message(stamp(lifetime: 86_400), to: to, Introduction(identity: IdentityInfo(displayName: "Carol"), purpose: "Hello")))
+            Message(
+                stamp(lifetime: 86_400),
+                to: to,
+                Introduction(identity: IdentityInfo(displayName: "Carol"), purpose: "Hello")
+            )
+        )
     }
 }

@@ -6,7 +6,13 @@ public enum AgentEvent: Sendable {
     case stateChanged
     case call(Call)
     case description(
-        session: String, type: DescriptionType, sdp: String, update: String?, screen: String?, holder: PageID?)
+        session: String,
+        type: DescriptionType,
+        sdp: String,
+        update: String?,
+        screen: String?,
+        holder: PageID?
+    )
     case rollback(session: String, update: String, reason: String, holder: PageID?)
     case candidates(session: String, candidates: JSONValue, endOfCandidates: Bool, holder: PageID?)
     case relay(RelayStatus)
@@ -34,16 +40,20 @@ public enum AgentEvent: Sendable {
                 [
                     "session": .string(session), "type": .string(type.rawValue), "sdp": .string(sdp),
                     "update": .optional(update), "screen": .optional(screen),
-                ])
+                ]
+            )
         case .rollback(let session, let update, let reason, let holder):
             guard concerns(holder) else { return nil }
             return event(
-                "call.rollback", ["session": .string(session), "update": .string(update), "reason": .string(reason)])
+                "call.rollback",
+                ["session": .string(session), "update": .string(update), "reason": .string(reason)]
+            )
         case .candidates(let session, let candidates, let end, let holder):
             guard concerns(holder) else { return nil }
             return event(
                 "call.candidates",
-                ["session": .string(session), "candidates": candidates, "end_of_candidates": .bool(end)])
+                ["session": .string(session), "candidates": candidates, "end_of_candidates": .bool(end)]
+            )
         case .relay(let status): return event("relay", status.json)
         case .contacts(let contacts): return event("contacts", ["contacts": .array(contacts.map(\.json))])
         case .requests(let requests):

@@ -17,7 +17,9 @@ final class EventHub: Sendable {
     /// - Returns: nil when too many listen already.
     func listen() -> (page: PageID, events: AsyncStream<AgentEvent>)? {
         let (stream, continuation) = AsyncStream.makeStream(
-            of: AgentEvent.self, bufferingPolicy: .bufferingOldest(EventHub.queueLimit))
+            of: AgentEvent.self,
+            bufferingPolicy: .bufferingOldest(EventHub.queueLimit)
+        )
         let page = state.withLockedValue { state -> PageID? in
             guard state.listeners.count < EventHub.maximumPages else { return nil }
             let page = PageID(number: state.next)

@@ -11,7 +11,10 @@ struct Method: Sendable {
 /// The methods of docs/agent-api.md, the same over WebSocket and `POST /api/v1/<method>`.
 enum MethodTable {
     static func call(
-        _ name: String, _ parameters: Parameters, agent: Agent, page: PageID
+        _ name: String,
+        _ parameters: Parameters,
+        agent: Agent,
+        page: PageID
     ) async throws(AgentError) -> JSONValue {
         guard let method = methods[name] else { throw AgentError(.notFound, "There is no method “\(name)”.") }
         return try await method.run(agent, parameters, page)
@@ -35,13 +38,19 @@ enum MethodTable {
         },
         "contacts.add": slow { agent, p, _ throws(AgentError) in
             let contact = try await agent.addContact(
-                p.text("input", limit: 2048), name: p.text("name"), allowed: p.optionalBool("allowed") ?? true)
+                p.text("input", limit: 2048),
+                name: p.text("name"),
+                allowed: p.optionalBool("allowed") ?? true
+            )
             return contact.json
         },
         "contacts.update": method { agent, p, _ throws(AgentError) in
             let contact = try await agent.updateContact(
-                p.string("id"), name: p.optionalString("name", limit: 200), allowed: p.optionalBool("allowed"),
-                blocked: p.optionalBool("blocked"))
+                p.string("id"),
+                name: p.optionalString("name", limit: 200),
+                allowed: p.optionalBool("allowed"),
+                blocked: p.optionalBool("blocked")
+            )
             return contact.json
         },
         "contacts.remove": method { agent, p, _ throws(AgentError) in
@@ -53,8 +62,10 @@ enum MethodTable {
         },
         "requests.send": slow { agent, p, _ throws(AgentError) in
             try await agent.sendRequest(
-                to: p.text("to", limit: 2048), purpose: p.text("purpose", limit: 1120),
-                token: p.optionalString("token", limit: 256))
+                to: p.text("to", limit: 2048),
+                purpose: p.text("purpose", limit: 1120),
+                token: p.optionalString("token", limit: 256)
+            )
         },
         "requests.accept": slow { agent, p, _ throws(AgentError) in
             try await agent.acceptRequest(p.string("id"), name: p.optionalString("name", limit: 200))
@@ -79,7 +90,8 @@ enum MethodTable {
         },
         "identity.create": slow { agent, p, _ throws(AgentError) in
             try await agent.createIdentity(
-                name: p.text("name"), passphrase: p.optionalString("passphrase"),
+                name: p.text("name"),
+                passphrase: p.optionalString("passphrase"),
                 throwawayFor: p.optionalString("throwaway_for")
             ).json
         },
@@ -132,7 +144,13 @@ enum MethodTable {
             try await agent.inspectPairing(p.text("code", limit: 4096))
         },
         "devices.pair.approve": slow { agent, p, _ throws(AgentError) in
-            try await agent.approvePairing(p.text("code", limit: 4096), name: p.text("name")).json
+            let (device, answer) = try await agent.approve(p.text("code", limit: 4096), name: p.text("name"))
+            guard case .object(var json) = device.json else { return device.json }
+            json["answer"] = .string(answer)
+            return .object(json)
+        },
+        "devices.pair.complete": slow { agent, p, _ throws(AgentError) in
+            try await agent.completePairing(p.text("answer", limit: 64 << 10)).json
         },
         "devices.revoke": slow { agent, p, _ throws(AgentError) in
             try await agent.revokeDevice(p.string("did"), reason: p.string("reason")).json
@@ -142,8 +160,10 @@ enum MethodTable {
     private static let calls: [String: Method] = [
         "call.place": slow { agent, p, page throws(AgentError) in
             try await agent.place(
-                to: p.text("to", limit: 2048), sdp: p.string("sdp", limit: maximumSDP),
-                name: p.optionalString("name", limit: 200), page: page
+                to: p.text("to", limit: 2048),
+                sdp: p.string("sdp", limit: maximumSDP),
+                name: p.optionalString("name", limit: 200),
+                page: page
             ).json(for: page)
         },
         "call.open": method { agent, p, page throws(AgentError) in
@@ -154,8 +174,10 @@ enum MethodTable {
         },
         "call.answer": slow { agent, p, page throws(AgentError) in
             try await agent.answer(
-                p.string("session"), sdp: p.string("sdp", limit: maximumSDP),
-                answeredBy: p.optionalString("answered_by") ?? "user", page: page
+                p.string("session"),
+                sdp: p.string("sdp", limit: maximumSDP),
+                answeredBy: p.optionalString("answered_by") ?? "user",
+                page: page
             ).json(for: page)
         },
         "call.decline": method { agent, p, page throws(AgentError) in
@@ -190,23 +212,39 @@ enum MethodTable {
                 candidates.append(candidate)
             }
             try await agent.addCandidates(
-                p.string("session"), candidates, end: p.optionalBool("end_of_candidates") ?? false, page: page)
+                p.string("session"),
+                candidates,
+                end: p.optionalBool("end_of_candidates") ?? false,
+                page: page
+            )
             return [:]
         },
         "call.update": method { agent, p, page throws(AgentError) in
             let id = try await agent.update(
-                p.string("session"), sdp: p.string("sdp", limit: maximumSDP),
-                answeredBy: p.optionalString("answered_by"), screen: p.optionalString("screen", limit: 64), page: page)
+                p.string("session"),
+                sdp: p.string("sdp", limit: maximumSDP),
+                answeredBy: p.optionalString("answered_by"),
+                screen: p.optionalString("screen", limit: 64),
+                page: page
+            )
             return ["update": .string(id)]
         },
         "call.update.answer": method { agent, p, page throws(AgentError) in
             try await agent.answerUpdate(
-                p.string("session"), update: p.string("update"), sdp: p.string("sdp", limit: maximumSDP), page: page)
+                p.string("session"),
+                update: p.string("update"),
+                sdp: p.string("sdp", limit: maximumSDP),
+                page: page
+            )
             return [:]
         },
         "call.update.reject": method { agent, p, page throws(AgentError) in
             try await agent.rejectUpdate(
-                p.string("session"), update: p.string("update"), reason: p.optionalString("reason"), page: page)
+                p.string("session"),
+                update: p.string("update"),
+                reason: p.optionalString("reason"),
+                page: page
+            )
             return [:]
         },
         "call.media": method { agent, p, page throws(AgentError) in

@@ -56,7 +56,10 @@ public struct Parameters: Sendable {
 
     public func strings(_ name: String, count: ClosedRange<Int>) throws(AgentError) -> [String] {
         guard let array = present(name)?.array, count.contains(array.count) else {
-            throw AgentError(.badRequest, "“\(name)” must be a list of \(count.lowerBound) to \(count.upperBound) strings.")
+            throw AgentError(
+                .badRequest,
+                "“\(name)” must be a list of \(count.lowerBound) to \(count.upperBound) strings."
+            )
         }
         var texts: [String] = []
         for element in array {

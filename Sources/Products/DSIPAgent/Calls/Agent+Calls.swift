@@ -13,7 +13,10 @@ extension Agent {
     ///   - name: what to call them when they are no contact.
     /// - Throws: `.media`, `.unresolvable`, `.notAllowed`, `.rateLimited`.
     public func place(
-        to input: String, sdp: String, name: String? = nil, page: PageID = .request
+        to input: String,
+        sdp: String,
+        name: String? = nil,
+        page: PageID = .request
     ) async throws(AgentError) -> Call {
         let offer: CheckedOffer
         do {
@@ -34,8 +37,13 @@ extension Agent {
         if peer.namedBy == nil, let name, !name.trimmed.isEmpty { peer.name = name.trimmed }
         let id = makeID()
         var call = Call(
-            session: id.description, direction: .outgoing, peer: peer, state: .connecting,
-            media: Call.Media(offer.kinds), startedAt: now())
+            session: id.description,
+            direction: .outgoing,
+            peer: peer,
+            state: .connecting,
+            media: Call.Media(offer.kinds),
+            startedAt: now()
+        )
         call.holder = page
         call.progress = found.hops
         let live = LiveCall(call, id: id, owner: desk.identity, offer: offer, path: found.relay ?? desk.relay)
@@ -86,7 +94,10 @@ extension Agent {
 
     /// - Parameter answeredBy: `user`, or `screening` (DSIP §14.4).
     public func answer(
-        _ session: String, sdp: String, answeredBy: String = "user", page: PageID = .request
+        _ session: String,
+        sdp: String,
+        answeredBy: String = "user",
+        page: PageID = .request
     ) throws(AgentError) -> Call {
         let (desk, live) = try liveCall(session)
         guard live.call.state == .incoming, live.opened else {
@@ -143,7 +154,10 @@ extension Agent {
 
     /// Candidates of the page's peer connection; kept until the call is active (B§4.3).
     public func addCandidates(
-        _ session: String, _ candidates: [SignaledCandidate], end: Bool, page: PageID = .request
+        _ session: String,
+        _ candidates: [SignaledCandidate],
+        end: Bool,
+        page: PageID = .request
     ) throws(AgentError) {
         let (desk, live) = try liveCall(session)
         try holds(live, page)
@@ -153,7 +167,11 @@ extension Agent {
     /// Offers a change: more media, screen sharing, hold, the end of screening (DSIP §12.8).
     /// - Returns: the update's id.
     public func update(
-        _ session: String, sdp: String, answeredBy: String? = nil, screen: String? = nil, page: PageID = .request
+        _ session: String,
+        sdp: String,
+        answeredBy: String? = nil,
+        screen: String? = nil,
+        page: PageID = .request
     ) throws(AgentError) -> String {
         let (desk, live) = try liveCall(session)
         try holds(live, page)
@@ -181,7 +199,10 @@ extension Agent {
     }
 
     public func answerUpdate(
-        _ session: String, update: String, sdp: String, page: PageID = .request
+        _ session: String,
+        update: String,
+        sdp: String,
+        page: PageID = .request
     ) throws(AgentError) {
         let (desk, live) = try liveCall(session)
         try holds(live, page)
@@ -198,17 +219,21 @@ extension Agent {
     }
 
     public func rejectUpdate(
-        _ session: String, update: String, reason: String? = nil, page: PageID = .request
+        _ session: String,
+        update: String,
+        reason: String? = nil,
+        page: PageID = .request
     ) throws(AgentError) {
         let (desk, live) = try liveCall(session)
         try holds(live, page)
         guard let pending = live.media.theirUpdate, pending.id.description == update else {
             throw AgentError(.notAllowed, "This change is no longer on offer.")
         }
-        let token: Reason = try reason.map { text throws(AgentError) in
-            guard let token = Reason(text) else { throw AgentError(.badRequest, "“reason” is no reason token.") }
-            return token
-        } ?? .userDeclined
+        let token: Reason =
+            try reason.map { text throws(AgentError) in
+                guard let token = Reason(text) else { throw AgentError(.badRequest, "“reason” is no reason token.") }
+                return token
+            } ?? .userDeclined
         live.media.dropTheirUpdate()
         live.call.update = nil
         try command(.rejectUpdate(session: live.id, inReplyTo: pending.id, reason: token), desk)
@@ -260,7 +285,9 @@ extension Agent {
 
     /// Gives the engine a command of the person; the engine's refusal becomes a sentence.
     func command(
-        _ event: EndpointEvent, _ desk: Desk, ending: (LiveCall, Reason)? = nil
+        _ event: EndpointEvent,
+        _ desk: Desk,
+        ending: (LiveCall, Reason)? = nil
     ) throws(AgentError) {
         if let (live, reason) = ending { live.ending = (reason, true) }
         if let refusal = run(event, desk) {

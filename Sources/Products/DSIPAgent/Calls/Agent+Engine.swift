@@ -81,8 +81,11 @@ extension Agent {
             guard let live else { return }
             version.extensions = [.deliveryReport]
             body = Invite(
-                media: live.media.offer.payload.media, transports: live.media.offer.payload.transports,
-                identity: presentation(of: desk), grant: outbound.grant)
+                media: live.media.offer.payload.media,
+                transports: live.media.offer.payload.transports,
+                identity: presentation(of: desk),
+                grant: outbound.grant
+            )
         case .progress:
             guard let status = outbound.status.flatMap({ ProgressStatus($0.rawValue) }) else { return }
             body = Progress(status, ringTimeout: outbound.ringTimeout, queueTimeout: outbound.queueTimeout)
@@ -92,10 +95,17 @@ extension Agent {
                 let by = outbound.answeredBy.flatMap({ AnsweredBy($0.rawValue) })
             else { return }
             body = Answer(
-                by: by, media: answer.payload.media, transport: transport, inReplyTo: outbound.inReplyTo)
+                by: by,
+                media: answer.payload.media,
+                transport: transport,
+                inReplyTo: outbound.inReplyTo
+            )
         case .reject:
             body = Reject(
-                outbound.reason ?? .sessionFailed, detail: live?.detail.map { .text($0) }, inReplyTo: outbound.inReplyTo)
+                outbound.reason ?? .sessionFailed,
+                detail: (live?.detail ?? pendingDetail).map { .text($0) },
+                inReplyTo: outbound.inReplyTo
+            )
             live?.detail = nil
         case .cancel: body = Cancel(outbound.reason ?? .userCancelled)
         case .update:
@@ -103,8 +113,10 @@ extension Agent {
             live.media.sentUpdate(id, offer)
             live.reoffer = nil
             body = Update(
-                media: offer.payload.media, transports: offer.payload.transports,
-                answeredBy: outbound.answeredBy.flatMap { AnsweredBy($0.rawValue) })
+                media: offer.payload.media,
+                transports: offer.payload.transports,
+                answeredBy: outbound.answeredBy.flatMap { AnsweredBy($0.rawValue) }
+            )
         case .info:
             guard let live, !live.outgoingInfo.isEmpty else { return }
             body = live.outgoingInfo.removeFirst()
@@ -113,7 +125,10 @@ extension Agent {
         case .introduction:
             lifetime = Agent.introductionLifetime
             body = Introduction(
-                identity: presentation(of: desk), purpose: outbound.purpose, contactToken: outbound.contactToken)
+                identity: presentation(of: desk),
+                purpose: outbound.purpose,
+                contactToken: outbound.contactToken
+            )
         case .grant:
             body = Grant(scope: outbound.scope ?? [Grant.inviteScope], validUntil: outbound.validUntil ?? now())
         case .publish, .subscribe, .notify, .unpublish, .provenance, .keyRotation, .delegationRevocation, .hello,
@@ -122,10 +137,17 @@ extension Agent {
         }
         let id = outbound.type == .invite ? outbound.session : outbound.id
         let stamp = Message.Stamp(
-            id: id ?? makeID(), from: desk.key.did, issuedAt: now(), lifetime: lifetime, version: version)
+            id: id ?? makeID(),
+            from: desk.key.did,
+            issuedAt: now(),
+            lifetime: lifetime,
+            version: version
+        )
         let session = outbound.type == .invite ? nil : outbound.session
         transmit(Message(stamp, to: outbound.to, session: session, body), desk, path: path)
-        if outbound.type == .cancel, outbound.reason != .sessionAnsweredElsewhere, let live { considerNotice(live, desk) }
+        if outbound.type == .cancel, outbound.reason != .sessionAnsweredElsewhere, let live {
+            considerNotice(live, desk)
+        }
     }
 
     /// Seconds a message may still be delivered. What ends something lives as long as the replay window lets it.
@@ -154,7 +176,8 @@ extension Agent {
     func presentation(of desk: Desk) -> IdentityInfo {
         IdentityInfo(
             displayName: desk.name.isEmpty ? nil : desk.name,
-            claims: [["type": .string(Agent.reachabilityClaim), "relay": .string(desk.relay)]])
+            claims: [["type": .string(Agent.reachabilityClaim), "relay": .string(desk.relay)]]
+        )
     }
 
     static let reachabilityClaim = "reachability"
@@ -182,8 +205,14 @@ extension Agent {
             if weOffered {
                 hub.publish(
                     .description(
-                        session: live.call.session, type: .answer, sdp: answer.sdp, update: nil,
-                        screen: nil, holder: live.call.holder))
+                        session: live.call.session,
+                        type: .answer,
+                        sdp: answer.sdp,
+                        update: nil,
+                        screen: nil,
+                        holder: live.call.holder
+                    )
+                )
             }
             publish(live)
             apply(live.media.begin(answer, peer: peer, weOffered: weOffered), live, desk)
@@ -197,8 +226,14 @@ extension Agent {
             if !weAnswered, let update = live.media.ownUpdate {
                 hub.publish(
                     .description(
-                        session: live.call.session, type: .answer, sdp: answer.sdp, update: update.id.description,
-                        screen: nil, holder: live.call.holder))
+                        session: live.call.session,
+                        type: .answer,
+                        sdp: answer.sdp,
+                        update: update.id.description,
+                        screen: nil,
+                        holder: live.call.holder
+                    )
+                )
                 do {
                     try live.media.applyUpdateAnswer(answer)
                 } catch {
@@ -222,20 +257,28 @@ extension Agent {
             case .toPage(let candidates, let end):
                 hub.publish(
                     .candidates(
-                        session: live.call.session, candidates: .array(candidates.map(\.json)), endOfCandidates: end,
-                        holder: live.call.holder))
+                        session: live.call.session,
+                        candidates: .array(candidates.map(\.json)),
+                        endOfCandidates: end,
+                        holder: live.call.holder
+                    )
+                )
             case .rateLimited:
                 guard let peer = live.peerDevice else { continue }
                 let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now())
                 transmit(
-                    .error(stamp, to: peer, session: live.id, ErrorReport(.policyRateLimited)), desk, path: live.path)
+                    .error(stamp, to: peer, session: live.id, ErrorReport(.policyRateLimited)),
+                    desk,
+                    path: live.path
+                )
             case .flooded: end(live, desk, .mediaFailed)
             }
         }
     }
 
     private func receiveInfo(_ about: String, _ message: Verified<Message>, _ live: LiveCall, _ desk: Desk) {
-        guard about == Info.webRTC, case .info(let info) = message.body.body, let candidates = CandidateInfo(info) else {
+        guard about == Info.webRTC, case .info(let info) = message.body.body, let candidates = CandidateInfo(info)
+        else {
             return
         }
         apply(live.media.received(candidates, from: message.body.from), live, desk)

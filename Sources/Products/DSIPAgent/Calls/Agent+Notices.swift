@@ -21,7 +21,12 @@ extension Agent {
             guard let live, live.media.ownUpdateFailed() != nil else { return }
             hub.publish(
                 .rollback(
-                    session: live.call.session, update: id.description, reason: reason.token, holder: live.call.holder))
+                    session: live.call.session,
+                    update: id.description,
+                    reason: reason.token,
+                    holder: live.call.holder
+                )
+            )
         case .missedCall: break
         case .ended(let reason):
             guard let live, live.ending == nil else { return }
@@ -60,7 +65,8 @@ extension Agent {
         case .trying: hop = .trying
         }
         live.add(
-            Hop(hop, at: now(), sentence, device: kind, signer: device, message: message.body.id.description))
+            Hop(hop, at: now(), sentence, device: kind, signer: device, message: message.body.id.description)
+        )
         publish(live)
     }
 
@@ -72,9 +78,14 @@ extension Agent {
             let kind = message.delegation?.deviceClass?.rawValue
             live.add(
                 Hop(
-                    .answered, at: now(),
-                    Sentences.answered(name: live.call.peer.name, by: who.rawValue, device: kind), device: kind,
-                    signer: message.body.from, message: message.body.id.description))
+                    .answered,
+                    at: now(),
+                    Sentences.answered(name: live.call.peer.name, by: who.rawValue, device: kind),
+                    device: kind,
+                    signer: message.body.from,
+                    message: message.body.id.description
+                )
+            )
         }
         publish(live)
     }
@@ -94,21 +105,36 @@ extension Agent {
             live.reached = true
             live.add(
                 Hop(
-                    .delivered, at: now(), Sentences.delivered(count, name: name), count: count,
-                    signer: message.body.from, message: message.body.id.description))
+                    .delivered,
+                    at: now(),
+                    Sentences.delivered(count, name: name),
+                    count: count,
+                    signer: message.body.from,
+                    message: message.body.id.description
+                )
+            )
         case "held":
             live.held = true
             live.add(
                 Hop(
-                    .held, at: now(), Sentences.held(name: name), signer: message.body.from,
-                    message: message.body.id.description))
+                    .held,
+                    at: now(),
+                    Sentences.held(name: name),
+                    signer: message.body.from,
+                    message: message.body.id.description
+                )
+            )
         default: return
         }
         publish(live)
     }
 
     private func showError(
-        _ reason: Reason, _ inReplyTo: ULID?, _ live: LiveCall?, _ desk: Desk, _ origin: Origin
+        _ reason: Reason,
+        _ inReplyTo: ULID?,
+        _ live: LiveCall?,
+        _ desk: Desk,
+        _ origin: Origin
     ) {
         guard case .received(let message, let path) = origin else { return }
         if reason == .sessionUnknownSession, let session = message.body.session {
@@ -132,10 +158,19 @@ extension Agent {
         guard elsewhere || live.call.answeredAt == nil else { return }
         live.add(
             Hop(
-                elsewhere ? .elsewhere : .failed, at: now(),
+                elsewhere ? .elsewhere : .failed,
+                at: now(),
                 Sentences.ended(
-                    reason, name: live.call.peer.name, direction: live.call.direction, ours: false, answered: false),
-                signer: message.body.from, message: message.body.id.description))
+                    reason,
+                    name: live.call.peer.name,
+                    direction: live.call.direction,
+                    ours: false,
+                    answered: false
+                ),
+                signer: message.body.from,
+                message: message.body.id.description
+            )
+        )
     }
 
     // MARK: Incoming
@@ -151,7 +186,11 @@ extension Agent {
         }
         let offer: CheckedOffer
         do throws(MediaBindingError) {
-            guard let checked = try CheckedOffer(checking: MediaPayload(media: invite.media, transports: invite.transports)) else {
+            guard
+                let checked = try CheckedOffer(
+                    checking: MediaPayload(media: invite.media, transports: invite.transports)
+                )
+            else {
                 throw MediaBindingError(.sectionCount, on: .offer, "no transport:webrtc")
             }
             offer = checked
@@ -160,8 +199,13 @@ extension Agent {
             return
         }
         var call = Call(
-            session: session.description, direction: .incoming, peer: peer, state: .incoming,
-            media: Call.Media(offer.kinds), startedAt: now())
+            session: session.description,
+            direction: .incoming,
+            peer: peer,
+            state: .incoming,
+            media: Call.Media(offer.kinds),
+            startedAt: now()
+        )
         call.progress = []
         let live = LiveCall(call, id: session, owner: desk.identity, offer: offer, path: path)
         live.peerDevice = message.body.from
@@ -187,7 +231,11 @@ extension Agent {
     static let ringSeconds: Int64 = 60
 
     private func refuse(
-        _ session: ULID, _ error: MediaBindingError, _ message: Verified<Message>, _ peer: Peer, _ desk: Desk
+        _ session: ULID,
+        _ error: MediaBindingError,
+        _ message: Verified<Message>,
+        _ peer: Peer,
+        _ desk: Desk
     ) {
         guard let reason = Reason(error.reason) else { return }
         pendingDetail = error.detail
@@ -196,28 +244,51 @@ extension Agent {
         let sentence = Sentences.ended(reason, name: peer.name, direction: .incoming, ours: true, answered: false)
         record(
             LogEntry(
-                session: session.description, owner: desk.identity, direction: .incoming, did: peer.did,
-                name: peer.name, outcome: .failed, reason: reason.token, sentence: sentence, at: now(), duration: 0,
-                video: false, seen: false), desk)
+                session: session.description,
+                owner: desk.identity,
+                direction: .incoming,
+                did: peer.did,
+                name: peer.name,
+                outcome: .failed,
+                reason: reason.token,
+                sentence: sentence,
+                at: now(),
+                duration: 0,
+                video: false,
+                seen: false
+            ),
+            desk
+        )
     }
 
     private func updateOffered(_ id: ULID, _ live: LiveCall, _ desk: Desk, _ origin: Origin) {
         guard case .received(let message, _) = origin, case .update(let update) = message.body.body else { return }
         do throws(MediaBindingError) {
             let offer = try CheckedOffer(
-                checkingUpdate: MediaPayload(media: update.media, transports: update.transports ?? []))
+                checkingUpdate: MediaPayload(media: update.media, transports: update.transports ?? [])
+            )
             if let lost = try live.media.offered(id, offer) {
                 hub.publish(
                     .rollback(
-                        session: live.call.session, update: lost.description, reason: Reason.sessionGlare.token,
-                        holder: live.call.holder))
+                        session: live.call.session,
+                        update: lost.description,
+                        reason: Reason.sessionGlare.token,
+                        holder: live.call.holder
+                    )
+                )
             }
             live.call.update = Call.PendingUpdate(id: id.description, media: Call.Media(offer.kinds))
             publish(live)
             hub.publish(
                 .description(
-                    session: live.call.session, type: .offer, sdp: offer.sdp, update: id.description,
-                    screen: offer.screenMid, holder: live.call.holder))
+                    session: live.call.session,
+                    type: .offer,
+                    sdp: offer.sdp,
+                    update: id.description,
+                    screen: offer.screenMid,
+                    holder: live.call.holder
+                )
+            )
         } catch {
             live.detail = error.detail
             run(.rejectUpdate(session: live.id, inReplyTo: id, reason: Reason(error.reason) ?? .mediaUnsupported), desk)
@@ -233,7 +304,12 @@ extension Agent {
         let answered = live.call.answeredAt != nil
         let outcome = Agent.outcome(live, reason, ours: ours)
         let sentence = Sentences.ended(
-            reason, name: live.call.peer.name, direction: live.call.direction, ours: ours, answered: answered)
+            reason,
+            name: live.call.peer.name,
+            direction: live.call.direction,
+            ours: ours,
+            answered: answered
+        )
         live.media.end()
         live.abandonment?.cancel()
         live.call.state = .ended
@@ -250,10 +326,21 @@ extension Agent {
         let duration = live.call.answeredAt.map { max(0, now() - $0) } ?? 0
         record(
             LogEntry(
-                session: live.call.session, owner: live.owner, direction: live.call.direction, did: live.call.peer.did,
-                name: live.call.peer.name, outcome: outcome, reason: reason.token, sentence: sentence,
-                at: live.call.startedAt, duration: duration, video: live.call.media.video, seen: outcome != .missed),
-            desk)
+                session: live.call.session,
+                owner: live.owner,
+                direction: live.call.direction,
+                did: live.call.peer.did,
+                name: live.call.peer.name,
+                outcome: outcome,
+                reason: reason.token,
+                sentence: sentence,
+                at: live.call.startedAt,
+                duration: duration,
+                video: live.call.media.video,
+                seen: outcome != .missed
+            ),
+            desk
+        )
     }
 
     private static func outcome(_ live: LiveCall, _ reason: Reason, ours: Bool) -> LogEntry.Outcome {

@@ -13,13 +13,14 @@ extension Agent {
         guard let desk = desks[owner] else {
             // A device that waits to be paired is bound under its own key.
             if case .notify(let notify) = message.body.body {
-                Task { await receivePairingAnswer(notify, at: owner) }
+                receivePairingAnswer(notify, at: owner)
             }
             return
         }
         // A message for somebody else is not ours to act on.
         if let to = message.body.to, to != desk.identity, to != desk.key.did { return }
         switch message.body.body {
+        case .invite where configuration.mode != .full: break
         case .invite(let invite): receiveInvite(invite, message, desk, path)
         case .answer(let answer): receiveAnswer(answer, message, desk, path)
         case .cancel(let cancel): receiveCancel(cancel, message, desk, path)
@@ -94,9 +95,20 @@ extension Agent {
         let at = min(session.seconds, now())
         record(
             LogEntry(
-                session: session.description, owner: desk.identity, direction: .incoming, did: peer.did,
-                name: peer.name, outcome: .missed, reason: cancel.reason.token,
-                sentence: "\(peer.name) called while you were away.", at: at, duration: 0, video: false, seen: false),
-            desk)
+                session: session.description,
+                owner: desk.identity,
+                direction: .incoming,
+                did: peer.did,
+                name: peer.name,
+                outcome: .missed,
+                reason: cancel.reason.token,
+                sentence: "\(peer.name) called while you were away.",
+                at: at,
+                duration: 0,
+                video: false,
+                seen: false
+            ),
+            desk
+        )
     }
 }

@@ -57,7 +57,8 @@ final class CallMedia {
         payload = answer.payload
         renegotiation = Renegotiation(
             local: weOffered ? offer.iceCredentials : answer.iceCredentials,
-            remote: weOffered ? answer.iceCredentials : offer.iceCredentials)
+            remote: weOffered ? answer.iceCredentials : offer.iceCredentials
+        )
         var exchange = CandidateExchange(peer: peer.string)
         var actions = early.isEmpty ? [] : exchange.gathered(early)
         if earlyEnd { actions += exchange.completedGathering() }

@@ -18,7 +18,12 @@ final class Desk {
     var calls: [ULID: LiveCall] = [:]
 
     init(
-        identity: DID, key: SigningKey, delegations: [Envelope], relay: String, name: String, contacts: ContactBook
+        identity: DID,
+        key: SigningKey,
+        delegations: [Envelope],
+        relay: String,
+        name: String,
+        contacts: ContactBook
     ) {
         self.identity = identity
         self.key = key

@@ -11,7 +11,9 @@ extension Info {
         self.init(
             WebRTCCandidates(
                 candidates.candidates.map { .init($0.candidate, sdpMid: $0.sdpMid, sdpMLineIndex: $0.sdpMLineIndex) },
-                endOfCandidates: candidates.endOfCandidates))
+                endOfCandidates: candidates.endOfCandidates
+            )
+        )
     }
 }
 
@@ -21,6 +23,8 @@ extension CandidateInfo {
         self.init(
             candidates: candidates.candidates.map {
                 SignaledCandidate(candidate: $0.candidate, sdpMid: $0.sdpMid, sdpMLineIndex: $0.sdpMLineIndex)
-            }, endOfCandidates: candidates.endOfCandidates)
+            },
+            endOfCandidates: candidates.endOfCandidates
+        )
     }
 }

@@ -81,7 +81,8 @@ enum Sentences {
         "policy.subscription-lifetime": "The relay does not watch for that long.",
         "transport.envelope-too-large": "The call offer is too large for the relay.",
         "transport.hello-required": "The relay has not admitted this device.",
-        "transport.hello-rejected": "The relay refused this device. Check the clock, and whether the device was revoked.",
+        "transport.hello-rejected":
+            "The relay refused this device. Check the clock, and whether the device was revoked.",
         "transport.routing-refused": "The relay refused to carry the call to %.",
         "transport.unknown-recipient": "% has never been seen at this relay. Check the address, or ask for a new link.",
         "transport.rate-limited": "The relay is limiting how much this device sends. Wait a little and try again.",

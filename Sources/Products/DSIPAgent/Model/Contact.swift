@@ -33,8 +33,17 @@ public struct Contact: Sendable, Hashable {
     public var pairwise: Bool
 
     public init(
-        id: String, owner: DID, did: DID, name: String, alias: String? = nil, relay: String? = nil, addedAt: Int64,
-        blocked: Bool = false, allowed: Bool = true, keyChanged: KeyChange? = nil, pairwise: Bool = false
+        id: String,
+        owner: DID,
+        did: DID,
+        name: String,
+        alias: String? = nil,
+        relay: String? = nil,
+        addedAt: Int64,
+        blocked: Bool = false,
+        allowed: Bool = true,
+        keyChanged: KeyChange? = nil,
+        pairwise: Bool = false
     ) {
         self.id = id
         self.owner = owner

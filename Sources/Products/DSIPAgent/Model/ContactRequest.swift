@@ -21,8 +21,16 @@ public struct ContactRequest: Sendable, Hashable {
     public var relay: String?
 
     public init(
-        id: String, owner: DID, did: DID, name: String, purpose: String, receivedAt: Int64, expiresAt: Int64,
-        state: State, direction: Direction, relay: String?
+        id: String,
+        owner: DID,
+        did: DID,
+        name: String,
+        purpose: String,
+        receivedAt: Int64,
+        expiresAt: Int64,
+        state: State,
+        direction: Direction,
+        relay: String?
     ) {
         self.id = id
         self.owner = owner

@@ -15,7 +15,13 @@ public struct Device: Sendable, Hashable {
     public var revokedReason: String?
 
     public init(
-        did: DID, name: String, kind: Kind, isThis: Bool, issuedAt: Int64, expiresAt: Int64, revokedAt: Int64? = nil,
+        did: DID,
+        name: String,
+        kind: Kind,
+        isThis: Bool,
+        issuedAt: Int64,
+        expiresAt: Int64,
+        revokedAt: Int64? = nil,
         revokedReason: String? = nil
     ) {
         self.did = did

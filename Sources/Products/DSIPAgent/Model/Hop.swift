@@ -18,7 +18,12 @@ public struct Hop: Sendable, Hashable {
     public var message: String?
 
     public init(
-        _ kind: Kind, at: Int64, _ sentence: String, device: String? = nil, count: Int64? = nil, signer: DID? = nil,
+        _ kind: Kind,
+        at: Int64,
+        _ sentence: String,
+        device: String? = nil,
+        count: Int64? = nil,
+        signer: DID? = nil,
         message: String? = nil
     ) {
         self.kind = kind

@@ -21,8 +21,18 @@ public struct LogEntry: Sendable, Hashable {
     public var seen: Bool
 
     public init(
-        session: String, owner: DID, direction: Call.Direction, did: DID, name: String?, outcome: Outcome,
-        reason: String?, sentence: String, at: Int64, duration: Int64, video: Bool, seen: Bool
+        session: String,
+        owner: DID,
+        direction: Call.Direction,
+        did: DID,
+        name: String?,
+        outcome: Outcome,
+        reason: String?,
+        sentence: String,
+        at: Int64,
+        duration: Int64,
+        video: Bool,
+        seen: Bool
     ) {
         self.session = session
         self.owner = owner

@@ -16,8 +16,14 @@ public struct OwnIdentity: Sendable, Hashable {
     public var uri: String
 
     public init(
-        did: DID, name: String, alias: String?, relay: String, current: Bool, throwawayFor: String?,
-        phraseConfirmed: Bool, uri: String
+        did: DID,
+        name: String,
+        alias: String?,
+        relay: String,
+        current: Bool,
+        throwawayFor: String?,
+        phraseConfirmed: Bool,
+        uri: String
     ) {
         self.did = did
         self.name = name

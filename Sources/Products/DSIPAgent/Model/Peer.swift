@@ -17,8 +17,14 @@ public struct Peer: Sendable, Hashable {
     public var alias: String?
 
     public init(
-        did: DID, name: String, namedBy: Naming?, basis: [String], contact: String? = nil, keyChanged: Bool = false,
-        blocked: Bool = false, alias: String? = nil
+        did: DID,
+        name: String,
+        namedBy: Naming?,
+        basis: [String],
+        contact: String? = nil,
+        keyChanged: Bool = false,
+        blocked: Bool = false,
+        alias: String? = nil
     ) {
         self.did = did
         self.name = name

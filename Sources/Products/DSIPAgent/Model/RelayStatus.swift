@@ -15,7 +15,12 @@ public struct RelayStatus: Sendable, Hashable {
     public var stun: [String]
 
     public init(
-        url: String, did: DID? = nil, state: State, since: Int64, retryAt: Int64? = nil, sentence: String,
+        url: String,
+        did: DID? = nil,
+        state: State,
+        since: Int64,
+        retryAt: Int64? = nil,
+        sentence: String,
         stun: [String] = []
     ) {
         self.url = url

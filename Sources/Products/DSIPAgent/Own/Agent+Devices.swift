@@ -28,8 +28,13 @@ extension Agent {
     func thisDevice() -> Device {
         keyring.devices(of: current).first(where: \.isThis)
             ?? Device(
-                did: desks[current]?.key.did ?? current, name: configuration.deviceName,
-                kind: configuration.deviceKind, isThis: true, issuedAt: 0, expiresAt: .max)
+                did: desks[current]?.key.did ?? current,
+                name: configuration.deviceName,
+                kind: configuration.deviceKind,
+                isThis: true,
+                issuedAt: 0,
+                expiresAt: .max
+            )
     }
 
     /// On the new device: the code that one of the person's other devices signs a delegation for.
@@ -62,7 +67,12 @@ extension Agent {
     /// The same, with the sealed answer for the new device, to be carried there another way.
     public func approve(_ code: String, name: String) throws(AgentError) -> (device: Device, answer: String) {
         let (device, answer, relay) = try keyring.approvePairing(
-            code, name: name, identity: current, sharing: try sharedContacts(), at: now())
+            code,
+            name: name,
+            identity: current,
+            sharing: try sharedContacts(),
+            at: now()
+        )
         if let desk = desks[current] { send(pairingAnswer: answer, to: device.did, at: relay ?? desk.relay, desk) }
         hub.publish(.devices(try devices()))
         return (device, answer)
@@ -72,13 +82,20 @@ extension Agent {
     private func send(pairingAnswer answer: String, to device: DID, at relay: String, _ desk: Desk) {
         let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now(), lifetime: 290)
         let body = Notify(
-            subscription: makeID(), seq: 1, state: .terminated, content: ["type": "pairing", "answer": .string(answer)])
+            subscription: makeID(),
+            seq: 1,
+            state: .terminated,
+            content: ["type": "pairing", "answer": .string(answer)]
+        )
         transmit(Message(stamp, to: device, body), desk, path: relay)
     }
 
     /// On the new device: takes part in the identity that an answer is for.
     public func completePairing(_ answer: String) throws(AgentError) -> OwnIdentity {
         let (record, contacts) = try keyring.completePairing(answer, document: nil, at: now())
+        // One device is bound once to one relay (DSIP §13.2): the waiting connections make room for the identity's own.
+        for device in waiting { links.remove(owner: device) }
+        waiting = []
         take(contacts, for: record.did)
         try openDesk(record)
         try keyring.select(record.did)
@@ -94,20 +111,29 @@ extension Agent {
         .array(
             try store.contacts(of: current).prefix(100).map { contact in
                 [
-                    "did": .string(contact.did.string), "name": .string(contact.name), "alias": .optional(contact.alias),
+                    "did": .string(contact.did.string), "name": .string(contact.name),
+                    "alias": .optional(contact.alias),
                     "relay": .optional(contact.relay), "allowed": .bool(contact.allowed),
                     "blocked": .bool(contact.blocked),
                 ]
-            })
+            }
+        )
     }
 
     private func take(_ contacts: JSONValue?, for owner: DID) {
         for json in contacts?.array?.prefix(100) ?? [] {
             guard let did = json["did"]?.string.flatMap({ DID($0) }), let name = json["name"]?.string else { continue }
             let contact = Contact(
-                id: makeID().description, owner: owner, did: did, name: name, alias: json["alias"]?.string,
-                relay: json["relay"]?.string.flatMap { RelayURL.isValid($0) ? $0 : nil }, addedAt: now(),
-                blocked: json["blocked"]?.bool ?? false, allowed: json["allowed"]?.bool ?? false)
+                id: makeID().description,
+                owner: owner,
+                did: did,
+                name: name,
+                alias: json["alias"]?.string,
+                relay: json["relay"]?.string.flatMap { RelayURL.isValid($0) ? $0 : nil },
+                addedAt: now(),
+                blocked: json["blocked"]?.bool ?? false,
+                allowed: json["allowed"]?.bool ?? false
+            )
             try? store.save(contact)
         }
     }
@@ -115,24 +141,22 @@ extension Agent {
     /// Waits at the relay, under the new device's own key, for the answer to a pairing request.
     private func awaitAnswer(device: DID) async {
         guard let key = keyring.pairingKey(of: device) else { return }
+        waiting.insert(device)
         links.add(owner: device, key: key, delegations: [], home: configuration.relay)
         // The relay refuses what is for a device it has never seen; without a relay the answer can still be carried by hand.
         _ = await links.link(owner: device, url: configuration.relay).ready(within: .seconds(5))
     }
 
     /// A `notify` to a device of ours that waits to be paired.
-    func receivePairingAnswer(_ notify: Notify, at device: DID) async {
+    func receivePairingAnswer(_ notify: Notify, at device: DID) {
         guard keyring.pairingKey(of: device) != nil, notify.content["type"]?.string == "pairing",
             let answer = notify.content["answer"]?.string
         else { return }
-        // One device is bound once to one relay (DSIP §13.2): the waiting connection makes room for the identity's own.
-        links.remove(owner: device)
         do {
             let identity = try completePairing(answer)
             hub.publish(.notice(level: .info, sentence: "This device now belongs to \(identity.name)."))
         } catch {
             hub.publish(.notice(level: .error, sentence: error.message))
-            await awaitAnswer(device: device)
         }
     }
 

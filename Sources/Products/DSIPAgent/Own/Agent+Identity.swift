@@ -15,9 +15,15 @@ extension Agent {
 
     private func own(_ record: Keyring.Record) -> OwnIdentity {
         OwnIdentity(
-            did: record.did, name: record.name, alias: record.alias, relay: record.relay,
-            current: record.did == keyring.current, throwawayFor: contactID(record),
-            phraseConfirmed: record.phraseConfirmed, uri: link(to: record).description)
+            did: record.did,
+            name: record.name,
+            alias: record.alias,
+            relay: record.relay,
+            current: record.did == keyring.current,
+            throwawayFor: contactID(record),
+            phraseConfirmed: record.phraseConfirmed,
+            uri: link(to: record).description
+        )
     }
 
     private func contactID(_ record: Keyring.Record) -> String? {
@@ -27,8 +33,10 @@ extension Agent {
 
     private func link(to record: Keyring.Record) -> IdentityURI {
         IdentityURI(
-            .did(record.did), relay: record.did.method == "key" ? record.relay : nil,
-            name: record.name.isEmpty ? nil : record.name)
+            .did(record.did),
+            relay: record.did.method == "key" ? record.relay : nil,
+            name: record.name.isEmpty ? nil : record.name
+        )
     }
 
     private func record(_ did: String?) throws(AgentError) -> Keyring.Record {
@@ -43,7 +51,9 @@ extension Agent {
         let record = try record(did)
         let uri = link(to: record).description
         do {
-            return (uri, try QRCode(uri).svg(label: "QR code of \(record.name.isEmpty ? "your identity" : record.name)"))
+            return (
+                uri, try QRCode(uri).svg(label: "QR code of \(record.name.isEmpty ? "your identity" : record.name)")
+            )
         } catch {
             throw AgentError(.internal, "The QR code could not be drawn: \(error.reason).")
         }
@@ -51,7 +61,9 @@ extension Agent {
 
     /// Makes an identity. One that is thrown away later belongs to a single contact, with a key of its own that nothing else shares.
     public func createIdentity(
-        name: String, passphrase: String? = nil, throwawayFor contact: String? = nil
+        name: String,
+        passphrase: String? = nil,
+        throwawayFor contact: String? = nil
     ) throws(AgentError) -> OwnIdentity {
         if let passphrase { try keyring.check(passphrase) }
         var known: Contact?
@@ -78,7 +90,11 @@ extension Agent {
         try keyring.select(record.did)
         if let desk = desks[record.did] {
             relayStatus = RelayStatus(
-                url: desk.relay, state: .connecting, since: now(), sentence: "Connecting to the relay.")
+                url: desk.relay,
+                state: .connecting,
+                since: now(),
+                sentence: "Connecting to the relay."
+            )
             links.link(owner: desk.identity, url: desk.relay).report()
         }
         hub.publish(.stateChanged)
@@ -142,8 +158,14 @@ extension Agent {
             throw AgentError(.notAllowed, "Only the device that holds the identity’s own key can register a name.")
         }
         let alias = try await NameRegistration.register(
-            name, did: record.did, key: key, relay: record.relay, fetcher: fetcher, id: makeID(),
-            at: now())
+            name,
+            did: record.did,
+            key: key,
+            relay: record.relay,
+            fetcher: fetcher,
+            id: makeID(),
+            at: now()
+        )
         _ = try keyring.setAlias(alias, of: record.did)
         hub.publish(.stateChanged)
         return alias

@@ -60,9 +60,13 @@ final class Keyring {
 
     private func record(_ identity: WalletIdentity) -> Record {
         Record(
-            did: identity.did, name: identity.name, alias: identity.alias?.description,
-            relay: identity.relay ?? configuration.relay, throwawayFor: identity.contact?.string,
-            phraseConfirmed: identity.backedUpAt != nil)
+            did: identity.did,
+            name: identity.name,
+            alias: identity.alias?.description,
+            relay: identity.relay ?? configuration.relay,
+            throwawayFor: identity.contact?.string,
+            phraseConfirmed: identity.backedUpAt != nil
+        )
     }
 
     /// The identity shown; the first one unless another was chosen.
@@ -93,7 +97,8 @@ final class Keyring {
     private var device: DeviceDescription {
         DeviceDescription(
             name: configuration.deviceName,
-            kind: Delegation.DeviceClass(rawValue: configuration.deviceKind.rawValue) ?? .computer)
+            kind: Delegation.DeviceClass(rawValue: configuration.deviceKind.rawValue) ?? .computer
+        )
     }
 
     // MARK: Changes
@@ -101,15 +106,29 @@ final class Keyring {
     func create(name: String, relay: String, throwawayFor contact: DID?, at now: Int64) throws(AgentError) -> Record {
         try change { wallet throws(IdentityError) in
             try wallet.createIdentity(
-                name: name.isEmpty ? "Me" : name, device: self.device, relay: relay, for: contact, at: now)
-        } as: { self.record($0) }
+                name: name.isEmpty ? "Me" : name,
+                device: self.device,
+                relay: relay,
+                for: contact,
+                at: now
+            )
+        } as: {
+            self.record($0)
+        }
     }
 
     func restore(words: [String], name: String, relay: String, at now: Int64) throws(AgentError) -> Record {
         try change { wallet throws(IdentityError) in
             try wallet.restoreIdentity(
-                from: RecoveryPhrase(words.joined(separator: " ")), name: name, device: self.device, relay: relay, at: now)
-        } as: { self.record($0) }
+                from: RecoveryPhrase(words.joined(separator: " ")),
+                name: name,
+                device: self.device,
+                relay: relay,
+                at: now
+            )
+        } as: {
+            self.record($0)
+        }
     }
 
     func rename(_ did: DID, to name: String) throws(AgentError) -> Record {
@@ -146,7 +165,8 @@ final class Keyring {
     }
 
     private func change<R, S>(
-        _ body: (inout Wallet) throws(IdentityError) -> R, as show: (R) -> S
+        _ body: (inout Wallet) throws(IdentityError) -> R,
+        as show: (R) -> S
     ) throws(AgentError) -> S {
         show(try change(body))
     }
@@ -162,7 +182,10 @@ final class Keyring {
 
     func phrase(of did: DID) throws(AgentError) -> [String] {
         guard let controller = wallet[did]?.controller else {
-            throw AgentError(.notAllowed, "This device was added later and does not hold the recovery phrase. Look on the first one.")
+            throw AgentError(
+                .notAllowed,
+                "This device was added later and does not hold the recovery phrase. Look on the first one."
+            )
         }
         return controller.phrase.words
     }
@@ -210,23 +233,36 @@ final class Keyring {
 
     func devices(of did: DID) -> [Device] {
         guard let identity = wallet[did] else { return [] }
-        func kind(_ description: DeviceDescription) -> Device.Kind { Device.Kind(rawValue: description.kind.rawValue) ?? .computer }
+        func kind(_ description: DeviceDescription) -> Device.Kind {
+            Device.Kind(rawValue: description.kind.rawValue) ?? .computer
+        }
         var devices = identity.devices.map { known in
             let revocation = known.revokedAt.flatMap { _ in
                 identity.revocations.compactMap(DelegationRevocation.decode).last { $0.device == known.did }
             }
             return Device(
-                did: known.did, name: known.description.name, kind: kind(known.description),
-                isThis: known.did == identity.device.did, issuedAt: known.delegatedAt, expiresAt: known.expiresAt,
-                revokedAt: known.revokedAt, revokedReason: revocation?.reason)
+                did: known.did,
+                name: known.description.name,
+                kind: kind(known.description),
+                isThis: known.did == identity.device.did,
+                issuedAt: known.delegatedAt,
+                expiresAt: known.expiresAt,
+                revokedAt: known.revokedAt,
+                revokedReason: revocation?.reason
+            )
         }
         if !devices.contains(where: \.isThis) {
             let delegation = identity.delegation.flatMap(Delegation.decode)
             devices.append(
                 Device(
-                    did: identity.device.did, name: identity.deviceDescription.name,
-                    kind: kind(identity.deviceDescription), isThis: true, issuedAt: delegation?.issuedAt ?? 0,
-                    expiresAt: delegation?.expiresAt ?? 0))
+                    did: identity.device.did,
+                    name: identity.deviceDescription.name,
+                    kind: kind(identity.deviceDescription),
+                    isThis: true,
+                    issuedAt: delegation?.issuedAt ?? 0,
+                    expiresAt: delegation?.expiresAt ?? 0
+                )
+            )
         }
         return devices.sorted { ($0.isThis ? 0 : 1, $0.issuedAt) < ($1.isThis ? 0 : 1, $1.issuedAt) }
     }
@@ -266,11 +302,15 @@ final class Keyring {
     }
 
     /// The key of a pairing request of this device, to be reachable by it at the relay.
-    func pairingKey(of device: DID) -> SigningKey? { wallet.pendingPairings.first { $0.request.device == device }?.deviceKey }
+    func pairingKey(of device: DID) -> SigningKey? {
+        wallet.pendingPairings.first { $0.request.device == device }?.deviceKey
+    }
 
     func inspectPairing(_ code: String, at now: Int64) throws(AgentError) -> PairingView {
         let view = try PairingView(parse(code))
-        guard view.expiresAt > now else { throw AgentError(.notAllowed, "The code has expired. Make a new one on the new device.") }
+        guard view.expiresAt > now else {
+            throw AgentError(.notAllowed, "The code has expired. Make a new one on the new device.")
+        }
         return view
     }
 
@@ -284,7 +324,11 @@ final class Keyring {
 
     /// - Returns: the device, and the sealed grant for it.
     func approvePairing(
-        _ code: String, name: String, identity: DID, sharing contacts: JSONValue, at now: Int64
+        _ code: String,
+        name: String,
+        identity: DID,
+        sharing contacts: JSONValue,
+        at now: Int64
     ) throws(AgentError) -> (device: Device, grant: String, relay: String?) {
         let request = try parse(code)
         let grant = try change { wallet throws(IdentityError) in
@@ -303,7 +347,9 @@ final class Keyring {
     /// Takes part in the identity an answer is for.
     /// - Returns: the identity, and the contacts that came with it.
     func completePairing(
-        _ answer: String, document: DIDDocument?, at now: Int64
+        _ answer: String,
+        document: DIDDocument?,
+        at now: Int64
     ) throws(AgentError) -> (record: Record, contacts: JSONValue?) {
         let (identity, contacts) = try change { wallet throws(IdentityError) in
             let contacts = try wallet.open(answer).contacts
@@ -313,7 +359,10 @@ final class Keyring {
     }
 
     func revoke(
-        _ device: DID, of did: DID, reason: String, at now: Int64
+        _ device: DID,
+        of did: DID,
+        reason: String,
+        at now: Int64
     ) throws(AgentError) -> (device: Device, record: Envelope) {
         let record = try change { wallet throws(IdentityError) in
             try wallet.update(did) { identity throws(IdentityError) in

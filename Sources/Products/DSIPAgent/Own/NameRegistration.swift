@@ -6,7 +6,13 @@ import Encoding
 enum NameRegistration {
     /// - Returns: the alias, `name@host`.
     static func register(
-        _ name: String, did: DID, key: SigningKey, relay: String, fetcher: HTTPDocumentFetcher, id: ULID, at now: Int64
+        _ name: String,
+        did: DID,
+        key: SigningKey,
+        relay: String,
+        fetcher: HTTPDocumentFetcher,
+        id: ULID,
+        at now: Int64
     ) async throws(AgentError) -> String {
         let authority = String(relay.dropFirst(6).prefix { $0 != "/" && $0 != "?" })
         guard relay.hasPrefix("wss://"), let alias = Alias("\(name)@\(authority)") else {
@@ -19,7 +25,9 @@ enum NameRegistration {
         ]
         do throws(IdentityError) {
             let response = try await fetcher.post(
-                url: "https://\(authority)/names", Envelope(signing: request.utf8, by: key))
+                url: "https://\(authority)/names",
+                Envelope(signing: request.utf8, by: key)
+            )
             guard (200..<300).contains(response.status) else {
                 let answer = try? JSONValue(parsing: response.body)
                 let why = answer?["error"]?["message"]?.string ?? answer?["message"]?.string

@@ -47,9 +47,17 @@ extension Agent {
 
     private func openCall(_ live: LiveCall, name: String) -> OpenCall {
         OpenCall(
-            session: live.call.session, owner: live.owner, direction: live.call.direction, did: live.call.peer.did,
-            name: name, at: live.call.startedAt, answeredAt: live.call.answeredAt, video: live.call.media.video,
-            peerDevice: live.peerDevice, relay: live.path)
+            session: live.call.session,
+            owner: live.owner,
+            direction: live.call.direction,
+            did: live.call.peer.did,
+            name: name,
+            at: live.call.startedAt,
+            answeredAt: live.call.answeredAt,
+            video: live.call.media.video,
+            peerDevice: live.peerDevice,
+            relay: live.path
+        )
     }
 
     /// Ends the calls that the last run left open: their media are gone with its pages. Says so to the other side and in the log.
@@ -70,10 +78,20 @@ extension Agent {
             let outcome: LogEntry.Outcome = answered ? .answered : call.direction == .outgoing ? .failed : .missed
             try store.add(
                 LogEntry(
-                    session: call.session, owner: call.owner, direction: call.direction, did: call.did, name: call.name,
-                    outcome: outcome, reason: Reason.mediaFailed.token,
-                    sentence: "The call ended because this program was restarted.", at: call.at, duration: 0,
-                    video: call.video, seen: outcome != .missed))
+                    session: call.session,
+                    owner: call.owner,
+                    direction: call.direction,
+                    did: call.did,
+                    name: call.name,
+                    outcome: outcome,
+                    reason: Reason.mediaFailed.token,
+                    sentence: "The call ended because this program was restarted.",
+                    at: call.at,
+                    duration: 0,
+                    video: call.video,
+                    seen: outcome != .missed
+                )
+            )
         }
     }
 
@@ -87,8 +105,13 @@ extension Agent {
     func considerNotice(_ live: LiveCall, _ desk: Desk) {
         guard live.call.direction == .outgoing, !live.reached, live.call.peer.contact != nil else { return }
         let notice = StandingNotice(
-            session: live.call.session, owner: desk.identity, peer: live.call.peer.did, relay: live.path,
-            nextAt: now() + 1, until: now() + Agent.noticeLifetime)
+            session: live.call.session,
+            owner: desk.identity,
+            peer: live.call.peer.did,
+            relay: live.path,
+            nextAt: now() + 1,
+            until: now() + Agent.noticeLifetime
+        )
         try? store.save(notice)
         notices[notice.session] = notice
         reschedule()

@@ -47,8 +47,15 @@ extension Agent {
             return try updateContact(known.id, name: name, allowed: allowed, relay: found.relay)
         }
         let contact = Contact(
-            id: makeID().description, owner: owner.identity, did: found.peer.did, name: name, alias: found.peer.alias,
-            relay: found.relay, addedAt: now(), allowed: allowed)
+            id: makeID().description,
+            owner: owner.identity,
+            did: found.peer.did,
+            name: name,
+            alias: found.peer.alias,
+            relay: found.relay,
+            addedAt: now(),
+            allowed: allowed
+        )
         try store.save(contact)
         keyring.observe(found.peer.did, keys: directory.keys(of: found.peer.did), at: now())
         admit(contact)
@@ -57,7 +64,11 @@ extension Agent {
     }
 
     public func updateContact(
-        _ id: String, name: String? = nil, allowed: Bool? = nil, blocked: Bool? = nil, relay: String? = nil
+        _ id: String,
+        name: String? = nil,
+        allowed: Bool? = nil,
+        blocked: Bool? = nil,
+        relay: String? = nil
     ) throws(AgentError) -> Contact {
         var contact = try existing(id)
         if let name, !name.trimmed.isEmpty { contact.name = name.trimmed }
@@ -85,7 +96,9 @@ extension Agent {
     /// The person has checked, by another way, that the new key is right.
     public func acceptKey(of id: String) throws(AgentError) -> Contact {
         var contact = try existing(id)
-        guard contact.keyChanged != nil else { throw AgentError(.notAllowed, "The key of \(contact.name) has not changed.") }
+        guard contact.keyChanged != nil else {
+            throw AgentError(.notAllowed, "The key of \(contact.name) has not changed.")
+        }
         try keyring.acceptKeys(of: contact.did, at: now())
         contact.keyChanged = nil
         try store.save(contact)
@@ -125,9 +138,13 @@ extension Agent {
         let relay = resolved.relay ?? contact?.relay
         noteKeys(of: resolved.did, desks[owner])
         return Found(
-            peer: self.peer(resolved.did, of: owner, claimed: nil).keyChanged ? marked(peer) : peer, relay: relay,
-            steps: resolved.steps, suggestedName: resolved.suggestedName, token: resolved.token,
-            hops: [Hop(.resolved, at: now(), resolved.steps.last ?? "Address understood.")])
+            peer: self.peer(resolved.did, of: owner, claimed: nil).keyChanged ? marked(peer) : peer,
+            relay: relay,
+            steps: resolved.steps,
+            suggestedName: resolved.suggestedName,
+            token: resolved.token,
+            hops: [Hop(.resolved, at: now(), resolved.steps.last ?? "Address understood.")]
+        )
     }
 
     private func marked(_ peer: Peer) -> Peer {
@@ -150,10 +167,15 @@ extension Agent {
         let contact = (try? store.contact(did: did, of: owner)) ?? nil
         let claim = claimed.map { $0.trimmed }.flatMap { $0.isEmpty ? nil : $0 }
         return Peer(
-            did: did, name: contact?.name ?? claim ?? Agent.short(did),
-            namedBy: contact != nil ? .you : claim != nil ? .them : nil, basis: basis(of: did),
-            contact: contact?.id, keyChanged: contact?.keyChanged != nil, blocked: contact?.blocked ?? false,
-            alias: contact?.alias)
+            did: did,
+            name: contact?.name ?? claim ?? Agent.short(did),
+            namedBy: contact != nil ? .you : claim != nil ? .them : nil,
+            basis: basis(of: did),
+            contact: contact?.id,
+            keyChanged: contact?.keyChanged != nil,
+            blocked: contact?.blocked ?? false,
+            alias: contact?.alias
+        )
     }
 
     static func short(_ did: DID) -> String {
@@ -175,7 +197,9 @@ extension Agent {
         hub.publish(
             .notice(
                 level: .warning,
-                sentence: "The key of \(contact.name) has changed. Ask them by another way before you trust it."))
+                sentence: "The key of \(contact.name) has changed. Ask them by another way before you trust it."
+            )
+        )
     }
 
     func observeKeys(of did: DID) {
@@ -195,7 +219,8 @@ extension Agent {
     func contactPath(to did: DID, _ desk: Desk) -> String? {
         if let relay = directory.signalingEndpoint(of: did) { return relay }
         if let relay = ((try? store.contact(did: did, of: desk.identity)) ?? nil)?.relay { return relay }
-        return ((try? store.requests(of: desk.identity, at: now())) ?? []).first { $0.did == did && $0.relay != nil }?.relay
+        return ((try? store.requests(of: desk.identity, at: now())) ?? []).first { $0.did == did && $0.relay != nil }?
+            .relay
     }
 
     func publishPeople() {

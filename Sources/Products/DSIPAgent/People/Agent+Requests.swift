@@ -9,7 +9,9 @@ extension Agent {
     /// - Parameters:
     ///   - purpose: at most 280 characters; a claim the other sees as such.
     ///   - token: one they handed out, which makes them grant at once.
-    public func sendRequest(to input: String, purpose: String, token: String? = nil) async throws(AgentError) -> JSONValue {
+    public func sendRequest(to input: String, purpose: String, token: String? = nil) async throws(AgentError)
+        -> JSONValue
+    {
         guard purpose.unicodeScalars.count <= 280 else {
             throw AgentError(.badRequest, "A request is at most 280 characters long.")
         }
@@ -18,14 +20,24 @@ extension Agent {
         guard found.peer.did != desk.identity else { throw AgentError(.notAllowed, "This is your own address.") }
         let id = makeID()
         let request = ContactRequest(
-            id: id.description, owner: desk.identity, did: found.peer.did, name: found.peer.name, purpose: purpose,
-            receivedAt: now(), expiresAt: now() + Agent.introductionLifetime, state: .pending, direction: .outgoing,
-            relay: found.relay)
+            id: id.description,
+            owner: desk.identity,
+            did: found.peer.did,
+            name: found.peer.name,
+            purpose: purpose,
+            receivedAt: now(),
+            expiresAt: now() + Agent.introductionLifetime,
+            state: .pending,
+            direction: .outgoing,
+            relay: found.relay
+        )
         guard try store.add(request) else {
             throw AgentError(.rateLimited, "There are too many requests waiting for an answer already.")
         }
         try command(
-            .introduce(id: id, to: found.peer.did, purpose: purpose, contactToken: token ?? found.token), desk)
+            .introduce(id: id, to: found.peer.did, purpose: purpose, contactToken: token ?? found.token),
+            desk
+        )
         publishRequests()
         return request.json(peer: found.peer)
     }
@@ -38,17 +50,32 @@ extension Agent {
         let known = try store.contact(did: request.did, of: desk.identity)
         let chosen = name?.trimmed
         let contact = Contact(
-            id: known?.id ?? makeID().description, owner: desk.identity, did: request.did,
-            name: chosen.flatMap { $0.isEmpty ? nil : $0 } ?? known?.name ?? request.name, alias: known?.alias,
-            relay: known?.relay ?? request.relay, addedAt: known?.addedAt ?? now())
+            id: known?.id ?? makeID().description,
+            owner: desk.identity,
+            did: request.did,
+            name: chosen.flatMap { $0.isEmpty ? nil : $0 } ?? known?.name ?? request.name,
+            alias: known?.alias,
+            relay: known?.relay ?? request.relay,
+            addedAt: known?.addedAt ?? now()
+        )
         try store.save(contact)
         try command(
-            .grant(introduction: introduction, id: grant, scope: [Grant.inviteScope], validUntil: validUntil), desk)
+            .grant(introduction: introduction, id: grant, scope: [Grant.inviteScope], validUntil: validUntil),
+            desk
+        )
         run(.allow(request.did), desk)
         try store.add(
             StoredGrant(
-                id: grant.description, owner: desk.identity, peer: request.did, given: true,
-                scope: [Grant.inviteScope], validUntil: validUntil, introduction: id, envelope: []))
+                id: grant.description,
+                owner: desk.identity,
+                peer: request.did,
+                given: true,
+                scope: [Grant.inviteScope],
+                validUntil: validUntil,
+                introduction: id,
+                envelope: []
+            )
+        )
         return try settle(request, .granted)
     }
 
@@ -82,7 +109,10 @@ extension Agent {
     // MARK: From the network
 
     func receiveIntroduction(
-        _ introduction: Introduction, _ message: Verified<Message>, _ desk: Desk, _ path: String
+        _ introduction: Introduction,
+        _ message: Verified<Message>,
+        _ desk: Desk,
+        _ path: String
     ) {
         let peer = peer(message.principal, of: desk.identity, claimed: introduction.identity.displayName)
         // Blocked, or settled before: silence.
@@ -97,18 +127,33 @@ extension Agent {
             guard case .introduction(let introduction) = message.body.body else { return }
             let claimed = introduction.identity.displayName
             let request = ContactRequest(
-                id: id.description, owner: desk.identity, did: sender, name: claimed ?? Agent.short(sender),
-                purpose: introduction.purpose ?? "", receivedAt: now(), expiresAt: message.body.expiresAt,
-                state: token ? .granted : .pending, direction: .incoming,
-                relay: Agent.relayClaim(in: introduction.identity))
+                id: id.description,
+                owner: desk.identity,
+                did: sender,
+                name: claimed ?? Agent.short(sender),
+                purpose: introduction.purpose ?? "",
+                receivedAt: now(),
+                expiresAt: message.body.expiresAt,
+                state: token ? .granted : .pending,
+                direction: .incoming,
+                relay: Agent.relayClaim(in: introduction.identity)
+            )
             guard (try? store.add(request)) == true else { return }
             publishRequests()
         case .granted(let peer, let grant):
             guard case .grant(let body) = message.body.body, let session = message.body.session else { return }
             try? store.add(
                 StoredGrant(
-                    id: grant.description, owner: desk.identity, peer: peer, given: false, scope: body.scope,
-                    validUntil: body.validUntil, introduction: session.description, envelope: message.envelope.bytes))
+                    id: grant.description,
+                    owner: desk.identity,
+                    peer: peer,
+                    given: false,
+                    scope: body.scope,
+                    validUntil: body.validUntil,
+                    introduction: session.description,
+                    envelope: message.envelope.bytes
+                )
+            )
             try? store.setRequest(id: session.description, state: .granted)
             publishRequests()
             let name = self.peer(peer, of: desk.identity, claimed: requestName(session)).name
@@ -151,7 +196,8 @@ extension Agent {
             guard let id = ULID(request.id) else { continue }
             if request.direction == .incoming {
                 snapshot.requests.append(
-                    .init(id: id, identity: request.did, purpose: request.purpose, receivedAt: request.receivedAt))
+                    .init(id: id, identity: request.did, purpose: request.purpose, receivedAt: request.receivedAt)
+                )
             } else {
                 snapshot.pendingSent.append(.init(id: id, to: request.did))
             }

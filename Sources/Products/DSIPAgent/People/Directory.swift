@@ -39,7 +39,12 @@ final class Directory: Sendable {
             do {
                 let resolved = try await WebFinger.resolve(alias, fetcher: fetcher)
                 steps.append("\(alias.host) says who \(alias) is.")
-                found = Resolved(did: resolved.did, relay: resolved.relay ?? uri.relay, alias: alias.description, steps: [])
+                found = Resolved(
+                    did: resolved.did,
+                    relay: resolved.relay ?? uri.relay,
+                    alias: alias.description,
+                    steps: []
+                )
             } catch {
                 throw AgentError(.unresolvable, "\(alias) could not be found: \(error.reason).")
             }

@@ -26,7 +26,11 @@ final class RelayLink: Sendable {
 
         init(envelope: Envelope, message: Message) {
             self.init(
-                envelope: envelope, expiresAt: message.expiresAt, type: message.type, session: message.sessionID)
+                envelope: envelope,
+                expiresAt: message.expiresAt,
+                type: message.type,
+                session: message.sessionID
+            )
         }
     }
 
@@ -80,7 +84,12 @@ final class RelayLink: Sendable {
     private let waker: AsyncStream<Void>.Continuation
 
     init(
-        url: String, owner: DID, key: SigningKey?, delegations: [Envelope], persistent: Bool, environment: Environment,
+        url: String,
+        owner: DID,
+        key: SigningKey?,
+        delegations: [Envelope],
+        persistent: Bool,
+        environment: Environment,
         deliver: @escaping @Sendable (Output) -> Void
     ) {
         self.url = url
@@ -90,8 +99,12 @@ final class RelayLink: Sendable {
         (wake, waker) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         if let key, let address = try? RelayAddress(url) {
             var configuration = SignalingClient.Configuration(
-                address, key: key, identity: key.did == owner ? nil : owner, delegations: delegations,
-                clock: environment.clock)
+                address,
+                key: key,
+                identity: key.did == owner ? nil : owner,
+                delegations: delegations,
+                clock: environment.clock
+            )
             configuration.roots = environment.roots
             client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
         } else {
@@ -215,7 +228,9 @@ final class RelayLink: Sendable {
         case .state(.connecting): break
         case .state(.connected(let relay)):
             let stun = relay.capabilities.other["stun"]?.array?.prefix(8).compactMap(\.string) ?? []
-            change(.connected(relay: relay.identity, stun: stun.filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 }))
+            change(
+                .connected(relay: relay.identity, stun: stun.filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 })
+            )
             waker.yield()
         case .state(.refused(let refusal)):
             change(.refused(Sentences.table(refusal.report.reason)))

@@ -43,14 +43,26 @@ final class RelayLinks: Sendable {
     private let state = NIOLockedValueBox(State())
     private let environment: RelayLink.Environment
     private let known: KnownDocuments
+    private let dials: Bool
 
+    /// - Parameter dials: false keeps every link unconnected.
     init(
-        roots: TrustRoots, resolver: CachingResolver, clock: @escaping @Sendable () -> Int64, log: Logger
+        roots: TrustRoots,
+        resolver: CachingResolver,
+        clock: @escaping @Sendable () -> Int64,
+        log: Logger,
+        dials: Bool = true
     ) {
+        self.dials = dials
         (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
         known = KnownDocuments(resolver: resolver)
         environment = RelayLink.Environment(
-            roots: roots, source: known, replay: SharedReplayWindow(ReplayWindow(capacity: 1 << 14)), clock: clock, log: log)
+            roots: roots,
+            source: known,
+            replay: SharedReplayWindow(ReplayWindow(capacity: 1 << 14)),
+            clock: clock,
+            log: log
+        )
     }
 
     /// Opens the persistent link of one of our identities.
@@ -88,19 +100,26 @@ final class RelayLinks: Sendable {
             }
             let foreign = state.links.filter { state.owners[$0.key.owner]?.home != $0.key.url }
             var evicted: RelayLink?
-            if foreign.count >= RelayLinks.maximumForeign, let oldest = foreign.min(by: { $0.value.lastUse < $1.value.lastUse }) {
+            if foreign.count >= RelayLinks.maximumForeign,
+                let oldest = foreign.min(by: { $0.value.lastUse < $1.value.lastUse })
+            {
                 evicted = state.links.removeValue(forKey: oldest.key)
             }
             let owned = state.owners[owner]
             let link = RelayLink(
-                url: url, owner: owner, key: owned?.key, delegations: owned?.delegations ?? [],
-                persistent: owned?.home == url, environment: environment,
-                deliver: { [weak self] in self?.deliver($0, key: key) })
+                url: url,
+                owner: owner,
+                key: owned?.key,
+                delegations: owned?.delegations ?? [],
+                persistent: owned?.home == url,
+                environment: environment,
+                deliver: { [weak self] in self?.deliver($0, key: key) }
+            )
             state.links[key] = link
             return (link, evicted)
         }
         evicted?.close()
-        link.start()
+        if dials { link.start() }
         return link
     }
 

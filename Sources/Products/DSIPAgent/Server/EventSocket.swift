@@ -55,7 +55,9 @@ struct EventSocket: Sendable {
     }
 
     private func read(
-        _ inbound: NIOAsyncChannelInboundStream<WebSocketFrame>, _ outbound: Outbound, _ page: PageID
+        _ inbound: NIOAsyncChannelInboundStream<WebSocketFrame>,
+        _ outbound: Outbound,
+        _ page: PageID
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             var inFlight = 0

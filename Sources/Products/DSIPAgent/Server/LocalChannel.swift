@@ -43,11 +43,15 @@ struct LocalChannel: ServerChildChannel, HTTPChannelHandler {
                         try pipeline.addHandler(ConnectionLifetime(idle: nil))
                         try pipeline.addHandler(
                             NIOWebSocketFrameAggregator(
-                                minNonFinalFragmentSize: 1, maxAccumulatedFrameCount: 256,
-                                maxAccumulatedFrameSize: LocalChannel.maximumMessage))
+                                minNonFinalFragmentSize: 1,
+                                maxAccumulatedFrameCount: 256,
+                                maxAccumulatedFrameSize: LocalChannel.maximumMessage
+                            )
+                        )
                         return .webSocket(try WebSocket(wrappingChannelSynchronously: channel))
                     }
-                })
+                }
+            )
             let configuration = NIOTypedHTTPServerUpgradeConfiguration<Upgrade>(
                 upgraders: [upgrader],
                 notUpgradingCompletionHandler: { channel in
@@ -58,19 +62,28 @@ struct LocalChannel: ServerChildChannel, HTTPChannelHandler {
                         return .http(
                             try HTTP(
                                 wrappingChannelSynchronously: channel,
-                                configuration: .init(isOutboundHalfClosureEnabled: true)))
+                                configuration: .init(isOutboundHalfClosureEnabled: true)
+                            )
+                        )
                     }
-                })
-            var pipelineConfiguration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: configuration)
+                }
+            )
+            var pipelineConfiguration = NIOUpgradableHTTPServerPipelineConfiguration(
+                upgradeConfiguration: configuration
+            )
             pipelineConfiguration.enablePipelining = false
             pipelineConfiguration.decoderConfiguration.maxHeaderFieldSize = 16 << 10
             pipelineConfiguration.decoderConfiguration.maxHeaderListSize = 32 << 10
             let upgrade = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(
-                configuration: pipelineConfiguration)
+                configuration: pipelineConfiguration
+            )
             let upgradeHandler = try channel.pipeline.syncOperations.handler(
-                type: NIOTypedHTTPServerUpgradeHandler<Upgrade>.self)
+                type: NIOTypedHTTPServerUpgradeHandler<Upgrade>.self
+            )
             try channel.pipeline.syncOperations.addHandler(
-                RefusedUpgrade { admit($0) == nil }, position: .before(upgradeHandler))
+                RefusedUpgrade { admit($0) == nil },
+                position: .before(upgradeHandler)
+            )
             return Value(upgrade: upgrade, channel: channel)
         }
     }

@@ -23,7 +23,9 @@ public final class LocalServer: Sendable {
     ///   - port: 0 for any free one.
     ///   - folder: where `index.html` is; nil serves the API alone.
     /// - Throws: `AgentError` `.unreachable` when the port is taken.
-    public static func start(agent: Agent, port: Int, folder: String?, logger: Logger) async throws(AgentError) -> LocalServer {
+    public static func start(agent: Agent, port: Int, folder: String?, logger: Logger) async throws(AgentError)
+        -> LocalServer
+    {
         var random = SystemRandomNumberGenerator()
         let token = RequestGuard.makeToken(using: &random)
         // The guard needs the port in `Host`; with port 0 it is known only once bound, so a free one is picked first.
@@ -31,7 +33,8 @@ public final class LocalServer: Sendable {
         let requestGuard = RequestGuard(port: port, token: token)
         let (bound, boundContinuation) = AsyncStream.makeStream(of: Int.self)
         let application = Application(
-            responder: router(agent: agent, requestGuard: requestGuard, folder: folder).buildResponder(),
+            responder: router(agent: agent, requestGuard: requestGuard, folder: folder, logger: logger)
+                .buildResponder(),
             server: HTTPServerBuilder { responder in
                 LocalChannel(responder: responder, requestGuard: requestGuard) { channel in
                     await EventSocket(agent: agent, channel: channel).run()
@@ -42,7 +45,8 @@ public final class LocalServer: Sendable {
                 boundContinuation.yield(channel.localAddress?.port ?? port)
                 boundContinuation.finish()
             },
-            logger: logger)
+            logger: logger
+        )
         let group = ServiceGroup(services: [application], logger: logger)
         let running = Task {
             defer { boundContinuation.finish() }
@@ -52,7 +56,9 @@ public final class LocalServer: Sendable {
             return LocalServer(port: port, token: token, group: group, running: running)
         }
         throw AgentError(
-            .unreachable, "Port \(port) could not be opened on this machine. Choose another with --port, or stop what uses it.")
+            .unreachable,
+            "Port \(port) could not be opened on this machine. Choose another with --port, or stop what uses it."
+        )
     }
 
     private init(port: Int, token: String, group: ServiceGroup, running: Task<Void, any Error>) {
@@ -80,15 +86,19 @@ public final class LocalServer: Sendable {
         }
     }
 
-    private static func router(agent: Agent, requestGuard: RequestGuard, folder: String?) -> Router<BasicRequestContext> {
+    private static func router(agent: Agent, requestGuard: RequestGuard, folder: String?, logger: Logger) -> Router<
+        BasicRequestContext
+    > {
         let router = Router()
         router.add(middleware: SecurityMiddleware(requestGuard: requestGuard))
         if let folder {
-            router.add(middleware: FileMiddleware(folder, searchForIndexHtml: true))
+            router.add(middleware: FileMiddleware(folder, searchForIndexHtml: true, logger: logger))
         }
         router.post("/api/v1/:method") { request, context -> Response in
             guard requestGuard.accepts(authorization: request.headers[.authorization]) else {
-                return failure(AgentError(.unauthorized, "Open the address that dsip up printed; it carries the key to this page."))
+                return failure(
+                    AgentError(.unauthorized, "Open the address that dsip up printed; it carries the key to this page.")
+                )
             }
             let name = context.parameters.get("method") ?? ""
             do {
@@ -102,7 +112,10 @@ public final class LocalServer: Sendable {
             } catch let error as AgentError {
                 return failure(error)
             } catch {
-                return failure(AgentError(.badRequest, "The request is too large: at most 256 KiB."), status: .contentTooLarge)
+                return failure(
+                    AgentError(.badRequest, "The request is too large: at most 256 KiB."),
+                    status: .contentTooLarge
+                )
             }
         }
         router.get("/api/v1/events") { request, _ -> Response in
@@ -116,8 +129,10 @@ public final class LocalServer: Sendable {
 
     static func json(_ value: JSONValue, status: HTTPResponse.Status) -> Response {
         Response(
-            status: status, headers: [.contentType: "application/json; charset=utf-8"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: value.utf8)))
+            status: status,
+            headers: [.contentType: "application/json; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: value.utf8))
+        )
     }
 
     static func failure(_ error: AgentError, status: HTTPResponse.Status? = nil) -> Response {
@@ -131,7 +146,8 @@ private struct SecurityMiddleware: RouterMiddleware {
     let requestGuard: RequestGuard
 
     func handle(
-        _ request: Hummingbird.Request, context: Context,
+        _ request: Hummingbird.Request,
+        context: Context,
         next: (Hummingbird.Request, Context) async throws -> Response
     ) async throws -> Response {
         var response: Response
@@ -140,11 +156,15 @@ private struct SecurityMiddleware: RouterMiddleware {
                 response = try await next(request, context)
             } catch let error as HTTPError {
                 response = LocalServer.failure(
-                    AgentError(.notFound, "There is nothing at this address."), status: error.status)
+                    AgentError(.notFound, "There is nothing at this address."),
+                    status: error.status
+                )
             }
         } else {
             response = LocalServer.failure(
-                AgentError(.unauthorized, "This server answers its own page only."), status: .forbidden)
+                AgentError(.unauthorized, "This server answers its own page only."),
+                status: .forbidden
+            )
         }
         for header in RequestGuard.securityHeaders {
             if let name = HTTPField.Name(header.name) { response.headers[name] = header.value }

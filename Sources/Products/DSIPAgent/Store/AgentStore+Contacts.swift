@@ -8,7 +8,8 @@ extension AgentStore {
     public func contacts(of owner: DID) throws(AgentError) -> [Contact] {
         try read { db in
             try Row.fetchAll(
-                db, sql: "SELECT * FROM contact WHERE owner = ? ORDER BY name COLLATE NOCASE, added_at",
+                db,
+                sql: "SELECT * FROM contact WHERE owner = ? ORDER BY name COLLATE NOCASE, added_at",
                 arguments: [owner.string]
             ).compactMap(Contact.init(row:))
         }
@@ -23,7 +24,9 @@ extension AgentStore {
     public func contact(did: DID, of owner: DID) throws(AgentError) -> Contact? {
         try read { db in
             try Row.fetchOne(
-                db, sql: "SELECT * FROM contact WHERE owner = ? AND did = ?", arguments: [owner.string, did.string]
+                db,
+                sql: "SELECT * FROM contact WHERE owner = ? AND did = ?",
+                arguments: [owner.string, did.string]
             ).flatMap(Contact.init(row:))
         }
     }
@@ -33,8 +36,10 @@ extension AgentStore {
     public func save(_ contact: Contact) throws(AgentError) {
         let full = try write { db in
             let others = try Int.fetchOne(
-                db, sql: "SELECT count(*) FROM contact WHERE owner = ? AND id <> ?",
-                arguments: [contact.owner.string, contact.id])
+                db,
+                sql: "SELECT count(*) FROM contact WHERE owner = ? AND id <> ?",
+                arguments: [contact.owner.string, contact.id]
+            )
             guard (others ?? 0) < AgentStore.maximumContacts else { return true }
             try db.execute(
                 sql: """
@@ -46,10 +51,12 @@ extension AgentStore {
                     """,
                 arguments: [
                     "id": contact.id, "owner": contact.owner.string, "did": contact.did.string, "name": contact.name,
-                    "alias": contact.alias, "relay": contact.relay, "added": contact.addedAt, "blocked": contact.blocked,
+                    "alias": contact.alias, "relay": contact.relay, "added": contact.addedAt,
+                    "blocked": contact.blocked,
                     "allowed": contact.allowed, "old": contact.keyChanged?.old, "new": contact.keyChanged?.new,
                     "seen": contact.keyChanged?.seenAt, "pairwise": contact.pairwise,
-                ])
+                ]
+            )
             return false
         }
         if full { throw AgentError(.notAllowed, "The contact list is full. Remove someone first.") }
@@ -68,8 +75,17 @@ extension Contact {
     init?(row: Row) {
         guard let owner = DID(row["owner"] as String), let did = DID(row["did"] as String) else { return nil }
         self.init(
-            id: row["id"], owner: owner, did: did, name: row["name"], alias: row["alias"], relay: row["relay"],
-            addedAt: row["added_at"], blocked: row["blocked"], allowed: row["allowed"], pairwise: row["pairwise"])
+            id: row["id"],
+            owner: owner,
+            did: did,
+            name: row["name"],
+            alias: row["alias"],
+            relay: row["relay"],
+            addedAt: row["added_at"],
+            blocked: row["blocked"],
+            allowed: row["allowed"],
+            pairwise: row["pairwise"]
+        )
         if let old = row["key_old"] as String?, let new = row["key_new"] as String? {
             keyChanged = KeyChange(old: old, new: new, seenAt: row["key_seen_at"] ?? 0)
         }

@@ -9,7 +9,8 @@ extension AgentStore {
     public func log(of owner: DID) throws(AgentError) -> [LogEntry] {
         try read { db in
             try Row.fetchAll(
-                db, sql: "SELECT * FROM log WHERE owner = ? ORDER BY at DESC, session DESC LIMIT ?",
+                db,
+                sql: "SELECT * FROM log WHERE owner = ? ORDER BY at DESC, session DESC LIMIT ?",
                 arguments: [owner.string, AgentStore.maximumLog]
             ).compactMap(LogEntry.init(row:))
         }
@@ -25,8 +26,10 @@ extension AgentStore {
     public func missed(of owner: DID) throws(AgentError) -> Int64 {
         try read { db in
             try Int64.fetchOne(
-                db, sql: "SELECT count(*) FROM log WHERE owner = ? AND outcome = 'missed' AND seen = 0",
-                arguments: [owner.string]) ?? 0
+                db,
+                sql: "SELECT count(*) FROM log WHERE owner = ? AND outcome = 'missed' AND seen = 0",
+                arguments: [owner.string]
+            ) ?? 0
         }
     }
 
@@ -39,13 +42,16 @@ extension AgentStore {
                     entry.session, entry.owner.string, entry.direction.rawValue, entry.did.string, entry.name,
                     entry.outcome.rawValue, entry.reason, entry.sentence, entry.at, entry.duration, entry.video,
                     entry.seen,
-                ])
+                ]
+            )
             try db.execute(sql: "DELETE FROM open_call WHERE session = ?", arguments: [entry.session])
             try db.execute(
                 sql: """
                     DELETE FROM log WHERE owner = :owner AND session NOT IN
                         (SELECT session FROM log WHERE owner = :owner ORDER BY at DESC LIMIT :kept)
-                    """, arguments: ["owner": entry.owner.string, "kept": AgentStore.maximumLog])
+                    """,
+                arguments: ["owner": entry.owner.string, "kept": AgentStore.maximumLog]
+            )
         }
     }
 
@@ -66,8 +72,18 @@ extension LogEntry {
             let direction = Call.Direction(rawValue: row["direction"]), let outcome = Outcome(rawValue: row["outcome"])
         else { return nil }
         self.init(
-            session: row["session"], owner: owner, direction: direction, did: did, name: row["name"], outcome: outcome,
-            reason: row["reason"], sentence: row["sentence"], at: row["at"], duration: row["duration"],
-            video: row["video"], seen: row["seen"])
+            session: row["session"],
+            owner: owner,
+            direction: direction,
+            did: did,
+            name: row["name"],
+            outcome: outcome,
+            reason: row["reason"],
+            sentence: row["sentence"],
+            at: row["at"],
+            duration: row["duration"],
+            video: row["video"],
+            seen: row["seen"]
+        )
     }
 }

@@ -17,8 +17,16 @@ public struct OpenCall: Sendable, Hashable {
     public var relay: String?
 
     public init(
-        session: String, owner: DID, direction: Call.Direction, did: DID, name: String?, at: Int64, answeredAt: Int64?,
-        video: Bool, peerDevice: DID?, relay: String?
+        session: String,
+        owner: DID,
+        direction: Call.Direction,
+        did: DID,
+        name: String?,
+        at: Int64,
+        answeredAt: Int64?,
+        video: Bool,
+        peerDevice: DID?,
+        relay: String?
     ) {
         self.session = session
         self.owner = owner
@@ -66,7 +74,8 @@ extension AgentStore {
                 arguments: [
                     call.session, call.owner.string, call.direction.rawValue, call.did.string, call.name, call.at,
                     call.answeredAt, call.video, call.peerDevice?.string, call.relay,
-                ])
+                ]
+            )
         }
     }
 
@@ -84,10 +93,12 @@ extension AgentStore {
                 sql: "INSERT OR REPLACE INTO notice VALUES (?, ?, ?, ?, ?, ?)",
                 arguments: [
                     notice.session, notice.owner.string, notice.peer.string, notice.relay, notice.nextAt, notice.until,
-                ])
+                ]
+            )
             try db.execute(
                 sql: "DELETE FROM notice WHERE session NOT IN (SELECT session FROM notice ORDER BY until DESC LIMIT ?)",
-                arguments: [AgentStore.maximumNotices])
+                arguments: [AgentStore.maximumNotices]
+            )
         }
     }
 
@@ -107,7 +118,9 @@ extension AgentStore {
     public func removeNotices(owner: DID, peer: DID) throws(AgentError) {
         try write { db in
             try db.execute(
-                sql: "DELETE FROM notice WHERE owner = ? AND peer = ?", arguments: [owner.string, peer.string])
+                sql: "DELETE FROM notice WHERE owner = ? AND peer = ?",
+                arguments: [owner.string, peer.string]
+            )
         }
     }
 
@@ -128,9 +141,17 @@ extension OpenCall {
             let direction = Call.Direction(rawValue: row["direction"])
         else { return nil }
         self.init(
-            session: row["session"], owner: owner, direction: direction, did: did, name: row["name"], at: row["at"],
-            answeredAt: row["answered_at"], video: row["video"],
-            peerDevice: (row["peer_device"] as String?).flatMap { DID($0) }, relay: row["relay"])
+            session: row["session"],
+            owner: owner,
+            direction: direction,
+            did: did,
+            name: row["name"],
+            at: row["at"],
+            answeredAt: row["answered_at"],
+            video: row["video"],
+            peerDevice: (row["peer_device"] as String?).flatMap { DID($0) },
+            relay: row["relay"]
+        )
     }
 }
 
@@ -138,8 +159,13 @@ extension StandingNotice {
     init?(row: Row) {
         guard let owner = DID(row["owner"] as String), let peer = DID(row["peer"] as String) else { return nil }
         self.init(
-            session: row["session"], owner: owner, peer: peer, relay: row["relay"], nextAt: row["next_at"],
-            until: row["until"])
+            session: row["session"],
+            owner: owner,
+            peer: peer,
+            relay: row["relay"],
+            nextAt: row["next_at"],
+            until: row["until"]
+        )
     }
 }
 

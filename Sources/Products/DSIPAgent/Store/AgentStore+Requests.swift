@@ -15,7 +15,13 @@ public struct StoredGrant: Sendable, Hashable {
     public var envelope: [UInt8]
 
     public init(
-        id: String, owner: DID, peer: DID, given: Bool, scope: [String], validUntil: Int64, introduction: String?,
+        id: String,
+        owner: DID,
+        peer: DID,
+        given: Bool,
+        scope: [String],
+        validUntil: Int64,
+        introduction: String?,
         envelope: [UInt8]
     ) {
         self.id = id
@@ -58,15 +64,22 @@ extension AgentStore {
     /// - Returns: false when it is a duplicate or the inbox is full; nothing is stored then.
     public func add(_ request: ContactRequest) throws(AgentError) -> Bool {
         try write { db in
-            let known = try Int.fetchOne(
-                db, sql: "SELECT count(*) FROM request WHERE id = ?", arguments: [request.id]) ?? 0
+            let known =
+                try Int.fetchOne(
+                    db,
+                    sql: "SELECT count(*) FROM request WHERE id = ?",
+                    arguments: [request.id]
+                ) ?? 0
             guard known == 0 else { return false }
             try db.execute(
                 sql: "DELETE FROM request WHERE owner = ? AND did = ? AND direction = ? AND state = 'pending'",
-                arguments: [request.owner.string, request.did.string, request.direction.rawValue])
+                arguments: [request.owner.string, request.did.string, request.direction.rawValue]
+            )
             let pending = try Int.fetchOne(
-                db, sql: "SELECT count(*) FROM request WHERE owner = ? AND direction = ? AND state = 'pending'",
-                arguments: [request.owner.string, request.direction.rawValue])
+                db,
+                sql: "SELECT count(*) FROM request WHERE owner = ? AND direction = ? AND state = 'pending'",
+                arguments: [request.owner.string, request.direction.rawValue]
+            )
             guard (pending ?? 0) < AgentStore.maximumPending else { return false }
             try db.execute(
                 sql: "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -74,7 +87,8 @@ extension AgentStore {
                     request.id, request.owner.string, request.did.string, request.name, request.purpose,
                     request.receivedAt, request.expiresAt, request.state.rawValue, request.direction.rawValue,
                     request.relay,
-                ])
+                ]
+            )
             return true
         }
     }
@@ -92,7 +106,8 @@ extension AgentStore {
                 arguments: [
                     grant.id, grant.owner.string, grant.peer.string, grant.given, grant.scope.joined(separator: " "),
                     grant.validUntil, grant.introduction, Data(grant.envelope),
-                ])
+                ]
+            )
         }
     }
 
@@ -100,7 +115,8 @@ extension AgentStore {
     public func grants(of owner: DID, at now: Int64) throws(AgentError) -> [StoredGrant] {
         try read { db in
             try Row.fetchAll(
-                db, sql: "SELECT * FROM grant_held WHERE owner = ? AND valid_until > ? ORDER BY id LIMIT 65536",
+                db,
+                sql: "SELECT * FROM grant_held WHERE owner = ? AND valid_until > ? ORDER BY id LIMIT 65536",
                 arguments: [owner.string, now]
             ).compactMap(StoredGrant.init(row:))
         }
@@ -110,7 +126,8 @@ extension AgentStore {
         try write { db in
             try db.execute(
                 sql: "DELETE FROM grant_held WHERE owner = ? AND peer = ? AND given = ?",
-                arguments: [owner.string, peer.string, given])
+                arguments: [owner.string, peer.string, given]
+            )
         }
     }
 }
@@ -121,9 +138,17 @@ extension ContactRequest {
             let state = State(rawValue: row["state"]), let direction = Direction(rawValue: row["direction"])
         else { return nil }
         self.init(
-            id: row["id"], owner: owner, did: did, name: row["name"], purpose: row["purpose"],
-            receivedAt: row["received_at"], expiresAt: row["expires_at"], state: state, direction: direction,
-            relay: row["relay"])
+            id: row["id"],
+            owner: owner,
+            did: did,
+            name: row["name"],
+            purpose: row["purpose"],
+            receivedAt: row["received_at"],
+            expiresAt: row["expires_at"],
+            state: state,
+            direction: direction,
+            relay: row["relay"]
+        )
     }
 }
 
@@ -131,8 +156,14 @@ extension StoredGrant {
     init?(row: Row) {
         guard let owner = DID(row["owner"] as String), let peer = DID(row["peer"] as String) else { return nil }
         self.init(
-            id: row["id"], owner: owner, peer: peer, given: row["given"],
-            scope: (row["scope"] as String).split(separator: " ").map(String.init), validUntil: row["valid_until"],
-            introduction: row["introduction"], envelope: row.bytes("envelope"))
+            id: row["id"],
+            owner: owner,
+            peer: peer,
+            given: row["given"],
+            scope: (row["scope"] as String).split(separator: " ").map(String.init),
+            validUntil: row["valid_until"],
+            introduction: row["introduction"],
+            envelope: row.bytes("envelope")
+        )
     }
 }

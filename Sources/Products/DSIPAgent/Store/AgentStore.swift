@@ -26,7 +26,9 @@ public final class AgentStore: Sendable {
             where [.SQLITE_NOTADB, .SQLITE_CORRUPT].contains(error.resultCode)
         {
             throw AgentError(
-                .damaged, "The contact database is damaged. Move \(path) away to start afresh; your keys are not in it.")
+                .damaged,
+                "The contact database is damaged. Move \(path) away to start afresh; your keys are not in it."
+            )
         } catch {
             throw AgentError(.internal, "The contact database at \(path) could not be opened: \(error)")
         }
@@ -53,9 +55,14 @@ public final class AgentStore: Sendable {
             return AgentError(.internal, "The contact database could not be used.")
         }
         switch error.resultCode {
-        case .SQLITE_FULL: return AgentError(.internal, "The disk is full. Free some space and try again; nothing was changed.")
+        case .SQLITE_FULL:
+            return AgentError(.internal, "The disk is full. Free some space and try again; nothing was changed.")
         case .SQLITE_CORRUPT, .SQLITE_NOTADB: return AgentError(.damaged, "The contact database is damaged.")
-        default: return AgentError(.internal, "The contact database could not be used (SQLite \(error.resultCode.rawValue)).")
+        default:
+            return AgentError(
+                .internal,
+                "The contact database could not be used (SQLite \(error.resultCode.rawValue))."
+            )
         }
     }
 }
@@ -99,7 +106,8 @@ enum AgentSchema {
                         next_at INTEGER NOT NULL, until INTEGER NOT NULL
                     ) STRICT;
                     CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-                    """)
+                    """
+            )
         }
         return migrator
     }

@@ -13,11 +13,15 @@ extension RelayConfiguration {
     ///   - options: values of the command line by key of `RelaySetting`.
     /// - Throws: `.configuration`; the sentence names the setting, where it was read, and what to write instead.
     public static func read(
-        file: String?, environment: [String: String], options: [String: String] = [:]
+        file: String?,
+        environment: [String: String],
+        options: [String: String] = [:]
     ) throws(RelayError) -> RelayConfiguration {
         // Options are strings, and strings become values the way those of the environment do.
         let spelled = Dictionary(
-            options.map { (RelaySetting(named: $0.key).environment, $0.value) }, uniquingKeysWith: { $1 })
+            options.map { (RelaySetting(named: $0.key).environment, $0.value) },
+            uniquingKeysWith: { $1 }
+        )
         var sources = [
             Source(variables: spelled, name: { "--" + $0.option }), Source(variables: environment, name: \.environment),
         ]
@@ -65,7 +69,10 @@ extension RelayConfiguration {
         try read.number("drain-seconds") { drainSeconds = $0 }
         try read.text("log.level") { text throws(RelayError) in
             guard let level = Logger.Level(rawValue: text) else {
-                throw RelayError(.configuration, "log.level is \"\(text)\"; give trace, debug, info, notice, warning, error or critical.")
+                throw RelayError(
+                    .configuration,
+                    "log.level is \"\(text)\"; give trace, debug, info, notice, warning, error or critical."
+                )
             }
             logLevel = level
         }
@@ -85,7 +92,10 @@ extension RelayConfiguration {
         try read.list("scope.serves") { list throws(RelayError) in
             for text in list {
                 guard let did = DID(text) else {
-                    throw RelayError(.configuration, "scope.serves lists \"\(text)\", which is no DID; give identities such as did:key:z6Mk….")
+                    throw RelayError(
+                        .configuration,
+                        "scope.serves lists \"\(text)\", which is no DID; give identities such as did:key:z6Mk…."
+                    )
                 }
                 served.insert(did)
             }
@@ -93,7 +103,10 @@ extension RelayConfiguration {
         switch name {
         case "open":
             guard served.isEmpty else {
-                throw RelayError(.configuration, "scope.serves is for a private or closed relay; set scope.kind, or leave scope.serves out.")
+                throw RelayError(
+                    .configuration,
+                    "scope.serves is for a private or closed relay; set scope.kind, or leave scope.serves out."
+                )
             }
             scope = .open
         case "private": scope = .private(served)
@@ -119,7 +132,8 @@ extension RelayConfiguration {
             if known.contains(name) { continue }
             throw RelayError(
                 .configuration,
-                "\(name) is no setting of the relay\(nearest(name, to: known)); see dsip relay --help.")
+                "\(name) is no setting of the relay\(nearest(name, to: known)); see dsip relay --help."
+            )
         }
     }
 
@@ -132,7 +146,8 @@ extension RelayConfiguration {
         for key in leaves(root, "") where !known.contains(key) {
             throw RelayError(
                 .configuration,
-                "\(file) sets \"\(key)\", which is no setting of the relay\(nearest(key, to: known)); see dsip relay --help.")
+                "\(file) sets \"\(key)\", which is no setting of the relay\(nearest(key, to: known)); see dsip relay --help."
+            )
         }
     }
 
@@ -177,13 +192,18 @@ private struct Source {
     init(file: String) throws(RelayError) {
         guard let data = FileManager.default.contents(atPath: file) else {
             throw RelayError(
-                .configuration, "the configuration file \(file) cannot be read; check the path and its permissions.")
+                .configuration,
+                "the configuration file \(file) cannot be read; check the path and its permissions."
+            )
         }
         let plain = CommentedJSON.plain(Array(data))
         do {
             try RelayConfiguration.checkKeys(JSONValue(parsing: plain), of: file)
             self.snapshot = try JSONSnapshot(
-                data: plain.span.bytes, providerName: file, parsingOptions: JSONSnapshot.ParsingOptions())
+                data: plain.span.bytes,
+                providerName: file,
+                parsingOptions: JSONSnapshot.ParsingOptions()
+            )
         } catch let error as RelayError {
             throw error
         } catch {

@@ -124,11 +124,13 @@ public struct RelayConfiguration: Sendable {
         try demand(!stateFolder.isEmpty, "state is empty; name a folder that the relay may write to.")
         try demand(
             (tls.certificate == nil) == (tls.key == nil),
-            "tls.certificate and tls.key belong together; give both, or neither for a development certificate.")
+            "tls.certificate and tls.key belong together; give both, or neither for a development certificate."
+        )
         if let hostname {
             try demand(
                 Authority(hostname) != nil,
-                "hostname is \"\(hostname)\"; give a public name such as relay.example.com or localhost:7443, without scheme or path.")
+                "hostname is \"\(hostname)\"; give a public name such as relay.example.com or localhost:7443, without scheme or path."
+            )
         }
         switch scope {
         case .open: break
@@ -147,7 +149,8 @@ public struct RelayConfiguration: Sendable {
             ("limits.introductions-per-day", limits.introductionsPerDay),
             ("limits.introductions-per-day-domain", limits.introductionsPerDayDomain),
             ("limits.introductions-per-recipient", limits.introductionsPerRecipientPerDay),
-            ("names.per-identity", names.perIdentity), ("names.per-address-per-day", names.registrationsPerDayPerAddress),
+            ("names.per-identity", names.perIdentity),
+            ("names.per-address-per-day", names.registrationsPerDayPerAddress),
             ("names.total", names.total),
         ] {
             try demand(value >= 0, "\(key) is \(value); give 0 or more.")

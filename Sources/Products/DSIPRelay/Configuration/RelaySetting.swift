@@ -29,25 +29,51 @@ public struct RelaySetting: Sendable {
         .init("host", .text, "127.0.0.1", "Address to listen on. 0.0.0.0 or :: to be reached from elsewhere."),
         .init("port", .number, "7443", "TCP port of signaling and HTTP. 0 takes any free one."),
         .init(
-            "hostname", .text, "none",
-            "Public name of this relay, host or host:port. The relay is then did:web:<hostname> and registers names."),
+            "hostname",
+            .text,
+            "none",
+            "Public name of this relay, host or host:port. The relay is then did:web:<hostname> and registers names."
+        ),
         .init(
-            "state", .text, "~/.local/state/dsip/relay", "Folder for the relay's key, certificates and database."),
+            "state",
+            .text,
+            "~/.local/state/dsip/relay",
+            "Folder for the relay's key, certificates and database."
+        ),
         .init(
-            "tls.certificate", .text, "a development authority in the state folder",
-            "PEM file with the certificate chain, leaf first. Read again when it changes."),
+            "tls.certificate",
+            .text,
+            "a development authority in the state folder",
+            "PEM file with the certificate chain, leaf first. Read again when it changes."
+        ),
         .init("tls.key", .text, "none", "PEM file with the private key of tls.certificate."),
         .init("tls.names", .list, "none", "Further names and addresses for the development certificate."),
         .init(
-            "scope.kind", .text, "open",
-            "open: serves everyone. private: serves scope.serves, others may connect to reach them. closed: nobody else may connect."),
+            "scope.kind",
+            .text,
+            "open",
+            "open: serves everyone. private: serves scope.serves, others may connect to reach them. closed: nobody else may connect."
+        ),
         .init("scope.serves", .list, "none", "DIDs of the identities that a private or closed relay serves."),
         .init(
-            "hold.seconds", .number, "86400",
-            "How long an envelope waits for an offline recipient, and an identity stays known after it was last here."),
-        .init("hold.per-recipient", .number, "64", "Envelopes held for one recipient; more are refused to their sender."),
+            "hold.seconds",
+            .number,
+            "86400",
+            "How long an envelope waits for an offline recipient, and an identity stays known after it was last here."
+        ),
+        .init(
+            "hold.per-recipient",
+            .number,
+            "64",
+            "Envelopes held for one recipient; more are refused to their sender."
+        ),
         .init("hold.total", .number, "100000", "Envelopes held in all."),
-        .init("hold.introductions", .number, "16", "Introductions held for one recipient; more are dropped in silence."),
+        .init(
+            "hold.introductions",
+            .number,
+            "16",
+            "Introductions held for one recipient; more are dropped in silence."
+        ),
         .init("hold.bytes", .number, "1073741824", "Size of the database file. 0 for no bound but the disk."),
         .init("hold.in-memory", .flag, "false", "Keep what is held in memory only; a restart forgets it."),
         .init("limits.envelopes-per-minute", .number, "600", "Envelopes a device may send."),
@@ -55,9 +81,18 @@ public struct RelaySetting: Sendable {
         .init("limits.introductions-per-day", .number, "10", "Introductions a self-issued identity may send."),
         .init("limits.introductions-per-day-domain", .number, "50", "Introductions a domain-bound identity may send."),
         .init(
-            "limits.introductions-per-recipient", .number, "100", "Introductions a day that all others may send one recipient."),
+            "limits.introductions-per-recipient",
+            .number,
+            "100",
+            "Introductions a day that all others may send one recipient."
+        ),
         .init("limits.connections", .number, "20000", "Open connections in all."),
-        .init("limits.connections-per-address", .number, "256", "Open connections from one address (an IPv6 /64 is one)."),
+        .init(
+            "limits.connections-per-address",
+            .number,
+            "256",
+            "Open connections from one address (an IPv6 /64 is one)."
+        ),
         .init("limits.connects-per-minute", .number, "600", "Connections one address may open a minute."),
         .init("limits.remembered", .number, "65536", "Keys that each rate limit remembers."),
         .init("names.enabled", .flag, "true", "Register names and host did:web documents. Needs hostname."),
@@ -69,9 +104,17 @@ public struct RelaySetting: Sendable {
         .init("stun.port", .number, "3478", "UDP port for STUN. 0 takes any free one."),
         .init("stun.advertised", .text, "hostname, else host", "What clients are told to ask, host or host:port."),
         .init(
-            "resolver.allow-private-addresses", .flag, "false",
-            "Fetch did:web documents from private and loopback addresses too. For development only."),
-        .init("resolver.roots", .text, "none", "PEM file with roots to trust besides the system's, when fetching documents."),
+            "resolver.allow-private-addresses",
+            .flag,
+            "false",
+            "Fetch did:web documents from private and loopback addresses too. For development only."
+        ),
+        .init(
+            "resolver.roots",
+            .text,
+            "none",
+            "PEM file with roots to trust besides the system's, when fetching documents."
+        ),
         .init("metrics.public", .flag, "false", "Answer /metrics to everyone. Otherwise to this machine only."),
         .init("drain-seconds", .number, "10", "How long a graceful shutdown may take."),
         .init("log.level", .text, "info", "trace, debug, info, notice, warning, error or critical."),

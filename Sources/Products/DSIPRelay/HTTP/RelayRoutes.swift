@@ -72,11 +72,15 @@ struct RelayRoutes: Sendable {
         let status = status()
         let word = status.draining ? "draining" : status.healthy ? "ok" : "the store cannot be written"
         return .json(
-            ["status": .string(word)], status: status.healthy && !status.draining ? .ok : .serviceUnavailable)
+            ["status": .string(word)],
+            status: status.healthy && !status.draining ? .ok : .serviceUnavailable
+        )
     }
 
     private func render(_ context: RelayRequestContext) -> Response {
-        guard publicMetrics || context.isLocal else { return .failure(RelayError(.refused, "Metrics are for this machine only.")) }
+        guard publicMetrics || context.isLocal else {
+            return .failure(RelayError(.refused, "Metrics are for this machine only."))
+        }
         return .bytes(Array(metrics.render(uptime: status().uptime).utf8), type: PrometheusText.contentType)
     }
 
@@ -88,7 +92,9 @@ struct RelayRoutes: Sendable {
     private func webFinger(_ resource: String?) async -> Response {
         guard let names else { return .failure(RelayError(.notFound, "This relay registers no names.")) }
         guard let resource else {
-            return .failure(RelayError(.malformed, "Ask for a resource, such as ?resource=acct:alice@\(names.authority)."))
+            return .failure(
+                RelayError(.malformed, "Ask for a resource, such as ?resource=acct:alice@\(names.authority).")
+            )
         }
         // `acct:` has no port of its own (RFC 7565); a relay on another port is also known by its bare host.
         guard resource.utf8.count <= 400, let alias = Alias(resource),
@@ -97,7 +103,10 @@ struct RelayRoutes: Sendable {
         return await found(alias.user) { record in
             .json(
                 WebFinger.document(for: alias, did: record.did, relay: names.authority.signaling),
-                type: "application/jrd+json", crossOrigin: true, maxAge: 60)
+                type: "application/jrd+json",
+                crossOrigin: true,
+                maxAge: 60
+            )
         }
     }
 
@@ -127,8 +136,11 @@ struct RelayRoutes: Sendable {
         if let wait = registrations.withLockedValue({ $0.take(address, registrationRate, at: Double(now)) }) {
             metrics.limited.add("names")
             return .failure(
-                "rate-limited", "Too many name requests from this address; try again later.", status: .tooManyRequests,
-                retryAfter: wait)
+                "rate-limited",
+                "Too many name requests from this address; try again later.",
+                status: .tooManyRequests,
+                retryAfter: wait
+            )
         }
         do throws(RelayError) {
             let (claimed, _) = try NameRequest.claimed(envelope)
@@ -139,7 +151,9 @@ struct RelayRoutes: Sendable {
                 try names.apply(envelope, document: document, at: now)
             }.get()
             if let record = outcome.record { changed(record) }
-            metrics.names.set((try? await blocking { () throws(RelayError) -> Int in try names.store.nameCount() }.get()) ?? 0)
+            metrics.names.set(
+                (try? await blocking { () throws(RelayError) -> Int in try names.store.nameCount() }.get()) ?? 0
+            )
             return answer(outcome, names)
         } catch {
             return .failure(error)
@@ -150,9 +164,13 @@ struct RelayRoutes: Sendable {
         guard let record = outcome.record else { return .json(["released": true], crossOrigin: true) }
         return .json(
             [
-                "name": .string(record.name), "acct": "acct:\(record.name)@\(names.authority)", "did": .string(record.did.string),
+                "name": .string(record.name), "acct": "acct:\(record.name)@\(names.authority)",
+                "did": .string(record.did.string),
                 "hosted": .bool(record.document != nil),
-            ], status: outcome.created ? .created : .ok, crossOrigin: true)
+            ],
+            status: outcome.created ? .created : .ok,
+            crossOrigin: true
+        )
     }
 
     /// Store calls block; they run on threads of their own.

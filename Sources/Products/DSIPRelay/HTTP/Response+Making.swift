@@ -6,16 +6,25 @@ import NIOCore
 extension Response {
     /// - Parameter crossOrigin: whether a page of any origin may read this; true only for what is public anyway.
     static func bytes(
-        _ bytes: [UInt8], type: String, status: HTTPResponse.Status = .ok, crossOrigin: Bool = false, maxAge: Int? = nil
+        _ bytes: [UInt8],
+        type: String,
+        status: HTTPResponse.Status = .ok,
+        crossOrigin: Bool = false,
+        maxAge: Int? = nil
     ) -> Response {
-        var headers: HTTPFields = [.contentType: type, .contentLength: "\(bytes.count)", .xContentTypeOptions: "nosniff"]
+        var headers: HTTPFields = [
+            .contentType: type, .contentLength: "\(bytes.count)", .xContentTypeOptions: "nosniff",
+        ]
         if crossOrigin { headers[.accessControlAllowOrigin] = "*" }
         headers[.cacheControl] = maxAge.map { "public, max-age=\($0)" } ?? "no-store"
         return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 
     static func json(
-        _ value: JSONValue, type: String = "application/json", status: HTTPResponse.Status = .ok, crossOrigin: Bool = false,
+        _ value: JSONValue,
+        type: String = "application/json",
+        status: HTTPResponse.Status = .ok,
+        crossOrigin: Bool = false,
         maxAge: Int? = nil
     ) -> Response {
         bytes(value.utf8, type: type, status: status, crossOrigin: crossOrigin, maxAge: maxAge)
@@ -35,9 +44,16 @@ extension Response {
     }
 
     static func failure(
-        _ code: String, _ message: String, status: HTTPResponse.Status, retryAfter: Int? = nil
+        _ code: String,
+        _ message: String,
+        status: HTTPResponse.Status,
+        retryAfter: Int? = nil
     ) -> Response {
-        var response = json(["error": ["code": .string(code), "message": .string(message)]], status: status, crossOrigin: true)
+        var response = json(
+            ["error": ["code": .string(code), "message": .string(message)]],
+            status: status,
+            crossOrigin: true
+        )
         if let retryAfter { response.headers[.retryAfter] = "\(retryAfter)" }
         return response
     }

@@ -62,9 +62,13 @@ struct UpgradingChannel: ServerChildChannel, HTTPChannelHandler {
                     try pipeline.addHandler(CloseWhenIdle())
                     return .http(
                         try NIOAsyncChannel(
-                            wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true)))
+                            wrappingChannelSynchronously: channel,
+                            configuration: .init(isOutboundHalfClosureEnabled: true)
+                        )
+                    )
                 }
-            })
+            }
+        )
         var configuration = NIOUpgradableHTTPServerPipelineConfiguration(upgradeConfiguration: upgrade)
         configuration.enablePipelining = false
         configuration.decoderConfiguration.maxHeaderListSize = 16 << 10

@@ -31,8 +31,13 @@ final class Gatekeeper: Sendable {
         self.frames = NIOLockedValueBox(RateLimiter(capacity: n))
         self.state = NIOLockedValueBox(
             State(
-                invites: RateLimiter(capacity: n), introductions: RateLimiter(capacity: n),
-                inboxes: RateLimiter(capacity: n), introducers: RateLimiter(capacity: n), connects: RateLimiter(capacity: n)))
+                invites: RateLimiter(capacity: n),
+                introductions: RateLimiter(capacity: n),
+                inboxes: RateLimiter(capacity: n),
+                introducers: RateLimiter(capacity: n),
+                connects: RateLimiter(capacity: n)
+            )
+        )
     }
 
     private var now: Double { Double(clock()) }

@@ -68,7 +68,12 @@ final class Histogram: Sendable {
     var snapshot: (cumulative: [Int], sum: Double) {
         state.withLockedValue { state in
             var total = 0
-            return (state.counts.map { total += $0; return total }, state.sum)
+            return (
+                state.counts.map {
+                    total += $0
+                    return total
+                }, state.sum
+            )
         }
     }
 }

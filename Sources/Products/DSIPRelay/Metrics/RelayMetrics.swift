@@ -32,8 +32,10 @@ final class RelayMetrics: Sendable {
         page.counters("dsip_relay_refused_total", "Signed errors sent, by reason.", refused)
         page.counters("dsip_relay_limited_total", "Requests refused by a rate limit, by limit.", limited)
         page.counter(
-            "dsip_relay_introductions_dropped_total", "Introductions dropped in silence, as the protocol asks.",
-            introductionsDropped)
+            "dsip_relay_introductions_dropped_total",
+            "Introductions dropped in silence, as the protocol asks.",
+            introductionsDropped
+        )
         page.gauge("dsip_relay_held_envelopes", "Envelopes held for offline recipients.", heldEnvelopes.value)
         page.gauge("dsip_relay_held_bytes", "Bytes of those envelopes.", heldBytes.value)
         page.gauge("dsip_relay_unwritten_changes", "Changes waiting for the next commit.", unwritten.value)

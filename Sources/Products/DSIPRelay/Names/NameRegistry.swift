@@ -45,7 +45,8 @@ struct NameRegistry: Sendable {
         guard request.host.lowercased() == authority.description else {
             throw RelayError(.refused, "The request is for \(request.host); this relay is \(authority).")
         }
-        guard request.expiresAt > now, abs(request.issuedAt - now) <= 300, request.expiresAt - request.issuedAt <= 3600 else {
+        guard request.expiresAt > now, abs(request.issuedAt - now) <= 300, request.expiresAt - request.issuedAt <= 3600
+        else {
             throw RelayError(.refused, "The request is too old, or the clocks differ; sign a new one.")
         }
         if let fault = NameRules.fault(request.name, reserved: Set(configuration.reserved)) {
@@ -71,7 +72,10 @@ struct NameRegistry: Sendable {
             }
             if current == nil {
                 guard held(owner) < configuration.perIdentity else {
-                    throw RelayError(.refused, "This identity already holds \(configuration.perIdentity) names here; release one first.")
+                    throw RelayError(
+                        .refused,
+                        "This identity already holds \(configuration.perIdentity) names here; release one first."
+                    )
                 }
                 guard total < configuration.total else {
                     throw RelayError(.refused, "This relay registers no more names.")
@@ -85,7 +89,10 @@ struct NameRegistry: Sendable {
     }
 
     private func next(
-        _ request: NameRequest, current: NameRecord?, signer: PublicKey, at now: Int64
+        _ request: NameRequest,
+        current: NameRecord?,
+        signer: PublicKey,
+        at now: Int64
     ) throws(RelayError) -> NameRecord {
         let key = request.nextKey ?? signer
         let hostedDID = authority.did(of: request.name)
@@ -95,38 +102,62 @@ struct NameRegistry: Sendable {
                 throw RelayError(.refused, "The document of \(request.name) is hosted here; release the name first.")
             }
             return NameRecord(
-                name: request.name, did: request.from, owner: DIDKey.did(of: key), document: nil,
-                createdAt: current?.createdAt ?? now, updatedAt: now)
+                name: request.name,
+                did: request.from,
+                owner: DIDKey.did(of: key),
+                document: nil,
+                createdAt: current?.createdAt ?? now,
+                updatedAt: now
+            )
         }
         let document = try hostedDocument(did, key: key, request: request, current: current)
         return NameRecord(
-            name: request.name, did: did, owner: DIDKey.did(of: key), document: document.json.utf8,
-            createdAt: current?.createdAt ?? now, updatedAt: now)
+            name: request.name,
+            did: did,
+            owner: DIDKey.did(of: key),
+            document: document.json.utf8,
+            createdAt: current?.createdAt ?? now,
+            updatedAt: now
+        )
     }
 
     private func hostedDocument(
-        _ did: DID, key: PublicKey, request: NameRequest, current: NameRecord?
+        _ did: DID,
+        key: PublicKey,
+        request: NameRequest,
+        current: NameRecord?
     ) throws(RelayError) -> DIDDocument {
         let old = current?.document.flatMap { try? DIDDocument(parsing: $0, expecting: did) }
         let keyDID = DIDKey.did(of: key)
         // The fragment is the key, so that a retired kid names nothing after a rotation (DSIP §7.5).
         var document = DIDDocument(
             id: did,
-            verificationMethods: [.init(id: DIDURL(did: did, fragment: key.multibase), controller: did, publicKey: key)],
+            verificationMethods: [
+                .init(id: DIDURL(did: did, fragment: key.multibase), controller: did, publicKey: key)
+            ],
             keyAgreement: DIDKey.keyAgreement(of: keyDID).map {
                 [.init(id: DIDURL(did: did, fragment: $0.id.fragment), publicKey: $0.publicKey)]
             } ?? [],
             services: [
-                .init(id: "\(did)#dsip-signaling", type: "DSIPSignaling", uri: authority.signaling, bindings: ["ws/1.0"])
+                .init(
+                    id: "\(did)#dsip-signaling",
+                    type: "DSIPSignaling",
+                    uri: authority.signaling,
+                    bindings: ["ws/1.0"]
+                )
             ],
             alsoKnownAs: [keyDID.string, "acct:\(request.name)@\(authority)"],
-            delegationRevocations: old?.delegationRevocations ?? [])
+            delegationRevocations: old?.delegationRevocations ?? []
+        )
         guard let revocations = request.revocations else { return document }
         // Verified under the keys that were and are: what the retired key revoked stays revoked.
         var keys = document
         keys.verificationMethods += old?.verificationMethods ?? []
         for envelope in revocations where (try? DelegationRevocation.verify(envelope, document: keys)) == nil {
-            throw RelayError(.refused, "A delegation revocation in the request is not one of \(did), or not signed by its key.")
+            throw RelayError(
+                .refused,
+                "A delegation revocation in the request is not one of \(did), or not signed by its key."
+            )
         }
         document.delegationRevocations = revocations
         return document

@@ -37,8 +37,16 @@ public struct NameRequest: Sendable, Hashable {
     public static let maximumRevocations = 64
 
     public init(
-        id: ULID, from: DID, host: String, name: String, action: Action = .claim, hosted: Bool = false,
-        nextKey: PublicKey? = nil, revocations: [Envelope]? = nil, issuedAt: Int64, expiresAt: Int64
+        id: ULID,
+        from: DID,
+        host: String,
+        name: String,
+        action: Action = .claim,
+        hosted: Bool = false,
+        nextKey: PublicKey? = nil,
+        revocations: [Envelope]? = nil,
+        issuedAt: Int64,
+        expiresAt: Int64
     ) {
         self.id = id
         self.from = from
@@ -63,20 +71,30 @@ public struct NameRequest: Sendable, Hashable {
         return .object(object)
     }
 
-    public func signed(by key: SigningKey) throws(IdentityError) -> Envelope { try Envelope(signing: json.utf8, by: key) }
+    public func signed(by key: SigningKey) throws(IdentityError) -> Envelope {
+        try Envelope(signing: json.utf8, by: key)
+    }
 
     /// What the envelope claims, with the key it names; nothing is verified.
     static func claimed(_ envelope: Envelope) throws(RelayError) -> (request: NameRequest, kid: DIDURL) {
-        guard let header = try? JSONDocument(scanning: envelope.decodedProtected(), limits: .init(bytes: 4096, depth: 4)).root,
+        guard
+            let header = try? JSONDocument(scanning: envelope.decodedProtected(), limits: .init(bytes: 4096, depth: 4))
+                .root,
             header["crit"] == nil, header["alg"]?.equals("EdDSA") == true,
             let kid = header["kid"]?.string.flatMap({ DIDURL($0) })
         else {
-            throw RelayError(.malformed, "The request's protected header must name alg EdDSA and the kid of an identity key.")
+            throw RelayError(
+                .malformed,
+                "The request's protected header must name alg EdDSA and the kid of an identity key."
+            )
         }
         guard let document = try? JSONDocument(scanning: envelope.decodedPayload(), limits: .init(bytes: 1 << 16)),
             document.firstNonInteger == nil, let request = NameRequest(document.root)
         else {
-            throw RelayError(.malformed, "The payload is no register-name request: see the relay's documentation for its members.")
+            throw RelayError(
+                .malformed,
+                "The payload is no register-name request: see the relay's documentation for its members."
+            )
         }
         return (request, kid)
     }

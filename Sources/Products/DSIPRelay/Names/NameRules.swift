@@ -30,8 +30,10 @@ enum NameRules {
 
     /// Roles that people take for the operator (RFC 2142, and what browsers and mail providers reserve), and names of services.
     private static let builtIn: Set<String> = [
-        "abuse", "account", "accounts", "admin", "administrator", "anonymous", "api", "billing", "ca", "contact", "daemon",
-        "dns", "dsip", "emergency", "everyone", "ftp", "guest", "help", "helpdesk", "host", "hostmaster", "info", "legal",
+        "abuse", "account", "accounts", "admin", "administrator", "anonymous", "api", "billing", "ca", "contact",
+        "daemon",
+        "dns", "dsip", "emergency", "everyone", "ftp", "guest", "help", "helpdesk", "host", "hostmaster", "info",
+        "legal",
         "localhost", "mail", "mailerdaemon", "marketing", "me", "moderator", "news", "nobody", "noc", "noreply", "null",
         "official", "operator", "owner", "police", "postmaster", "privacy", "relay", "root", "sales", "security",
         "service", "ssladmin", "ssladministrator", "sslwebmaster", "staff", "status", "support", "sysadmin", "system",

@@ -43,7 +43,9 @@ struct HostedResolver: DSIPIdentity.Resolver {
 
     func resolve(_ did: DID) async throws(IdentityError) -> ResolvedDocument {
         if let own, own.id == did { return ResolvedDocument(document: own) }
-        guard let names, did.string.hasPrefix("\(names.authority.did):users:") else { return try await upstream.resolve(did) }
+        guard let names, did.string.hasPrefix("\(names.authority.did):users:") else {
+            return try await upstream.resolve(did)
+        }
         let name = did.string.dropFirst("\(names.authority.did):users:".count)
         let record = try? await threads.runIfActive { try names.record(String(name)) }
         guard let text = record?.document else { throw IdentityError(.notFound, "no such identity is hosted here") }

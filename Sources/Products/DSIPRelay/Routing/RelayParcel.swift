@@ -6,6 +6,7 @@ final class RelayParcel: Parcel {
     private struct State {
         var bytes: [UInt8]?
         var row: HeldEnvelope?
+        var isDelivered = false
     }
 
     private let state: Mutex<State>
@@ -21,6 +22,10 @@ final class RelayParcel: Parcel {
     /// Nil unless the envelope is held, or was.
     var row: HeldEnvelope? { state.withLock(\.row) }
 
+    /// Some device has been handed the envelope.
+    var isDelivered: Bool { state.withLock(\.isDelivered) }
+
+    func markDelivered() { state.withLock { $0.isDelivered = true } }
     func hold(as row: HeldEnvelope) { state.withLock { $0.row = row } }
     /// The envelope is held no longer. - Returns: the row that can go; nil when it has gone already.
     func takeRow() -> HeldEnvelope? {
@@ -37,15 +42,33 @@ final class RelayParcel: Parcel {
 extension HeldEnvelope {
     init(_ held: Held, handle: UInt64, size: Int) {
         self.init(
-            handle: handle, recipient: held.to, type: held.type, id: held.id, from: held.from, identity: held.identity,
-            deadline: held.deadline, expiresAt: held.expiresAt, wantsDeliveryReport: held.wantsDeliveryReport,
-            isMissed: held.isMissed, size: size)
+            handle: handle,
+            recipient: held.to,
+            type: held.type,
+            id: held.id,
+            from: held.from,
+            identity: held.identity,
+            deadline: held.deadline,
+            expiresAt: held.expiresAt,
+            wantsDeliveryReport: held.wantsDeliveryReport,
+            isMissed: held.isMissed,
+            size: size
+        )
     }
 
     /// The row as the router takes it back.
     func held(_ parcel: RelayParcel) -> Held {
         Held(
-            to: recipient, type: type, id: id, from: from, identity: identity, deadline: deadline, expiresAt: expiresAt,
-            wantsDeliveryReport: wantsDeliveryReport, isMissed: isMissed, parcel: parcel)
+            to: recipient,
+            type: type,
+            id: id,
+            from: from,
+            identity: identity,
+            deadline: deadline,
+            expiresAt: expiresAt,
+            wantsDeliveryReport: wantsDeliveryReport,
+            isMissed: isMissed,
+            parcel: parcel
+        )
     }
 }

@@ -10,19 +10,35 @@ struct RelayVoice: Sendable {
     let clock: @Sendable () -> Int64
 
     func error(
-        _ reason: Reason, to recipient: DID, session: ULID? = nil, inReplyTo id: ULID?, retryAfter: Int? = nil
+        _ reason: Reason,
+        to recipient: DID,
+        session: ULID? = nil,
+        inReplyTo id: ULID?,
+        retryAfter: Int? = nil
     ) -> [UInt8]? {
         sign(
             .error(
-                stamp(.core), to: recipient, session: session,
-                ErrorReport(reason, retryAfter: retryAfter.map(Int64.init), inReplyTo: id)))
+                stamp(.core),
+                to: recipient,
+                session: session,
+                ErrorReport(reason, retryAfter: retryAfter.map(Int64.init), inReplyTo: id)
+            )
+        )
+    }
+
+    /// Declines a subscription, which `session` names.
+    func reject(_ reason: Reason, to recipient: DID, session: ULID) -> [UInt8]? {
+        sign(.inSession(session, stamp(.core), to: recipient, Reject(reason)))
     }
 
     /// `delivery-report/1.0`: what became of an invite.
     func report(_ report: DeliveryReport) -> [UInt8]? {
         notify(
-            report.to, subscription: report.session, seq: report.seq,
-            ["type": "delivery", "state": .string(report.state.rawValue), "devices": .int(Int64(report.devices))])
+            report.to,
+            subscription: report.session,
+            seq: report.seq,
+            ["type": "delivery", "state": .string(report.state.rawValue), "devices": .int(Int64(report.devices))]
+        )
     }
 
     /// `delivery-report/1.0`, to the person called: a call came while nobody was here. `invite` is the caller's own signed word.
@@ -40,8 +56,11 @@ struct RelayVoice: Sendable {
         var generator = SystemRandomNumberGenerator()
         let now = clock()
         return Message.Stamp(
-            id: ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &generator), from: key.did, issuedAt: now,
-            version: version)
+            id: ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &generator),
+            from: key.did,
+            issuedAt: now,
+            version: version
+        )
     }
 
     private func sign(_ message: Message) -> [UInt8]? { try? message.signed(by: key).bytes }

@@ -92,7 +92,7 @@ extension Switchboard {
     private func put(_ item: Line.Item, on device: DID, _ state: inout State) {
         guard var line = state.lines[device] else { return giveBack([item], &state) }
         if line.waiting == nil, case .envelope(let parcel, let type) = item, let bytes = parcel.bytes {
-            return send(bytes, parcel, type, over: line.connection, &state)
+            return send(bytes, parcel, type, to: device, over: line.connection, &state)
         }
         line.waitingBytes += item.parcel.bytes?.count ?? 0
         guard line.waitingBytes <= Line.maximumWaitingBytes else { return line.connection.close(.policyViolation) }
@@ -103,10 +103,18 @@ extension Switchboard {
     }
 
     private func send(
-        _ bytes: [UInt8], _ parcel: RelayParcel, _ type: MessageType, over connection: SignalingConnection,
+        _ bytes: [UInt8],
+        _ parcel: RelayParcel,
+        _ type: MessageType,
+        to device: DID,
+        over connection: SignalingConnection,
         _ state: inout State
     ) {
-        guard connection.send(bytes) else { return giveBack([.envelope(parcel, type)], &state) }
+        guard connection.send(bytes) else {
+            hangUp(device, connection, at: clock(), &state)
+            return giveBack([.envelope(parcel, type)], &state)
+        }
+        parcel.markDelivered()
         metrics.delivered.add(type.rawValue)
         guard parcel.row != nil else { return }
         // The loop writes in the turn that `send` asked for; the row goes after that turn, so that a process that dies between
@@ -124,7 +132,11 @@ extension Switchboard {
                 let handles = batch.compactMap { $0.parcel.bytes == nil ? $0.parcel.row?.handle : nil }
                 let stored = (try? store.envelopes(handles)) ?? []
                 let bytes = Dictionary(stored.map { ($0.handle, $0.bytes) }, uniquingKeysWith: { $1 })
-                hand(batch.map { ($0, $0.parcel.bytes ?? $0.parcel.row.flatMap { bytes[$0.handle] }) }, to: device, connection)
+                hand(
+                    batch.map { ($0, $0.parcel.bytes ?? $0.parcel.row.flatMap { bytes[$0.handle] }) },
+                    to: device,
+                    connection
+                )
             }
         }
     }
@@ -134,7 +146,9 @@ extension Switchboard {
     /// - Returns: nil when nothing waits any more, or the line is another's by now.
     private func nextBatch(_ device: DID, _ connection: SignalingConnection) -> [Line.Item]? {
         state.withLockedValue { state in
-            guard var line = state.lines[device], line.connection === connection, let waiting = line.waiting else { return nil }
+            guard var line = state.lines[device], line.connection === connection, let waiting = line.waiting else {
+                return nil
+            }
             guard !waiting.isEmpty else {
                 line.waiting = nil
                 line.waitingBytes = 0
@@ -145,7 +159,8 @@ extension Switchboard {
         }
     }
 
-    private func hand(_ batch: [(item: Line.Item, bytes: [UInt8]?)], to device: DID, _ connection: SignalingConnection) {
+    private func hand(_ batch: [(item: Line.Item, bytes: [UInt8]?)], to device: DID, _ connection: SignalingConnection)
+    {
         // Signed outside the lock.
         let ready = batch.map { item, bytes -> (item: Line.Item, bytes: [UInt8]?) in
             guard case .missed(let parcel) = item else { return (item, bytes) }
@@ -167,8 +182,8 @@ extension Switchboard {
                     continue
                 }
                 switch item {
-                case .envelope(let parcel, let type): send(bytes, parcel, type, over: connection, &state)
-                case .missed(let parcel): send(bytes, parcel, .notify, over: connection, &state)
+                case .envelope(let parcel, let type): send(bytes, parcel, type, to: device, over: connection, &state)
+                case .missed(let parcel): send(bytes, parcel, .notify, to: device, over: connection, &state)
                 }
             }
         }
@@ -205,7 +220,10 @@ extension Switchboard {
 
     /// The store has it, or has not.
     private func written(
-        _ parcel: RelayParcel, _ row: HeldEnvelope, _ report: DeliveryReport?, _ result: Result<Void, RelayError>
+        _ parcel: RelayParcel,
+        _ row: HeldEnvelope,
+        _ report: DeliveryReport?,
+        _ result: Result<Void, RelayError>
     ) {
         let utterances = state.withLockedValue { state -> [Utterance] in
             var utterances: [Utterance] = []
@@ -222,20 +240,27 @@ extension Switchboard {
             return utterances
         }
         if case .failure(let error) = result {
-            logger.error("An envelope could not be stored and was refused", metadata: ["error": "\(error.code.rawValue)"])
+            logger.error(
+                "An envelope could not be stored and was refused",
+                metadata: ["error": "\(error.code.rawValue)"]
+            )
         }
         say(utterances)
     }
 
     /// Refuses an envelope that the store did not take, unless it was delivered meanwhile. An introduction goes in silence (DSIP §13.3).
     private func take(
-        back parcel: RelayParcel, _ row: HeldEnvelope, _ state: inout State, _ utterances: inout [Utterance]
+        back parcel: RelayParcel,
+        _ row: HeldEnvelope,
+        _ state: inout State,
+        _ utterances: inout [Utterance]
     ) {
         // Delivered from memory meanwhile: then nothing is lost.
         guard parcel.takeRow() != nil else { return }
         state.heldBytes -= row.size
         metrics.heldBytes.set(state.heldBytes)
         guard state.router.withdraw(parcel, for: row.recipient) else { return }
+        metrics.heldEnvelopes.set(state.router.heldCount)
         if row.type == .introduction { return metrics.introductionsDropped.add() }
         guard row.type != .error else { return }
         let error = DSIPSession.RelayError(to: row.from, reason: .transportRoutingRefused, inReplyTo: row.id)

@@ -80,7 +80,9 @@ final class Switchboard: SignalingServerDelegate {
     }
 
     func bound(
-        _ connection: SignalingConnection, _ hello: Verified<Message>, replacing previous: SignalingConnection.Device?
+        _ connection: SignalingConnection,
+        _ hello: Verified<Message>,
+        replacing previous: SignalingConnection.Device?
     ) {
         let device = hello.body.from
         guard scope.admitsHello(from: hello.identity) else {
@@ -96,8 +98,11 @@ final class Switchboard: SignalingServerDelegate {
                 hangUp(device, old.connection, at: now, &state)
             }
             var line = Line(
-                connection: connection, identity: hello.identity, delegatedAt: hello.delegation?.issuedAt,
-                waiting: state.lines[device]?.waiting)
+                connection: connection,
+                identity: hello.identity,
+                delegatedAt: hello.delegation?.issuedAt,
+                waiting: state.lines[device]?.waiting
+            )
             line.knownUntil = remember(device, hello.identity, at: now, &state)
             state.lines[device] = line
             var actions: [RelayAction] = []
@@ -119,7 +124,9 @@ final class Switchboard: SignalingServerDelegate {
         }
     }
 
-    func rejected(_ connection: SignalingConnection, _ rejection: Rejection) { metrics.rejected.add(rejection.code.rawValue) }
+    func rejected(_ connection: SignalingConnection, _ rejection: Rejection) {
+        metrics.rejected.add(rejection.code.rawValue)
+    }
 
     // MARK: Messages
 
@@ -128,25 +135,48 @@ final class Switchboard: SignalingServerDelegate {
         metrics.received.add(type.rawValue)
         if let limit = limit(message, from: connection) {
             metrics.limited.add(limit.name)
-            return refuse(limit.reason, to: message.body.from, message.body, over: connection, retryAfter: limit.seconds)
+            return refuse(
+                limit.reason,
+                to: message.body.from,
+                message.body,
+                over: connection,
+                retryAfter: limit.seconds
+            )
         }
         switch message.body.body {
         case .delegationRevocation(let statement): return revoke(statement, message)
         case .keyRotation(let statement):
             // What is cached under the old key is not to be relied on; the document decides (DSIP §7.5).
             return documents.forget(statement.subject)
+        case .subscribe where message.body.to == voice.key.did:
+            // No policy admits anyone here, and a target that is not here gets the same answer (DSIP §9.3).
+            return reject(message.body, over: connection)
         case .error where message.body.to == voice.key.did: return
         default: break
         }
         let now = clock()
-        let signal = Signal(relaying: message)
+        let signal = Signal(message)
         let parcel = RelayParcel(message.envelope.bytes)
         let utterances = state.withLockedValue { state -> [Utterance] in
             var actions: [RelayAction] = []
             state.router.receive(signal, parcel, at: now, into: &actions)
-            return perform(actions, &state)
+            let bound = state.lines.count
+            let utterances = perform(actions, &state)
+            // A line that turned out dead has been taken down. What reached nobody is routed once more, to be held; an invite is
+            // offered again by its attempt when the device is back.
+            guard state.lines.count < bound, !parcel.isDelivered, parcel.row == nil, signal.type != .invite else {
+                return utterances
+            }
+            actions.removeAll()
+            state.router.receive(signal, parcel, at: now, into: &actions)
+            return utterances + perform(actions, &state)
         }
         if !utterances.isEmpty { say(utterances) }
+    }
+
+    private func reject(_ message: Message, over connection: SignalingConnection) {
+        metrics.refused.add(Reason.policyBlocked.token)
+        if let bytes = voice.reject(.policyBlocked, to: message.from, session: message.id) { connection.send(bytes) }
     }
 
     private struct Limit {
@@ -170,12 +200,21 @@ final class Switchboard: SignalingServerDelegate {
     }
 
     private func refuse(
-        _ reason: Reason, to device: DID, _ message: Message, over connection: SignalingConnection, retryAfter: Int? = nil
+        _ reason: Reason,
+        to device: DID,
+        _ message: Message,
+        over connection: SignalingConnection,
+        retryAfter: Int? = nil
     ) {
         metrics.refused.add(reason.token)
         guard message.type != .error,
             let bytes = voice.error(
-                reason, to: device, session: message.session, inReplyTo: message.id, retryAfter: retryAfter)
+                reason,
+                to: device,
+                session: message.session,
+                inReplyTo: message.id,
+                retryAfter: retryAfter
+            )
         else { return }
         connection.send(bytes)
     }
@@ -187,8 +226,11 @@ final class Switchboard: SignalingServerDelegate {
         // Signed by the subject's own key, never by a device.
         guard message.signer.did == statement.subject else { return }
         let record = StoredRevocation(
-            subject: statement.subject, device: statement.device, revokedAt: statement.revokedAt,
-            envelope: message.envelope.bytes)
+            subject: statement.subject,
+            device: statement.device,
+            revokedAt: statement.revokedAt,
+            envelope: message.envelope.bytes
+        )
         revoke(record)
     }
 
@@ -213,13 +255,19 @@ final class Switchboard: SignalingServerDelegate {
 
     /// A document hosted here may publish revocations, too.
     func revoke(publishedBy record: NameRecord) {
-        guard let text = record.document, let document = try? DIDDocument(parsing: text, expecting: record.did) else { return }
+        guard let text = record.document, let document = try? DIDDocument(parsing: text, expecting: record.did) else {
+            return
+        }
         for envelope in document.delegationRevocations {
             guard let revocation = try? DelegationRevocation.verify(envelope, document: document) else { continue }
             revoke(
                 StoredRevocation(
-                    subject: revocation.subject, device: revocation.device, revokedAt: revocation.revokedAt,
-                    envelope: envelope.bytes))
+                    subject: revocation.subject,
+                    device: revocation.device,
+                    revokedAt: revocation.revokedAt,
+                    envelope: envelope.bytes
+                )
+            )
         }
     }
 
@@ -265,7 +313,7 @@ final class Switchboard: SignalingServerDelegate {
     }
 
     /// The line of `device` is gone, if it is still that of `connection`. What it was still owed from the store goes back.
-    private func hangUp(_ device: DID, _ connection: SignalingConnection, at now: Int64, _ state: inout State) {
+    func hangUp(_ device: DID, _ connection: SignalingConnection, at now: Int64, _ state: inout State) {
         guard let line = state.lines[device], line.connection === connection else { return }
         state.lines[device] = nil
         _ = remember(device, line.identity, at: now, &state)

@@ -31,8 +31,12 @@ final class MemoryStore: RelayStore {
                 state.held[handle] = nil
             }
             return StoredState(
-                held: state.held.values.map(\.row).sorted { $0.handle < $1.handle }, known: Array(state.known.values),
-                revocations: Array(state.revocations.values), nextHandle: state.nextHandle, names: state.names.count)
+                held: state.held.values.map(\.row).sorted { $0.handle < $1.handle },
+                known: Array(state.known.values),
+                revocations: Array(state.revocations.values),
+                nextHandle: state.nextHandle,
+                names: state.names.count
+            )
         }
     }
 
@@ -82,7 +86,8 @@ final class MemoryStore: RelayStore {
     func name(_ name: String) -> NameRecord? { state.withLockedValue { $0.names[name] } }
 
     func changeName(
-        _ name: String, _ decide: (_ current: NameRecord?, _ held: (DID) -> Int) throws(RelayError) -> NameRecord?
+        _ name: String,
+        _ decide: (_ current: NameRecord?, _ held: (DID) -> Int) throws(RelayError) -> NameRecord?
     ) throws(RelayError) {
         let result = state.withLockedValue { state -> Result<Void, RelayError> in
             do throws(RelayError) {

@@ -25,7 +25,8 @@ protocol RelayStore: Sendable {
     /// and answers with the record to keep, nil to have none.
     /// - Throws: what `decide` throws, or as `commit`; nothing has been changed then.
     func changeName(
-        _ name: String, _ decide: (_ current: NameRecord?, _ held: (DID) -> Int) throws(RelayError) -> NameRecord?
+        _ name: String,
+        _ decide: (_ current: NameRecord?, _ held: (DID) -> Int) throws(RelayError) -> NameRecord?
     ) throws(RelayError)
 
     func nameCount() throws(RelayError) -> Int

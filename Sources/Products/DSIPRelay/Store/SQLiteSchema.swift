@@ -15,7 +15,10 @@ enum SQLiteSchema {
     @Sendable static func migrate(_ db: Database) throws {
         let current = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         guard current <= version else {
-            throw RelayError(.storage, "the database was written by a later version of this program (\(current) > \(version))")
+            throw RelayError(
+                .storage,
+                "the database was written by a later version of this program (\(current) > \(version))"
+            )
         }
         guard current < version else { return }
         try db.inTransaction {
@@ -35,7 +38,8 @@ enum SQLiteSchema {
                         created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) WITHOUT ROWID;
                     CREATE INDEX name_owner ON name (owner);
                     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-                    """)
+                    """
+            )
             try db.execute(sql: "PRAGMA user_version = \(version)")
             return .commit
         }
@@ -67,9 +71,18 @@ extension HeldEnvelope {
             let from = DID(row["sender"] as String), let identity = DID(row["identity"] as String)
         else { return nil }
         self.init(
-            handle: UInt64(bitPattern: handle), recipient: recipient, type: type, id: id, from: from, identity: identity,
-            deadline: row["deadline"], expiresAt: row["expires_at"], wantsDeliveryReport: row["report"],
-            isMissed: row["missed"], size: row["size"])
+            handle: UInt64(bitPattern: handle),
+            recipient: recipient,
+            type: type,
+            id: id,
+            from: from,
+            identity: identity,
+            deadline: row["deadline"],
+            expiresAt: row["expires_at"],
+            wantsDeliveryReport: row["report"],
+            isMissed: row["missed"],
+            size: row["size"]
+        )
     }
 }
 
@@ -86,7 +99,11 @@ extension StoredRevocation {
     init?(_ row: Row) {
         guard let subject = DID(row["subject"] as String), let device = DID(row["device"] as String) else { return nil }
         self.init(
-            subject: subject, device: device, revokedAt: row["revoked_at"], envelope: Array(row["envelope"] as Data))
+            subject: subject,
+            device: device,
+            revokedAt: row["revoked_at"],
+            envelope: Array(row["envelope"] as Data)
+        )
     }
 }
 
@@ -94,7 +111,12 @@ extension NameRecord {
     init?(_ row: Row) {
         guard let did = DID(row["did"] as String), let owner = DID(row["owner"] as String) else { return nil }
         self.init(
-            name: row["name"], did: did, owner: owner, document: (row["document"] as Data?).map { Array($0) },
-            createdAt: row["created_at"], updatedAt: row["updated_at"])
+            name: row["name"],
+            did: did,
+            owner: owner,
+            document: (row["document"] as Data?).map { Array($0) },
+            createdAt: row["created_at"],
+            updatedAt: row["updated_at"]
+        )
     }
 }

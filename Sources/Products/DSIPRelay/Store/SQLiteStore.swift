@@ -22,11 +22,14 @@ final class SQLiteStore: RelayStore {
         configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { db in
             try db.execute(sql: "PRAGMA synchronous = FULL")
-            if maximumBytes > 0 { try db.execute(sql: "PRAGMA max_page_count = \(max(32, maximumBytes / 4096))") }
         }
         do {
             let database = try DatabasePool(path: path, configuration: configuration)
-            try database.writeWithoutTransaction(SQLiteSchema.migrate)
+            try database.writeWithoutTransaction { db in
+                try SQLiteSchema.migrate(db)
+                // Last: a file that has reached its bound must still open, which takes a page or two.
+                if maximumBytes > 0 { try db.execute(sql: "PRAGMA max_page_count = \(max(32, maximumBytes / 4096))") }
+            }
             self.database = database
         } catch {
             throw SQLiteStore.translate(error, "the relay's database \(path) cannot be opened")
@@ -44,14 +47,22 @@ final class SQLiteStore: RelayStore {
                 do {
                     try db.execute(sql: "DELETE FROM held WHERE deadline <= ?", arguments: [now])
                     try db.execute(
-                        sql: "INSERT OR REPLACE INTO meta VALUES ('handle', ?)", arguments: [Int64(state.nextHandle)])
+                        sql: "INSERT OR REPLACE INTO meta VALUES ('handle', ?)",
+                        arguments: [Int64(state.nextHandle)]
+                    )
                 } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {}
                 let held = try Row.fetchCursor(db, sql: SQLiteSchema.selectHeld, arguments: [now])
                 while let row = try held.next() { if let row = HeldEnvelope(row) { state.held.append(row) } }
-                let known = try Row.fetchCursor(db, sql: "SELECT recipient, identity, until FROM known WHERE until >= ?", arguments: [now])
+                let known = try Row.fetchCursor(
+                    db,
+                    sql: "SELECT recipient, identity, until FROM known WHERE until >= ?",
+                    arguments: [now]
+                )
                 while let row = try known.next() { if let entry = KnownRecipient(row) { state.known.append(entry) } }
                 let revocations = try Row.fetchCursor(
-                    db, sql: "SELECT subject, device, revoked_at, envelope FROM revocation")
+                    db,
+                    sql: "SELECT subject, device, revoked_at, envelope FROM revocation"
+                )
                 while let row = try revocations.next() {
                     if let record = StoredRevocation(row) { state.revocations.append(record) }
                 }
@@ -74,7 +85,8 @@ final class SQLiteStore: RelayStore {
         case .hold(let row, let bytes):
             try db.cachedStatement(sql: SQLiteSchema.insertHeld).execute(arguments: [
                 Int64(bitPattern: row.handle), row.recipient.string, row.type.rawValue, row.id.description,
-                row.from.string, row.identity.string, row.deadline, row.expiresAt, row.wantsDeliveryReport, row.isMissed,
+                row.from.string, row.identity.string, row.deadline, row.expiresAt, row.wantsDeliveryReport,
+                row.isMissed,
                 Data(bytes),
             ])
         case .release(let handle):
@@ -114,7 +126,8 @@ final class SQLiteStore: RelayStore {
     }
 
     func changeName(
-        _ name: String, _ decide: (_ current: NameRecord?, _ held: (DID) -> Int) throws(RelayError) -> NameRecord?
+        _ name: String,
+        _ decide: (_ current: NameRecord?, _ held: (DID) -> Int) throws(RelayError) -> NameRecord?
     ) throws(RelayError) {
         try wrap("the name cannot be written") {
             try database.write { db in
@@ -128,20 +141,28 @@ final class SQLiteStore: RelayStore {
                     arguments: [
                         next.name, next.did.string, next.owner.string, next.document.map { Data($0) }, next.createdAt,
                         next.updatedAt,
-                    ])
+                    ]
+                )
             }
         }
     }
 
     func nameCount() throws(RelayError) -> Int {
-        try wrap("names cannot be read") { try database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM name") ?? 0 } }
+        try wrap("names cannot be read") {
+            try database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM name") ?? 0 }
+        }
     }
 
-    func close() { try? database.close() }
+    func close() {
+        // The pool closes its writer before its readers, and a reader that goes last does not fold the log into the file.
+        _ = try? database.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+        try? database.close()
+    }
 
     private static func fetchName(_ name: String, _ db: Database) throws -> NameRecord? {
         try Row.fetchOne(
-            db, sql: "SELECT name, did, owner, document, created_at, updated_at FROM name WHERE name = ?",
+            db,
+            sql: "SELECT name, did, owner, document, created_at, updated_at FROM name WHERE name = ?",
             arguments: [name]
         ).flatMap(NameRecord.init)
     }

@@ -1,0 +1,120 @@
+import DSIPIdentity
+import DSIPTransport
+import Encoding
+
+/// Finds whom an address means, and keeps what each step was and how long it took (DSIP §8.1).
+struct Lookup: Sendable {
+    struct Step: Sendable {
+        var what: String
+        var milliseconds: Int64
+        var error: String?
+
+        var json: JSONValue {
+            ["step": .string(what), "ms": .int(milliseconds), "error": error.map { .string($0) } ?? .null]
+        }
+    }
+
+    let fetcher: any DocumentFetcher
+
+    private(set) var steps: [Step] = []
+    private(set) var alias: Alias?
+    private(set) var did: DID?
+    private(set) var document: DIDDocument?
+    /// Of the document, else of the link or alias, which are hints (DSIP §8.1 rule 4).
+    private(set) var relay: String?
+    private(set) var relaySource: String?
+    private(set) var name: String?
+
+    init(fetcher: any DocumentFetcher) { self.fetcher = fetcher }
+
+    /// - Throws: `CommandFailure` with the step that failed; `steps` tells how far it came.
+    mutating func find(_ input: String) async throws {
+        let uri: IdentityURI
+        do {
+            uri = try IdentityURI(entered: input)
+        } catch {
+            throw CommandFailure(.usage, "“\(input)” is no address: \(error.reason).")
+        }
+        name = uri.name
+        set(relay: uri.relay, from: "the link")
+        switch uri.target {
+        case .did(let did): self.did = did
+        case .alias(let alias): try await find(alias)
+        }
+        try await findDocument()
+    }
+
+    private mutating func find(_ alias: Alias) async throws {
+        self.alias = alias
+        let fetcher = fetcher
+        let resolved = try await step("ask \(alias.host) who \(alias) is (WebFinger)") {
+            () async throws(IdentityError) in
+            try await WebFinger.resolve(alias, fetcher: fetcher)
+        }
+        did = resolved.did
+        set(relay: resolved.relay, from: "the alias")
+    }
+
+    private mutating func findDocument() async throws {
+        guard let did else { return }
+        let what: String =
+            switch did.method {
+            case "key": "read the key out of the did:key itself"
+            case "web": "fetch \((try? DIDWeb.url(of: did)) ?? did.string)"
+            default: "resolve \(did)"
+            }
+        let resolver = MethodResolver(fetcher: fetcher)
+        let resolved = try await step(what) { () async throws(IdentityError) in try await resolver.resolve(did) }
+        document = resolved.document
+        set(relay: resolved.document.signalingEndpoint, from: "the document")
+    }
+
+    private mutating func set(relay: String?, from source: String) {
+        guard let relay else { return }
+        self.relay = relay
+        relaySource = source
+    }
+
+    private mutating func step<R: Sendable>(
+        _ what: String,
+        _ body: () async throws(IdentityError) -> R
+    ) async throws -> R {
+        let start = ContinuousClock.now
+        func elapsed() -> Int64 {
+            let passed = (ContinuousClock.now - start).components
+            return passed.seconds * 1000 + passed.attoseconds / 1_000_000_000_000_000
+        }
+        do throws(IdentityError) {
+            let result = try await body()
+            steps.append(Step(what: what, milliseconds: elapsed()))
+            return result
+        } catch {
+            steps.append(Step(what: what, milliseconds: elapsed(), error: error.reason))
+            throw Lookup.failure(error, did: did)
+        }
+    }
+
+    private static func failure(_ error: IdentityError, did: DID?) -> CommandFailure {
+        switch error.code {
+        case .unsupported:
+            return CommandFailure(.notFound, "This kind of identity is not supported here: \(error.reason).")
+        case .malformed where did?.method == "key":
+            return CommandFailure(.notFound, "The address is damaged: \(error.reason). Ask for it again.")
+        case .refused where error.reason.contains("public address"):
+            return CommandFailure(
+                .notFound,
+                "\(error.reason). If it is in a network of yours, allow its address with --allow."
+            )
+        default: return CommandFailure(.notFound, "It could not be resolved: \(error.reason).")
+        }
+    }
+
+    var json: JSONValue {
+        [
+            "did": did.map { .string($0.string) } ?? .null, "alias": alias.map { .string($0.description) } ?? .null,
+            "name": name.map { .string($0) } ?? .null, "relay": relay.map { .string($0) } ?? .null,
+            "relay_source": relaySource.map { .string($0) } ?? .null, "document": document?.json ?? .null,
+            "steps": .array(steps.map(\.json)),
+        ]
+    }
+}

@@ -1,0 +1,74 @@
+import ArgumentParser
+import DSIPIdentity
+import DSIPTransport
+import DSIPTrust
+import Encoding
+
+/// `dsip resolve`: from an address to a document and a relay, step by step.
+struct ResolveCommand: Subcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resolve",
+        abstract: "Find whom a did:…, name@host or dsip: link means, and where they are reached."
+    )
+
+    @Argument(help: "The address.") var address: String
+    @Flag(help: "Show the DID document too.") var document = false
+    @OptionGroup var network: NetworkOptions
+    @OptionGroup var output: OutputOptions
+
+    func perform() async throws {
+        var lookup = Lookup(fetcher: try network.fetcher())
+        do {
+            try await lookup.find(address)
+        } catch {
+            if output.json { Console.write(lookup.json) } else if !lookup.steps.isEmpty { Console.write(steps(lookup)) }
+            throw error
+        }
+        if output.json { return Console.write(lookup.json) }
+        Console.write(steps(lookup))
+        Console.write(Console.table(facts(lookup)))
+        if document, let found = lookup.document { Console.write(found.json) }
+    }
+
+    private func steps(_ lookup: Lookup) -> String {
+        Console.table(
+            lookup.steps.map { step in
+                [
+                    step.error == nil ? Console.good("ok    ") : Console.bad("failed"), "\(step.milliseconds) ms",
+                    step.what,
+                ]
+            }
+        )
+    }
+
+    private func facts(_ lookup: Lookup) -> [[String]] {
+        guard let did = lookup.did else { return [] }
+        var rows = [["Address", did.string], ["Basis", TrustBasis.basis(of: did)]]
+        if let alias = lookup.alias { rows.append(["Alias", alias.description]) }
+        if let name = lookup.name { rows.append(["Name", "\(name) (says the link)"]) }
+        let keys = lookup.document?.verificationMethods ?? []
+        rows += keys.map {
+            [
+                "Key",
+                "\($0.id.fragment == did.identifier ? "#\(DIDShort.of($0.id.fragment))" : "#\($0.id.fragment)")  \(DIDShort.of($0.publicKey.multibase))",
+            ]
+        }
+        if let relay = lookup.relay {
+            rows.append(["Relay", "\(relay) (from \(lookup.relaySource ?? "the document"))"])
+        } else {
+            rows.append(["Relay", "not told; a link or alias of theirs would say"])
+        }
+        return rows
+    }
+}
+
+enum DIDShort {
+    /// The beginning and the end of a long key text.
+    static func of(_ text: String) -> String { text.count <= 20 ? text : "\(text.prefix(10))…\(text.suffix(6))" }
+}
+
+extension NetworkOptions {
+    func fetcher() throws -> HTTPDocumentFetcher {
+        HTTPDocumentFetcher(policy: AddressPolicy(allowing: try allowed(with: try wantedRelay())), roots: roots)
+    }
+}
