@@ -55,10 +55,11 @@ format: ## Format the tree in place
 
 bench: ## Print performance ratios, each against a peer or a limit measured in the same run
 	@scripts/setup run
-	echo "==> Building the benchmarks (release)"
-	swift build -c release --product dsip $(SWIFT_FLAGS)
-	swift build -c release --package-path Benchmarks --scratch-path .build-bench
-	.build-bench/release/dsip-bench --dsip $(RELEASE_BIN) $(ARGS)
+	echo "==> Building the benchmarks and the relay they measure (release, linked statically against the Swift libraries)"
+	build="swift build -c release --package-path Benchmarks --scratch-path .build-bench --static-swift-stdlib"
+	$$build --product dsip
+	$$build --product dsip-bench
+	.build-bench/release/dsip-bench --dsip .build-bench/release/dsip $(ARGS)
 
 fuzz: ## Fuzz every decoder of peer input with libFuzzer, SECONDS_EACH (default 60) each
 	@scripts/setup run

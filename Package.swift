@@ -26,8 +26,11 @@ func target(_ name: String, _ floor: String, _ dependencies: [Target.Dependency]
 
 func tests(_ name: String, _ floor: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .testTarget(
-        name: "\(name)Tests", dependencies: [.target(name: name), "Support"] + dependencies,
-        path: "Tests/\(floor)/\(name)Tests", swiftSettings: strict)
+        name: "\(name)Tests",
+        dependencies: [.target(name: name), "Support"] + dependencies,
+        path: "Tests/\(floor)/\(name)Tests",
+        swiftSettings: strict
+    )
 }
 
 let package = Package(
@@ -36,6 +39,8 @@ let package = Package(
         .library(name: "Encoding", targets: ["Encoding"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
+        .library(name: "DSIPSession", targets: ["DSIPSession"]),
+        .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
@@ -61,67 +66,105 @@ let package = Package(
         target("Encoding", "Standards", []),
         target("WebRTC", "Standards", ["Encoding", crypto]),
         .systemLibrary(
-            name: "CQRencode", path: "Sources/Standards/CQRencode", pkgConfig: "libqrencode",
-            providers: [.apt(["libqrencode-dev"])]),
+            name: "CQRencode",
+            path: "Sources/Standards/CQRencode",
+            pkgConfig: "libqrencode",
+            providers: [.apt(["libqrencode-dev"])]
+        ),
         // Core
         target("DSIPIdentity", "Core", ["Encoding", "CQRencode", crypto, cryptoExtras]),
         target("DSIPSignaling", "Core", ["Encoding", "DSIPIdentity", crypto]),
         target("DSIPSession", "Core", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
         target(
-            "DSIPTransport", "Core",
-            ["DSIPSignaling", "DSIPIdentity", "Encoding", product("NIOTLS", "swift-nio"),
-             product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"), crypto] + nio + nioWebSocket),
+            "DSIPTransport",
+            "Core",
+            [
+                "DSIPSignaling", "DSIPIdentity", "Encoding", product("NIOTLS", "swift-nio"),
+                product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"), crypto,
+            ] + nio + nioWebSocket
+        ),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
         // Products
         target(
-            "DSIPRelay", "Products",
-            ["DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto, log,
-             product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
-             product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
-             product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
-             product("ServiceLifecycle", "swift-service-lifecycle"),
-             product("Configuration", "swift-configuration")] + nio + nioWebSocket),
+            "DSIPRelay",
+            "Products",
+            [
+                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto, log,
+                product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
+                product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
+                product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
+                product("ServiceLifecycle", "swift-service-lifecycle"),
+                product("Configuration", "swift-configuration"),
+            ] + nio + nioWebSocket
+        ),
         target(
-            "DSIPAgent", "Products",
-            ["DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding",
-             "WebRTC", crypto, log, product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
-             product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
-             product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
-             product("ServiceLifecycle", "swift-service-lifecycle")] + nio + nioWebSocket),
+            "DSIPAgent",
+            "Products",
+            [
+                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding",
+                "WebRTC", crypto, log, product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
+                product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
+                product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
+                product("ServiceLifecycle", "swift-service-lifecycle"),
+            ] + nio + nioWebSocket
+        ),
         target(
-            "DSIPConformance", "Products",
-            ["DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC"]),
+            "DSIPConformance",
+            "Products",
+            ["DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC"]
+        ),
         .executableTarget(
             name: "dsip",
             dependencies: [
-                "DSIPAgent", "DSIPRelay", "DSIPConformance", "DSIPTransport", "DSIPSignaling", "DSIPIdentity", "DSIPTrust",
+                "DSIPAgent", "DSIPRelay", "DSIPConformance", "DSIPTransport", "DSIPSignaling", "DSIPIdentity",
+                "DSIPTrust",
                 "Encoding", "WebRTC", product("AsyncHTTPClient", "async-http-client"), product("NIOCore", "swift-nio"),
                 product("NIOPosix", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
                 product("ServiceLifecycle", "swift-service-lifecycle"),
                 product("UnixSignals", "swift-service-lifecycle"), log,
             ],
-            path: "Sources/Products/dsip", swiftSettings: strict),
+            path: "Sources/Products/dsip",
+            swiftSettings: strict
+        ),
         .executableTarget(
-            name: "dsip-fuzz", dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
-            path: "Fuzz", swiftSettings: strict),
+            name: "dsip-fuzz",
+            dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            path: "Fuzz",
+            swiftSettings: strict
+        ),
         // Tests
         .target(
-            name: "Support", dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"], path: "Tests/Support",
-            swiftSettings: strict),
+            name: "Support",
+            dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"],
+            path: "Tests/Support",
+            swiftSettings: strict
+        ),
         tests("Encoding", "Standards"),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
-        tests("DSIPTransport", "Core", [
-            crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
-            product("SwiftASN1", "swift-asn1"),
-        ] + nio + nioWebSocket),
+        tests(
+            "DSIPTransport",
+            "Core",
+            [
+                crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
+                product("SwiftASN1", "swift-asn1"),
+            ] + nio + nioWebSocket
+        ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
-        tests("DSIPRelay", "Products", ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket),
-        tests("DSIPAgent", "Products", ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPTransport", "Encoding", crypto, log] + nio),
+        tests(
+            "DSIPRelay",
+            "Products",
+            ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket
+        ),
+        tests(
+            "DSIPAgent",
+            "Products",
+            ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPTransport", "Encoding", crypto, log] + nio
+        ),
     ]
 )

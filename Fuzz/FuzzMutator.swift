@@ -1,10 +1,14 @@
 /// Seeded mutation of byte strings: flips, splices, repeats, tokens that decoders treat specially.
 struct FuzzMutator {
     private var state: UInt64
-    private static let tokens: [[UInt8]] = [
-        "\"", "\\", "\\u0000", "\\ud800", "{", "}", "[", "]", ":", ",", "null", "-0", "1e999", "18446744073709551616",
-        "did:", "#", "%00", "\u{0}", "\u{feff}", "=", "\r\n", "a=", "m=", "candidate:",
-    ].map { Array($0.utf8) } + [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0x21, 0x12, 0xa4, 0x42]]
+    private static let tokens: [[UInt8]] =
+        [
+            "\"", "\\", "\\u0000", "\\ud800", "{", "}", "[", "]", ":", ",", "null", "-0", "1e999",
+            "18446744073709551616",
+            "did:", "#", "%00", "\u{0}", "\u{feff}", "=", "\r\n", "a=", "m=", "candidate:",
+        ].map { Array($0.utf8) } + [
+            [0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0x21, 0x12, 0xa4, 0x42],
+        ]
 
     init(seed: UInt64) { self.state = seed }
 

@@ -6,7 +6,8 @@ public enum Vectors {
     public static let root: URL? = {
         let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        let folder = ProcessInfo.processInfo.environment["DSIP_VECTORS"].map { URL(filePath: $0) }
+        let folder =
+            ProcessInfo.processInfo.environment["DSIP_VECTORS"].map { URL(filePath: $0) }
             ?? package.deletingLastPathComponent().appending(path: "shared/vectors")
         return FileManager.default.fileExists(atPath: folder.path) ? folder : nil
     }()
@@ -21,6 +22,9 @@ public enum Vectors {
     }
 
     public static func json(_ file: URL) throws -> JSONValue {
-        try JSONValue(parsing: Array(Data(contentsOf: file)), limits: .init(bytes: 64 << 20, depth: 64, members: 65_000))
+        try JSONValue(
+            parsing: Array(Data(contentsOf: file)),
+            limits: .init(bytes: 64 << 20, depth: 64, members: 65_000)
+        )
     }
 }

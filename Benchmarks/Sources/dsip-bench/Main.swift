@@ -1,16 +1,33 @@
+import Foundation
+
 /// Runs the benchmarks named on the command line, or all of them.
 @main
 enum Main {
-    static let benchmarks: [(name: String, run: @Sendable () throws -> Void)] = [
-        ("verify", VerifyBenchmark.run),
-        ("scan", ScanBenchmark.run),
+    static let benchmarks: [(name: String, run: @Sendable (Options) async throws -> Void)] = [
+        ("verify", { _ in try VerifyBenchmark.run() }),
+        ("scan", { _ in try ScanBenchmark.run() }),
+        ("relay", RelayBenchmark.run),
+        ("memory", MemoryBenchmark.run),
+        ("ringing", RingingBenchmark.run),
+        ("start", StartBenchmark.run),
     ]
 
-    static func main() throws {
-        let names = CommandLine.arguments.dropFirst()
-        for name in names where !benchmarks.contains(where: { $0.name == name }) {
-            print("There is no benchmark called \(name); there are: \(benchmarks.map(\.name).joined(separator: ", "))")
+    static func main() async throws {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        // Peers are this program again, in a process of their own so that theirs are counted apart.
+        switch arguments.first {
+        case EchoPeer.name: return try await EchoPeer.run(Array(arguments.dropFirst()))
+        case ListenPeer.name: return try await ListenPeer.run(Array(arguments.dropFirst()))
+        default: break
         }
-        for benchmark in benchmarks where names.isEmpty || names.contains(benchmark.name) { try benchmark.run() }
+        do {
+            let options = try Options(arguments, benchmarks: benchmarks.map(\.name))
+            for benchmark in benchmarks where options.names.isEmpty || options.names.contains(benchmark.name) {
+                try await benchmark.run(options)
+            }
+        } catch let error as BenchmarkError {
+            print("dsip-bench: \(error.sentence)")
+            exit(1)
+        }
     }
 }

@@ -19,7 +19,7 @@ struct Rounds {
                 times[i].append(try time(subject, batch[i]) / Double(batch[i]))
             }
         }
-        return times.map { $0.sorted()[$0.count / 2] }
+        return times.map(\.median)
     }
 
     private func time(_ subject: () throws -> Void, _ repetitions: Int) throws -> Double {
@@ -29,7 +29,7 @@ struct Rounds {
     }
 
     /// Nanoseconds of processor time: what other processes do to the machine does not count.
-    private static func processorTime() -> Double {
+    static func processorTime() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
         return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
@@ -39,11 +39,3 @@ struct Rounds {
 /// Keeps the optimizer from dropping a result.
 @inline(never)
 func keep<T>(_ value: T) {}
-
-/// A line of the report: what was reached, what was wanted.
-func report(_ name: String, _ ratio: Double, atLeast goal: Double, _ detail: String) {
-    func two(_ value: Double) -> String { "\(Double(Int((value * 100).rounded())) / 100)" }
-    print("\(name): \(two(ratio)) (goal ≥ \(two(goal))) \(ratio >= goal ? "reached" : "MISSED")  \(detail)")
-}
-
-func microseconds(_ nanoseconds: Double) -> String { "\(Double(Int(nanoseconds / 10)) / 100) µs" }

@@ -13,27 +13,39 @@ struct Sample {
     /// The same without the delegation.
     let bareFrame: [UInt8]
 
+    static let invite = Invite(
+        media: [
+            MediaDescriptor(
+                .audio,
+                codecs: [
+                    Codec("codec:audio/opus", parameters: ["sample_rates": [48_000], "channels": [1, 2]]),
+                    Codec("codec:audio/pcmu", parameters: ["sample_rates": [8_000], "channels": [1]]),
+                ]
+            ),
+            MediaDescriptor(.video, codecs: [Codec("codec:video/h264", parameters: ["profiles": ["baseline"]])]),
+        ],
+        transports: [TransportDescriptor("transport:webrtc", parameters: ["ice": "trickle"])],
+        identity: IdentityInfo(displayName: "Alice", claims: []),
+        policy: ["recording": "consent-required", "ai_processing": "denied"]
+    )
+
     init() throws {
         delegation = try Delegation(
-            subject: identity.did, device: device.did, issuedAt: now - 1000, expiresAt: now + 100_000
+            subject: identity.did,
+            device: device.did,
+            issuedAt: now - 1000,
+            expiresAt: now + 100_000
         ).issue(by: identity)
         var random = SystemRandomNumberGenerator()
-        let invite = Invite(
-            media: [
-                MediaDescriptor(
-                    .audio,
-                    codecs: [
-                        Codec("codec:audio/opus", parameters: ["sample_rates": [48_000], "channels": [1, 2]]),
-                        Codec("codec:audio/pcmu", parameters: ["sample_rates": [8_000], "channels": [1]]),
-                    ]),
-                MediaDescriptor(.video, codecs: [Codec("codec:video/h264", parameters: ["profiles": ["baseline"]])]),
-            ], transports: [TransportDescriptor("transport:webrtc", parameters: ["ice": "trickle"])],
-            identity: IdentityInfo(displayName: "Alice", claims: []),
-            policy: ["recording": "consent-required", "ai_processing": "denied"])
         let message = Message.invite(
             Message.Stamp(
-                id: ULID(milliseconds: UInt64(now) * 1000, using: &random), from: device.did, issuedAt: now),
-            to: DIDKey.did(of: SigningKey().publicKey), invite)
+                id: ULID(milliseconds: UInt64(now) * 1000, using: &random),
+                from: device.did,
+                issuedAt: now
+            ),
+            to: DIDKey.did(of: SigningKey().publicKey),
+            Sample.invite
+        )
         frame = try message.signed(by: device, delegations: [delegation]).bytes
         bareFrame = try message.signed(by: device).bytes
     }

@@ -5,7 +5,9 @@ import Foundation
 /// Strict scan and index of a payload against Foundation's JSONDecoder reading the same bytes.
 enum ScanBenchmark {
     private struct Payload: Decodable {
-        struct Version: Decodable { let core: String, min_core: String, profiles: [String], extensions: [String], critical: [String] }
+        struct Version: Decodable {
+            let core: String, min_core: String, profiles: [String], extensions: [String], critical: [String]
+        }
         struct Codec: Decodable { let id: String }
         struct Media: Decodable { let type: String, direction: String, codecs: [Codec] }
         struct Transport: Decodable { let id: String }
@@ -23,8 +25,11 @@ enum ScanBenchmark {
             { keep(try decoder.decode(Payload.self, from: data)) },
             { keep(try JSONDocument(scanning: payload)) },
         ])
-        report(
-            "scan", medians[0] / medians[1], atLeast: 20,
-            "\(payload.count) bytes, JSONDecoder \(microseconds(medians[0])), scan and index \(microseconds(medians[1]))")
+        Report.line(
+            "scan",
+            "\(payload.count) bytes in \(Report.microseconds(medians[1])), JSONDecoder \(Report.microseconds(medians[0]))",
+            ratio: medians[0] / medians[1],
+            atLeast: 20
+        )
     }
 }

@@ -19,10 +19,12 @@ enum VerifyBenchmark {
                     guard case .accepted = verdict else { fatalError("the sample does not verify") }
                 },
             ])
-            report(
-                name, medians[0] / medians[1], atLeast: 0.9,
-                "\(frame.count) bytes, bare \(microseconds(medians[0])), full \(microseconds(medians[1])), "
-                    + "rest \(microseconds(medians[1] - medians[0]))")
+            Report.line(
+                name,
+                "\(frame.count) bytes in \(Report.microseconds(medians[1])), bare verification \(Report.microseconds(medians[0]))",
+                ratio: medians[0] / medians[1],
+                atLeast: 0.9
+            )
         }
     }
 }

@@ -20,7 +20,8 @@ public struct DID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     private static func isValid(_ text: UnsafeRawBufferPointer) -> Bool {
         let count = text.count
-        guard count > 6, count <= maximumLength, text[0] == 0x64, text[1] == 0x69, text[2] == 0x64, text[3] == 0x3a else {
+        guard count > 6, count <= maximumLength, text[0] == 0x64, text[1] == 0x69, text[2] == 0x64, text[3] == 0x3a
+        else {
             return false
         }
         var i = 4
@@ -85,7 +86,8 @@ public struct DIDURL: Hashable, Sendable, CustomStringConvertible {
     }
 
     private static func isFragment(_ text: some StringProtocol) -> Bool {
-        !text.isEmpty && text.utf8.count <= 512 && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") }
+        !text.isEmpty && text.utf8.count <= 512
+            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "#") }
     }
 
     public var description: String { "\(did)#\(fragment)" }

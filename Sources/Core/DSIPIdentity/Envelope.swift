@@ -19,7 +19,8 @@ public struct Envelope: Sendable, Hashable {
             self.init(bytes: bytes, parts)
             return
         }
-        guard let document = try? JSONDocument(scanning: bytes, limits: .init(bytes: 1 << 17, depth: 1, members: 3)) else {
+        guard let document = try? JSONDocument(scanning: bytes, limits: .init(bytes: 1 << 17, depth: 1, members: 3))
+        else {
             return nil
         }
         self.init(document.root, bytes: bytes)
@@ -52,7 +53,9 @@ public struct Envelope: Sendable, Hashable {
 
     /// - Returns: nil unless all three parts are base64url.
     public init?(protected: String, payload: String, signature: String) {
-        self.init(Array("{\"protected\":\"\(protected)\",\"payload\":\"\(payload)\",\"signature\":\"\(signature)\"}".utf8))
+        self.init(
+            Array("{\"protected\":\"\(protected)\",\"payload\":\"\(payload)\",\"signature\":\"\(signature)\"}".utf8)
+        )
     }
 
     /// Signs `payload` under `header`, which gains `alg`, `kid` and `typ`.
@@ -129,16 +132,8 @@ public struct Envelope: Sendable, Hashable {
             }
             func part() -> Range<Int>? {
                 let start = at
-                // Eight at a time; the lowest lane that the subtraction marks is a quote or no ASCII.
-                let ones: UInt64 = 0x0101_0101_0101_0101
-                while at + 8 <= text.count {
-                    let word = UInt64(littleEndian: text.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-                    let marked = (((word ^ (ones &* 0x22)) &- ones) | word) & (ones &* 0x80)
-                    at += marked == 0 ? 8 : marked.trailingZeroBitCount / 8
-                    if marked != 0 { break }
-                }
-                while at < text.count, text[at] != UInt8(ascii: "\"") { at += 1 }
-                guard isBase64URL(UnsafeRawBufferPointer(rebasing: text[start..<at])) else { return nil }
+                at = Base64URL.span(of: text, from: start)
+                guard at > start, Base64URL.endsWell(text, start..<at) else { return nil }
                 return start..<at
             }
             guard skip("{\"protected\":\""), let protected = part(), skip("\",\"payload\":\""), let payload = part(),

@@ -33,15 +33,16 @@ struct BindingVerifier: Sendable {
     }
 
     mutating func bind(
-        _ payload: PayloadHead, _ header: ProtectedHeader, _ context: BindingContext,
+        _ payload: PayloadHead,
+        _ header: ProtectedHeader,
+        _ context: BindingContext,
         _ documents: (DID) -> DocumentLookup
     ) throws(Stop) -> Bound {
         let signer = header.kid.did
         var identity = signer
         var delegation: Delegation?
-        let from = payload.root["from"]
-        if from?.withText({ $0.elementsEqual(signer.string.utf8) }) != true {
-            guard let from = from?.did else {
+        if !payload.from.equals(signer.string) {
+            guard let from = payload.from.did else {
                 throw fault(.signerMismatch, "kid is not a key of from", payload)
             }
             delegation = try require(signer, actsFor: from, payload, header, context, documents)
@@ -59,8 +60,12 @@ struct BindingVerifier: Sendable {
 
     /// The delegation by which `device` acts for `subject`; a fault when there is none that holds.
     private mutating func require(
-        _ device: DID, actsFor subject: DID, _ payload: PayloadHead, _ header: ProtectedHeader,
-        _ context: BindingContext, _ documents: (DID) -> DocumentLookup
+        _ device: DID,
+        actsFor subject: DID,
+        _ payload: PayloadHead,
+        _ header: ProtectedHeader,
+        _ context: BindingContext,
+        _ documents: (DID) -> DocumentLookup
     ) throws(Stop) -> Delegation {
         var worst: DelegationFault?
         for presented in candidates(device, header, context) where presented.claim.subject == subject {
@@ -80,7 +85,10 @@ struct BindingVerifier: Sendable {
 
     /// The first identity that a device signing as itself was delegated for; a delegation that does not hold binds nothing.
     private mutating func principal(
-        of signer: DID, _ header: ProtectedHeader, _ context: BindingContext, _ documents: (DID) -> DocumentLookup
+        of signer: DID,
+        _ header: ProtectedHeader,
+        _ context: BindingContext,
+        _ documents: (DID) -> DocumentLookup
     ) throws(Stop) -> Delegation? {
         for presented in candidates(signer, header, context) {
             if case .success(let delegation) = try check(presented, context, documents) { return delegation }
@@ -89,7 +97,9 @@ struct BindingVerifier: Sendable {
     }
 
     private func candidates(
-        _ device: DID, _ header: ProtectedHeader, _ context: BindingContext
+        _ device: DID,
+        _ header: ProtectedHeader,
+        _ context: BindingContext
     ) -> [PresentedDelegation] {
         let held = context.held.presented(for: device)
         if held.isEmpty, header.delegations.allSatisfy({ $0.claim.device == device }) { return header.delegations }
@@ -97,7 +107,9 @@ struct BindingVerifier: Sendable {
     }
 
     private mutating func check(
-        _ presented: PresentedDelegation, _ context: BindingContext, _ documents: (DID) -> DocumentLookup
+        _ presented: PresentedDelegation,
+        _ context: BindingContext,
+        _ documents: (DID) -> DocumentLookup
     ) throws(Stop) -> Result<Delegation, DelegationFault> {
         let claim = presented.claim
         guard let signer = presented.signer, signer.did == claim.subject else { return .failure(.invalid) }
@@ -108,7 +120,8 @@ struct BindingVerifier: Sendable {
             switch known {
             case .invalid: return .failure(.invalid)
             // The document of a did:key never changes and publishes no revocations: an empty one will do.
-            case .valid(let checked): (document, key) = (DIDDocument(id: claim.subject, verificationMethods: []), checked)
+            case .valid(let checked):
+                (document, key) = (DIDDocument(id: claim.subject, verificationMethods: []), checked)
             case nil:
                 guard let own = DIDKey.document(of: claim.subject) else { return .failure(.invalid) }
                 (document, key) = (own, own.verificationMethod(signer)?.publicKey)
@@ -126,8 +139,14 @@ struct BindingVerifier: Sendable {
                 return .success(claim)
             }
             let delegation = try Delegation.verify(
-                presented.envelope, device: claim.device, subject: claim.subject, at: context.now, document: document,
-                revocations: context.revocations, allowES256: allowES256)
+                presented.envelope,
+                device: claim.device,
+                subject: claim.subject,
+                at: context.now,
+                document: document,
+                revocations: context.revocations,
+                allowES256: allowES256
+            )
             if let key { signatures.insert(.valid(key), for: presented.key) }
             return .success(delegation)
         } catch {

@@ -140,7 +140,8 @@ public struct RecordingSession: Hashable, Sendable {
             var fields = try Fields(view, "participant")
             let participant = Participant(
                 identity: try fields.required("identity").did("participant.identity"),
-                role: try fields.required("role").text("participant.role", Pattern.token))
+                role: try fields.required("role").text("participant.role", Pattern.token)
+            )
             try fields.finish()
             return participant
         }
@@ -149,7 +150,8 @@ public struct RecordingSession: Hashable, Sendable {
             var fields = try Fields(view, "stream")
             let stream = Stream(
                 media: try fields.required("media").integer("stream.media"),
-                participant: try fields.required("participant").did("stream.participant"))
+                participant: try fields.required("participant").did("stream.participant")
+            )
             try fields.finish()
             return stream
         }
@@ -160,8 +162,11 @@ public struct RecordingSession: Hashable, Sendable {
         [
             "of": .string(of.description),
             "participants": .array(
-                participants.map { ["identity": .string($0.identity.string), "role": .string($0.role)] }),
-            "streams": .array(streams.map { ["media": .int($0.media), "participant": .string($0.participant.string)] }),
+                participants.map { ["identity": .string($0.identity.string), "role": .string($0.role)] }
+            ),
+            "streams": .array(
+                streams.map { ["media": .int($0.media), "participant": .string($0.participant.string)] }
+            ),
         ]
     }
 }

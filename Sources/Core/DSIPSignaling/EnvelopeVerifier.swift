@@ -33,16 +33,27 @@ public struct EnvelopeVerifier: Sendable {
     ///   - delegations: held by the receiver.
     ///   - revocations: held by the receiver, verified.
     public mutating func verify(
-        _ frame: [UInt8], at now: Int64, replay: inout some ReplayGuard, helloVerified: Bool = true,
-        sentHello: ULID? = nil, documents: (DID) -> DocumentLookup, delegations: DelegationStore = [],
+        _ frame: [UInt8],
+        at now: Int64,
+        replay: inout some ReplayGuard,
+        helloVerified: Bool = true,
+        sentHello: ULID? = nil,
+        documents: (DID) -> DocumentLookup,
+        delegations: DelegationStore = [],
         revocations: Revocations = Revocations()
     ) -> Verdict {
         do {
             let context = BindingContext(now: now, held: delegations, revocations: revocations)
             return .accepted(
                 try check(
-                    frame, context, replay: &replay, helloVerified: helloVerified, sentHello: sentHello,
-                    documents: documents))
+                    frame,
+                    context,
+                    replay: &replay,
+                    helloVerified: helloVerified,
+                    sentHello: sentHello,
+                    documents: documents
+                )
+            )
         } catch {
             switch error {
             case .rejected(let rejection): return .rejected(rejection)
@@ -52,8 +63,12 @@ public struct EnvelopeVerifier: Sendable {
     }
 
     private mutating func check(
-        _ frame: [UInt8], _ context: BindingContext, replay: inout some ReplayGuard, helloVerified: Bool,
-        sentHello: ULID?, documents: (DID) -> DocumentLookup
+        _ frame: [UInt8],
+        _ context: BindingContext,
+        replay: inout some ReplayGuard,
+        helloVerified: Bool,
+        sentHello: ULID?,
+        documents: (DID) -> DocumentLookup
     ) throws(Stop) -> Verified<Message> {
         let opened = try open(frame, documents)
         let (header, payload) = (opened.header, opened.payload)
@@ -67,16 +82,27 @@ public struct EnvelopeVerifier: Sendable {
             throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
         }
         let message = try PayloadRules.checked(
-            payload.root, policy,
+            payload,
+            policy,
             MeaningContext(
-                sentHello: sentHello, encodedSize: frame.count, signer: header.kid, identity: bound.identity,
-                recovery: opened.recovery))
+                sentHello: sentHello,
+                encodedSize: frame.count,
+                signer: header.kid,
+                identity: bound.identity,
+                recovery: opened.recovery
+            )
+        )
         if payload.isDeduplicated, !replay.remember(payload.id, until: payload.replayableUntil, at: context.now) {
             throw payload.stop(.duplicateID, "the id was accepted before")
         }
         return Verified(
-            message, envelope: opened.envelope, signer: header.kid, identity: bound.identity,
-            principal: bound.principal, delegation: bound.delegation)
+            message,
+            envelope: opened.envelope,
+            signer: header.kid,
+            identity: bound.identity,
+            principal: bound.principal,
+            delegation: bound.delegation
+        )
     }
 
     /// An envelope whose signature is right, its payload decoded.
@@ -92,7 +118,8 @@ public struct EnvelopeVerifier: Sendable {
     private mutating func open(_ frame: [UInt8], _ documents: (DID) -> DocumentLookup) throws(Stop) -> Opened {
         guard frame.count <= ProtocolLimits.frame else {
             throw .rejected(
-                Rejection(.frameTooLarge, reason: .transportEnvelopeTooLarge, "a frame of \(frame.count) bytes"))
+                Rejection(.frameTooLarge, reason: .transportEnvelopeTooLarge, "a frame of \(frame.count) bytes")
+            )
         }
         guard let envelope = Envelope(frame) else {
             throw .rejected(Rejection(.envelopeShape, "not an object of protected, payload and signature"))
@@ -121,7 +148,11 @@ public struct EnvelopeVerifier: Sendable {
             throw .rejected(Rejection(.signatureInvalid, "the signature does not verify"))
         }
         return Opened(
-            envelope: envelope, header: header, payload: try PayloadHead(envelope.decodedPayload()), recovery: recovery)
+            envelope: envelope,
+            header: header,
+            payload: try PayloadHead(envelope.decodedPayload()),
+            recovery: recovery
+        )
     }
 
     private mutating func header(of envelope: Envelope) throws(Stop) -> ProtectedHeader {
@@ -145,8 +176,12 @@ enum Stop: Error {
 
 extension PayloadRules {
     fileprivate static func checked(
-        _ root: JSONView, _ policy: VerificationPolicy, _ context: MeaningContext
+        _ payload: PayloadHead,
+        _ policy: VerificationPolicy,
+        _ context: MeaningContext
     ) throws(Stop) -> Message {
-        do { return try check(root, policy: policy, context: context) } catch { throw .rejected(error) }
+        do { return try check(payload.root, as: payload.type, policy: policy, context: context) } catch {
+            throw .rejected(error)
+        }
     }
 }

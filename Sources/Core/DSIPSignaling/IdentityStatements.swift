@@ -14,7 +14,12 @@ public struct KeyRotationStatement: Hashable, Sendable {
     public var devices: [DID]?
 
     public init(
-        subject: DID, previous: DIDURL, next: DIDURL, nextPublicKey: String, reason: String, recovery: Bool? = nil,
+        subject: DID,
+        previous: DIDURL,
+        next: DIDURL,
+        nextPublicKey: String,
+        reason: String,
+        recovery: Bool? = nil,
         devices: [DID]? = nil
     ) {
         self.subject = subject

@@ -90,7 +90,8 @@ public struct WebRTCCandidates: Hashable, Sendable {
                 sdpMid: try fields.required("sdp_mid").text("candidate.sdp_mid", limit: 64),
                 sdpMLineIndex: try fields.optional("sdp_m_line_index") { (view) throws(ShapeFault) in
                     try view.integer("candidate.sdp_m_line_index")
-                })
+                }
+            )
             try fields.finish()
             return candidate
         }

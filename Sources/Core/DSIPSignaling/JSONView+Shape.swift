@@ -11,6 +11,18 @@ extension JSONView {
         return Array(string.utf8).withUnsafeBytes(body)
     }
 
+    /// Whether this is the string `text`.
+    func equals(_ text: String) -> Bool {
+        withText { bytes in
+            var text = text
+            return text.withUTF8 { other in
+                guard bytes.count == other.count else { return false }
+                for i in 0..<bytes.count where bytes[i] != other[i] { return false }
+                return true
+            }
+        } ?? false
+    }
+
     func matches(_ pattern: (UnsafeRawBufferPointer) -> Bool) -> Bool { withText(pattern) ?? false }
 
     var versionToken: ProtocolVersion? { withText(ProtocolVersion.init(utf8:)) ?? nil }
@@ -81,12 +93,16 @@ extension JSONView {
     }
 
     func choice<Value: RawRepresentable<String>>(_ name: StaticString, _: Value.Type) throws(ShapeFault) -> Value {
-        guard let value = string.flatMap(Value.init(rawValue:)) else { throw ShapeFault("\(name) is none of its values") }
+        guard let value = string.flatMap(Value.init(rawValue:)) else {
+            throw ShapeFault("\(name) is none of its values")
+        }
         return value
     }
 
     func list<Element>(
-        _ name: StaticString, atLeast least: Int = 0, atMost most: Int = .max,
+        _ name: StaticString,
+        atLeast least: Int = 0,
+        atMost most: Int = .max,
         _ read: (JSONView) throws(ShapeFault) -> Element
     ) throws(ShapeFault) -> [Element] {
         guard isArray, count >= least, count <= most else { throw ShapeFault("\(name) is no array of its length") }

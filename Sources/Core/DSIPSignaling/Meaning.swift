@@ -17,8 +17,13 @@ public struct MeaningContext: Sendable {
     public var recovery: [DIDURL]?
 
     public init(
-        offer: MediaOffer? = nil, knownIntroductions: Set<ULID>? = nil, sentHello: ULID? = nil, encodedSize: Int? = nil,
-        signer: DIDURL? = nil, identity: DID? = nil, recovery: [DIDURL]? = nil
+        offer: MediaOffer? = nil,
+        knownIntroductions: Set<ULID>? = nil,
+        sentHello: ULID? = nil,
+        encodedSize: Int? = nil,
+        signer: DIDURL? = nil,
+        identity: DID? = nil,
+        recovery: [DIDURL]? = nil
     ) {
         self.offer = offer
         self.knownIntroductions = knownIntroductions
@@ -42,8 +47,10 @@ extension Message {
         case .subscribe(let subscribe):
             guard subscribe.expiresIn <= subscribe.lifetimeCap else {
                 throw rejection(
-                    .subscriptionLifetimeExceeded, reason: .policySubscriptionLifetime,
-                    "a subscription for more than \(subscribe.lifetimeCap) s")
+                    .subscriptionLifetimeExceeded,
+                    reason: .policySubscriptionLifetime,
+                    "a subscription for more than \(subscribe.lifetimeCap) s"
+                )
             }
         case .introduction(let introduction): try check(introduction, context)
         case .grant:
@@ -89,7 +96,8 @@ extension Message {
             throw rejection(.rotationNextSameAsPrevious, "a rotation to the same key")
         }
         guard let signer = context.signer, signer != rotation.previous else { return }
-        guard rotation.recovery == true, signer.did == rotation.subject, context.recovery?.contains(signer) ?? true else {
+        guard rotation.recovery == true, signer.did == rotation.subject, context.recovery?.contains(signer) ?? true
+        else {
             throw rejection(.rotationSignerNotPrevious, "a rotation signed neither by the old key nor for recovery")
         }
     }

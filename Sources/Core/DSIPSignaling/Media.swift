@@ -59,7 +59,10 @@ public struct MediaDescriptor: Hashable, Sendable {
     }
 
     public init(
-        _ kind: Kind, direction: Direction = .sendrecv, codecs: [Codec], purpose: String? = nil,
+        _ kind: Kind,
+        direction: Direction = .sendrecv,
+        codecs: [Codec],
+        purpose: String? = nil,
         parameters: JSONObject = [:]
     ) {
         self.kind = kind
@@ -168,21 +171,38 @@ public struct MediaOffer: Hashable, Sendable {
 }
 
 /// Declared handling of media: registered keys to registered values (DSIP §16.4).
-public typealias MediaPolicy = [String: String]
+public struct MediaPolicy: Hashable, Sendable, ExpressibleByDictionaryLiteral {
+    private var open: OpenMembers
 
-extension JSONView {
-    func mediaPolicy() throws(ShapeFault) -> MediaPolicy {
-        guard isObject else { throw ShapeFault("policy is no object") }
-        var policy: MediaPolicy = [:]
-        for (name, value) in memberViews {
-            policy[try name.text("policy key", Pattern.policyKey)] = try value.text("policy value", Pattern.token)
+    /// - Parameter statements: keys of `^[a-z][a-z0-9_]*$`, values of `^[a-z][a-z0-9-]*$`.
+    public init(_ statements: [String: String]) {
+        self.open = OpenMembers(
+            JSONObject(statements.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })
+        )
+    }
+
+    public init(dictionaryLiteral statements: (String, String)...) {
+        self.init(Dictionary(statements, uniquingKeysWith: { _, last in last }))
+    }
+
+    init(_ view: JSONView) throws(ShapeFault) {
+        guard view.isObject else { throw ShapeFault("policy is no object") }
+        for (name, value) in view.memberViews {
+            guard name.matches(Pattern.policyKey), value.matches(Pattern.token) else {
+                throw ShapeFault("a policy key or value is malformed")
+            }
         }
-        return policy
+        self.open = OpenMembers(of: view, except: [])
     }
-}
 
-extension JSONValue {
-    init(policy: MediaPolicy) {
-        self = .object(JSONObject(policy.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    public subscript(_ key: String) -> String? { open.object[key]?.string }
+
+    public var statements: [String: String] {
+        Dictionary(
+            open.object.members.map { ($0.name, $0.value.string ?? "") },
+            uniquingKeysWith: { first, _ in first }
+        )
     }
+
+    var json: JSONValue { .object(open.object) }
 }

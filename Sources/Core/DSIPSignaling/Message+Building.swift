@@ -12,7 +12,10 @@ extension Message {
         public var version: VersionBlock
 
         public init(
-            id: ULID, from: DID, issuedAt: Int64, lifetime: Int64 = ProtocolLimits.inviteValidity,
+            id: ULID,
+            from: DID,
+            issuedAt: Int64,
+            lifetime: Int64 = ProtocolLimits.inviteValidity,
             version: VersionBlock = .interactive
         ) {
             self.id = id
@@ -26,8 +29,15 @@ extension Message {
     /// Any message; `to` and `session` as the type needs them.
     public init(_ stamp: Stamp, to: DID? = nil, session: ULID? = nil, _ body: some MessageBody) {
         self.init(
-            version: stamp.version, id: stamp.id, from: stamp.from, to: to, session: session, issuedAt: stamp.issuedAt,
-            expiresAt: stamp.expiresAt, body: body.body)
+            version: stamp.version,
+            id: stamp.id,
+            from: stamp.from,
+            to: to,
+            session: session,
+            issuedAt: stamp.issuedAt,
+            expiresAt: stamp.expiresAt,
+            body: body.body
+        )
     }
 
     public static func invite(_ stamp: Stamp, to: DID, _ invite: Invite) -> Message { Message(stamp, to: to, invite) }

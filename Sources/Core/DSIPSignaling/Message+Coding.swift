@@ -9,8 +9,9 @@ extension Message {
         try self.init(decoding: document.root)
     }
 
-    init(decoding root: JSONView) throws(Rejection) {
-        guard let type = root["type"]?.string.flatMap(MessageType.init(rawValue:)) else {
+    /// - Parameter type: read before, or nil when that has not been done or it is unknown.
+    init(decoding root: JSONView, as type: MessageType? = nil) throws(Rejection) {
+        guard let type = type ?? root["type"]?.string.flatMap(MessageType.init(rawValue:)) else {
             throw Rejection(.unknownType, "not a message type known here", reading: root)
         }
         do {
@@ -23,12 +24,10 @@ extension Message {
     /// Reads a payload that must be of `type`.
     init(_ type: MessageType, _ root: JSONView) throws(ShapeFault) {
         var fields = try Fields(root, "payload")
-        guard try fields.required("type").string == type.rawValue else { throw ShapeFault("type is another") }
         self.version = try VersionBlock(try fields.required("dsip"))
+        guard try fields.required("type").string == type.rawValue else { throw ShapeFault("type is another") }
         self.id = try fields.ulid("id")
         self.from = try fields.did("from")
-        self.issuedAt = try fields.required("issued_at").integer("issued_at")
-        self.expiresAt = try fields.required("expires_at").integer("expires_at")
         self.to = type.isAddressed ? try fields.did("to") : nil
         self.session =
             switch type.sessionMember {
@@ -37,6 +36,8 @@ extension Message {
             case .absent: nil
             }
         self.body = try Body(type, &fields)
+        self.issuedAt = try fields.required("issued_at").integer("issued_at")
+        self.expiresAt = try fields.required("expires_at").integer("expires_at")
         try fields.finish()
     }
 
@@ -72,7 +73,13 @@ extension Rejection {
     /// A rejection that carries what can be read of the payload.
     init(_ code: VerdictCode, reason: Reason? = nil, _ detail: String, reading root: JSONView) {
         self.init(
-            code, reason: reason, detail, type: root["type"]?.string.flatMap(MessageType.init(rawValue:)),
-            id: root["id"]?.ulid, session: root["session"]?.ulid, from: root["from"]?.did)
+            code,
+            reason: reason,
+            detail,
+            type: root["type"]?.string.flatMap(MessageType.init(rawValue:)),
+            id: root["id"]?.ulid,
+            session: root["session"]?.ulid,
+            from: root["from"]?.did
+        )
     }
 }

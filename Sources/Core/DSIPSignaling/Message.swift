@@ -43,8 +43,14 @@ public struct Message: Hashable, Sendable {
     public var type: MessageType { body.type }
 
     public init(
-        version: VersionBlock = .core, id: ULID, from: DID, to: DID? = nil, session: ULID? = nil, issuedAt: Int64,
-        expiresAt: Int64, body: Body
+        version: VersionBlock = .core,
+        id: ULID,
+        from: DID,
+        to: DID? = nil,
+        session: ULID? = nil,
+        issuedAt: Int64,
+        expiresAt: Int64,
+        body: Body
     ) {
         self.version = version
         self.id = id

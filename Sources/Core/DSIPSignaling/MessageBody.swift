@@ -19,7 +19,8 @@ protocol CodableBody: MessageBody {
 
 extension Fields {
     mutating func optional<Value>(
-        _ name: StaticString, _ read: (JSONView) throws(ShapeFault) -> Value
+        _ name: StaticString,
+        _ read: (JSONView) throws(ShapeFault) -> Value
     ) throws(ShapeFault) -> Value? {
         guard let member = optional(name) else { return nil }
         return try read(member)
@@ -55,7 +56,7 @@ extension Fields {
     }
 
     mutating func policy() throws(ShapeFault) -> MediaPolicy? {
-        try optional("policy") { (view) throws(ShapeFault) in try view.mediaPolicy() }
+        try optional("policy", MediaPolicy.init)
     }
 
     mutating func sealed() throws(ShapeFault) -> SealedBody? { try optional("sealed", SealedBody.init) }

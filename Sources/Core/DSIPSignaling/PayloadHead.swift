@@ -7,6 +7,8 @@ struct PayloadHead {
     /// Nil for a type unknown here.
     let type: MessageType?
     let id: ULID
+    /// A string, not yet known to be a DID.
+    let from: JSONView
     let issuedAt: Int64
     let expiresAt: Int64
 
@@ -19,20 +21,25 @@ struct PayloadHead {
             throw .rejected(
                 error.code == .notUTF8
                     ? Rejection(.payloadNotUTF8, "the payload is not UTF-8")
-                    : Rejection(.payloadNotJSON, "the payload is no JSON: \(error.reason)"))
+                    : Rejection(.payloadNotJSON, "the payload is no JSON: \(error.reason)")
+            )
         }
         let root = document.root
         guard root.isObject else { throw .rejected(Rejection(.payloadNotJSON, "the payload is no JSON object")) }
         guard document.firstNonInteger == nil else {
             throw .rejected(Rejection(.payloadFloat, "a number that is not an integer", reading: root))
         }
-        guard root["dsip"]?.isObject == true, let type = root["type"], type.kind == .string,
-            let id = root["id"]?.ulid, root["from"]?.kind == .string,
-            let issuedAt = root["issued_at"]?.integer, let expiresAt = root["expires_at"]?.integer
+        var cursor = 0
+        guard root.member("dsip", from: &cursor)?.isObject == true, let type = root.member("type", from: &cursor),
+            type.kind == .string, let id = root.member("id", from: &cursor)?.ulid,
+            let from = root.member("from", from: &cursor), from.kind == .string,
+            let issuedAt = root.member("issued_at", from: &cursor)?.integer,
+            let expiresAt = root.member("expires_at", from: &cursor)?.integer
         else {
             throw .rejected(Rejection(.payloadShape, "a core member is missing or of the wrong type", reading: root))
         }
         self.root = root
+        self.from = from
         self.type = type.string.flatMap(MessageType.init(rawValue:))
         self.id = id
         self.issuedAt = issuedAt

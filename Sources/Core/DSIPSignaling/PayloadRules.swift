@@ -7,21 +7,25 @@ public enum PayloadRules {
     ///
     /// - Throws: what the first broken rule says: `version-unsupported`, `unknown-type`, `schema-invalid`, or one of stage 14.
     public static func check(
-        _ payload: JSONDocument, policy: VerificationPolicy = VerificationPolicy(),
+        _ payload: JSONDocument,
+        policy: VerificationPolicy = VerificationPolicy(),
         context: MeaningContext = MeaningContext()
     ) throws(Rejection) -> Message {
         try check(payload.root, policy: policy, context: context)
     }
 
     static func check(
-        _ root: JSONView, policy: VerificationPolicy, context: MeaningContext
+        _ root: JSONView,
+        as type: MessageType? = nil,
+        policy: VerificationPolicy,
+        context: MeaningContext
     ) throws(Rejection) -> Message {
         // A router forwards what it cannot open: the sealed body's criticality binds the addressee (DSIP §10.4).
         let exempt = policy.isRouter && root["sealed"] != nil ? ProfileID.sealedBody : nil
         if let block = root["dsip"], let reason = policy.supported.refusal(of: block, exempt: exempt) {
             throw Rejection(.versionUnsupported, reason: reason, "no version in common", reading: root)
         }
-        let message = try Message(decoding: root)
+        let message = try Message(decoding: root, as: type)
         try message.check(context)
         return message
     }

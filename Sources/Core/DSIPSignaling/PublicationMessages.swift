@@ -18,7 +18,12 @@ public struct Publish: Hashable, Sendable {
         public var parameters: JSONObject
 
         public init(
-            id: String, media: [Media], codec: String, transport: String, uri: String, parameters: JSONObject = [:]
+            id: String,
+            media: [Media],
+            codec: String,
+            transport: String,
+            uri: String,
+            parameters: JSONObject = [:]
         ) {
             self.id = id
             self.media = media
@@ -60,8 +65,13 @@ public struct Publish: Hashable, Sendable {
     public var policy: MediaPolicy?
 
     public init(
-        publisher: DID, streamID: String, title: String? = nil, state: State, integrity: String? = nil,
-        variants: [Variant], policy: MediaPolicy? = nil
+        publisher: DID,
+        streamID: String,
+        title: String? = nil,
+        state: State,
+        integrity: String? = nil,
+        variants: [Variant],
+        policy: MediaPolicy? = nil
     ) {
         self.publisher = publisher
         self.streamID = streamID
@@ -89,7 +99,7 @@ public struct Publish: Hashable, Sendable {
         object["state"] = .string(state.rawValue)
         if let integrity { object["integrity"] = .string(integrity) }
         object["variants"] = .array(variants.map(\.json))
-        if let policy { object["policy"] = JSONValue(policy: policy) }
+        if let policy { object["policy"] = policy.json }
     }
 }
 
@@ -130,8 +140,13 @@ public struct Provenance: Hashable, Sendable {
     public var outputURI: String?
 
     public init(
-        originalStream: String, originalPublication: ULID, processor: DID, operation: String, inputVariant: String,
-        outputVariant: String, outputURI: String? = nil
+        originalStream: String,
+        originalPublication: ULID,
+        processor: DID,
+        operation: String,
+        inputVariant: String,
+        outputVariant: String,
+        outputURI: String? = nil
     ) {
         self.originalStream = originalStream
         self.originalPublication = originalPublication

@@ -16,8 +16,13 @@ public struct Rejection: Error, Hashable, Sendable, CustomStringConvertible {
     public var from: DID?
 
     public init(
-        _ code: VerdictCode, reason: Reason? = nil, _ detail: String, type: MessageType? = nil, id: ULID? = nil,
-        session: ULID? = nil, from: DID? = nil
+        _ code: VerdictCode,
+        reason: Reason? = nil,
+        _ detail: String,
+        type: MessageType? = nil,
+        id: ULID? = nil,
+        session: ULID? = nil,
+        from: DID? = nil
     ) {
         self.code = code
         self.reason = reason

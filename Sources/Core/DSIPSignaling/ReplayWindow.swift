@@ -35,14 +35,12 @@ public struct ReplayWindow: ReplayGuard, Sendable {
     public mutating func remember(_ id: ULID, until expiry: Int64, at now: Int64) -> Bool {
         recent.forget(before: now)
         lasting.forget(before: now)
-        guard !contains(id) else { return false }
+        guard lasting.ids.isEmpty || !lasting.ids.contains(id) else { return false }
         let (limit, overflow) = now.addingReportingOverflow(2 * ProtocolLimits.replayWindow)
         if overflow || expiry <= limit {
-            recent.insert(id, until: expiry)
-        } else {
-            lasting.insert(id, until: expiry)
+            return recent.insert(id, until: expiry)
         }
-        return true
+        return !recent.ids.contains(id) && lasting.insert(id, until: expiry)
     }
 
     private struct Lane: Sendable {
@@ -59,12 +57,14 @@ public struct ReplayWindow: ReplayGuard, Sendable {
             self.width = width
         }
 
-        mutating func insert(_ id: ULID, until expiry: Int64) {
-            if ids.count >= capacity { drop(earliest) }
-            ids.insert(id)
+        /// - Returns: false when it was there already.
+        mutating func insert(_ id: ULID, until expiry: Int64) -> Bool {
+            guard ids.insert(id).inserted else { return false }
+            if ids.count > capacity { drop(earliest) }
             let bucket = expiry / width
             buckets[bucket, default: []].append(id)
             earliest = min(earliest, bucket)
+            return true
         }
 
         mutating func forget(before now: Int64) {

@@ -18,8 +18,12 @@ public struct Invite: Hashable, Sendable {
     public var sealed: SealedBody?
 
     public init(
-        media: [MediaDescriptor], transports: [TransportDescriptor], identity: IdentityInfo? = nil,
-        intent: String? = "interactive", grant: ULID? = nil, policy: MediaPolicy? = nil
+        media: [MediaDescriptor],
+        transports: [TransportDescriptor],
+        identity: IdentityInfo? = nil,
+        intent: String? = "interactive",
+        grant: ULID? = nil,
+        policy: MediaPolicy? = nil
     ) {
         self.media = media
         self.transports = transports
@@ -32,11 +36,11 @@ public struct Invite: Hashable, Sendable {
     public var offer: MediaOffer { MediaOffer(media: media, transports: transports) }
 
     init(_ fields: inout Fields) throws(ShapeFault) {
-        let media = try fields.media()
-        let transports = try fields.transports()
-        self.identity = try fields.optional("identity", IdentityInfo.init)
         self.intent = try fields.optionalToken("intent")
         self.grant = try fields.optionalULID("grant")
+        self.identity = try fields.optional("identity", IdentityInfo.init)
+        let media = try fields.media()
+        let transports = try fields.transports()
         self.policy = try fields.policy()
         self.recording = try fields.recording()
         self.recordingSession = try fields.optional("recording_session", RecordingSession.init)
@@ -55,7 +59,7 @@ public struct Invite: Hashable, Sendable {
         if let identity { object["identity"] = identity.json }
         if !media.isEmpty { object["media"] = .array(media.map(\.json)) }
         if !transports.isEmpty { object["transports"] = .array(transports.map(\.json)) }
-        if let policy { object["policy"] = JSONValue(policy: policy) }
+        if let policy { object["policy"] = policy.json }
         if let recording { object["recording"] = recording.json }
         if let recordingSession { object["recording_session"] = recordingSession.json }
         if let destination { object["destination"] = .string(destination) }
@@ -110,7 +114,10 @@ public struct Answer: Hashable, Sendable {
     public var sealed: SealedBody?
 
     public init(
-        by answeredBy: AnsweredBy, media: [MediaDescriptor], transport: TransportDescriptor, inReplyTo: ULID? = nil,
+        by answeredBy: AnsweredBy,
+        media: [MediaDescriptor],
+        transport: TransportDescriptor,
+        inReplyTo: ULID? = nil,
         policy: MediaPolicy? = nil
     ) {
         self.answeredBy = answeredBy
@@ -139,7 +146,7 @@ public struct Answer: Hashable, Sendable {
         if let answeredBy { object["answered_by"] = .string(answeredBy.token) }
         if !media.isEmpty { object["media"] = .array(media.map(\.json)) }
         if !transports.isEmpty { object["transports"] = .array(transports.map(\.json)) }
-        if let policy { object["policy"] = JSONValue(policy: policy) }
+        if let policy { object["policy"] = policy.json }
         if let recording { object["recording"] = recording.json }
         if let inReplyTo { object["in_reply_to"] = .string(inReplyTo.description) }
         if let sealed { object["sealed"] = sealed.json }
@@ -158,7 +165,9 @@ public struct Update: Hashable, Sendable {
     public var sealed: SealedBody?
 
     public init(
-        media: [MediaDescriptor], transports: [TransportDescriptor]? = nil, answeredBy: AnsweredBy? = nil,
+        media: [MediaDescriptor],
+        transports: [TransportDescriptor]? = nil,
+        answeredBy: AnsweredBy? = nil,
         policy: MediaPolicy? = nil
     ) {
         self.media = media
@@ -184,7 +193,7 @@ public struct Update: Hashable, Sendable {
         if !media.isEmpty { object["media"] = .array(media.map(\.json)) }
         if let transports { object["transports"] = .array(transports.map(\.json)) }
         if let answeredBy { object["answered_by"] = .string(answeredBy.token) }
-        if let policy { object["policy"] = JSONValue(policy: policy) }
+        if let policy { object["policy"] = policy.json }
         if let recording { object["recording"] = recording.json }
         if let sealed { object["sealed"] = sealed.json }
     }

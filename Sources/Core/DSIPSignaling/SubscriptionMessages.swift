@@ -16,7 +16,11 @@ public struct Subscribe: Hashable, Sendable {
     public var capability: String?
 
     public init(
-        target: String, events: [String], expiresIn: Int64, claims: [JSONObject]? = nil, capability: String? = nil
+        target: String,
+        events: [String],
+        expiresIn: Int64,
+        claims: [JSONObject]? = nil,
+        capability: String? = nil
     ) {
         self.target = target
         self.events = events
@@ -27,7 +31,8 @@ public struct Subscribe: Hashable, Sendable {
 
     /// The longest lifetime that the named events admit, in seconds.
     public var lifetimeCap: Int64 {
-        events.contains(Subscribe.presence) ? ProtocolLimits.presenceSubscription : ProtocolLimits.publicationSubscription
+        events.contains(Subscribe.presence)
+            ? ProtocolLimits.presenceSubscription : ProtocolLimits.publicationSubscription
     }
 
     init(_ fields: inout Fields) throws(ShapeFault) {

@@ -8,7 +8,8 @@ public struct SupportedVersions: Hashable, Sendable {
 
     public init(
         core: ProtocolVersion = ProtocolVersion(1, 0),
-        profiles: [ProfileID] = [.interactiveMedia, .verifiedBroadcast], extensions: [ProfileID] = [.deliveryReport]
+        profiles: [ProfileID] = [.interactiveMedia, .verifiedBroadcast],
+        extensions: [ProfileID] = [.deliveryReport]
     ) {
         self.core = core
         self.profiles = profiles
@@ -22,7 +23,9 @@ public struct SupportedVersions: Hashable, Sendable {
     /// - Parameter exempt: a critical extension that binds the addressee and not this receiver (DSIP §10.4, *Routing*).
     /// - Returns: the reason to refuse with, or nil.
     func refusal(of block: JSONView, exempt: ProfileID? = nil) -> Reason? {
-        if let core = block["core"]?.versionToken, core.major != self.core.major { return .sessionUnsupportedCoreVersion }
+        if let core = block["core"]?.versionToken, core.major != self.core.major {
+            return .sessionUnsupportedCoreVersion
+        }
         if let least = block["min_core"]?.versionToken, least.major != core.major || least > core {
             return .sessionUnsupportedCoreVersion
         }
@@ -34,7 +37,8 @@ public struct SupportedVersions: Hashable, Sendable {
         if let critical = block["critical"], critical.isArray {
             for id in critical.elements {
                 if let exempt, exempt.serves(id, anyMinor: false) { continue }
-                let known = extensions.contains { $0.serves(id, anyMinor: false) }
+                let known =
+                    extensions.contains { $0.serves(id, anyMinor: false) }
                     || profiles.contains { $0.serves(id, anyMinor: false) }
                 if !known { return .sessionUnsupportedCriticalExtension }
             }

@@ -59,8 +59,12 @@ public struct RelayCapabilities: Hashable, Sendable {
     public var other: JSONObject
 
     public init(
-        storeAndForward: Bool? = nil, offlineRetention: Int64? = nil, envelopesPerMinute: Int64? = nil,
-        invitesPerMinute: Int64? = nil, pushWake: [String]? = nil, other: JSONObject = [:]
+        storeAndForward: Bool? = nil,
+        offlineRetention: Int64? = nil,
+        envelopesPerMinute: Int64? = nil,
+        invitesPerMinute: Int64? = nil,
+        pushWake: [String]? = nil,
+        other: JSONObject = [:]
     ) {
         self.storeAndForward = storeAndForward
         self.offlineRetention = offlineRetention
@@ -92,8 +96,10 @@ public struct RelayCapabilities: Hashable, Sendable {
         self.pushWake = try fields.optional("push_wake") { (view) throws(ShapeFault) in
             try view.list("capabilities.push_wake") { (service) throws(ShapeFault) in try service.text("push_wake") }
         }
-        self.other = fields.rest(
-            except: ["max_envelope_bytes", "store_and_forward", "offline_retention_s", "rate_limit", "push_wake"]).object
+        self.other =
+            fields.rest(
+                except: ["max_envelope_bytes", "store_and_forward", "offline_retention_s", "rate_limit", "push_wake"])
+            .object
     }
 
     var json: JSONValue {

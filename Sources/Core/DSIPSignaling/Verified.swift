@@ -16,7 +16,12 @@ public struct Verified<Body: Sendable>: Sendable {
     public let delegation: Delegation?
 
     init(
-        _ body: Body, envelope: Envelope, signer: DIDURL, identity: DID, principal: DID, delegation: Delegation?
+        _ body: Body,
+        envelope: Envelope,
+        signer: DIDURL,
+        identity: DID,
+        principal: DID,
+        delegation: Delegation?
     ) {
         self.body = body
         self.envelope = envelope
@@ -35,8 +40,13 @@ extension Verified<Message> {
     public func narrowed<Content: MessageBody>(to type: Content.Type) -> Verified<Content>? {
         guard let content = body.body(as: type) else { return nil }
         return Verified<Content>(
-            content, envelope: envelope, signer: signer, identity: identity, principal: principal,
-            delegation: delegation)
+            content,
+            envelope: envelope,
+            signer: signer,
+            identity: identity,
+            principal: principal,
+            delegation: delegation
+        )
     }
 }
 

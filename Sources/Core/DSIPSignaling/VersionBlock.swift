@@ -90,8 +90,11 @@ public struct VersionBlock: Hashable, Sendable {
     public var critical: [ProfileID]
 
     public init(
-        core: ProtocolVersion = ProtocolVersion(1, 0), minCore: ProtocolVersion = ProtocolVersion(1, 0),
-        profiles: [ProfileID] = [], extensions: [ProfileID] = [], critical: [ProfileID] = []
+        core: ProtocolVersion = ProtocolVersion(1, 0),
+        minCore: ProtocolVersion = ProtocolVersion(1, 0),
+        profiles: [ProfileID] = [],
+        extensions: [ProfileID] = [],
+        critical: [ProfileID] = []
     ) {
         self.core = core
         self.minCore = minCore
@@ -105,7 +108,16 @@ public struct VersionBlock: Hashable, Sendable {
     /// Calls between people.
     public static let interactive = VersionBlock(profiles: [.interactiveMedia])
 
+    /// What nearly everybody sends, letter by letter.
+    private static let usual: [(text: [UInt8], block: VersionBlock)] = [VersionBlock.interactive, .core].map {
+        (text: $0.json.utf8, block: $0)
+    }
+
     init(_ view: JSONView) throws(ShapeFault) {
+        for (text, block) in VersionBlock.usual where view.isWritten(text) {
+            self = block
+            return
+        }
         var fields = try Fields(view, "dsip")
         self.core = try fields.required("core").version("core")
         self.minCore = try fields.required("min_core").version("min_core")

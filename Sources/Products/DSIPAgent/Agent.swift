@@ -59,8 +59,12 @@ public actor Agent {
         self.fetcher = fetcher
         self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
         self.links = RelayLinks(
-            roots: roots, resolver: directory.resolver,
-            clock: configuration.clock, log: log, dials: configuration.mode != .offline)
+            roots: roots,
+            resolver: directory.resolver,
+            clock: configuration.clock,
+            log: log,
+            dials: configuration.mode != .offline
+        )
     }
 
     /// Connects, ends what the last run left open, and begins to take calls.

@@ -12,7 +12,8 @@ public struct ConformanceArea: Sendable {
     let expectation: @Sendable (_ vector: JSONValue) -> JSONValue
 
     init(
-        _ name: String, member: String = "actual",
+        _ name: String,
+        member: String = "actual",
         expectation: @escaping @Sendable (JSONValue) -> JSONValue = { $0["expect"] ?? .null },
         run: @escaping @Sendable (JSONValue) throws -> JSONValue
     ) {
@@ -28,6 +29,7 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("payload", run: PayloadArea.run),
         ConformanceArea("semantic", run: SemanticArea.run),
         ConformanceArea("transport", run: EnvelopeArea.run),
+        ConformanceArea("media-binding", run: MediaBindingArea.run),
         ConformanceArea("trust", run: TrustArea.run),
         ConformanceArea("dht", run: HintArea.run),
         ConformanceArea("state", member: "steps", expectation: stepExpectations, run: StateArea.run),

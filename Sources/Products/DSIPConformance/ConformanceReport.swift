@@ -47,7 +47,8 @@ public struct ConformanceReport: Sendable {
         public var superseded = 0
 
         var text: String {
-            "\(passed) passed, \(failed) failed, \(skipped) skipped" + (superseded > 0 ? ", \(superseded) superseded" : "")
+            "\(passed) passed, \(failed) failed, \(skipped) skipped"
+                + (superseded > 0 ? ", \(superseded) superseded" : "")
         }
 
         fileprivate mutating func add(_ outcome: ConformanceResult.Outcome) {

@@ -39,7 +39,9 @@ public struct ConformanceRunner: Sendable {
         } catch {
             return .unreadable(path, "the file is no JSON: \(error)")
         }
-        guard let id = vector["vector"]?.string, let kind = vector["kind"]?.string, vector["input"] != nil else { return nil }
+        guard let id = vector["vector"]?.string, let kind = vector["kind"]?.string, vector["input"] != nil else {
+            return nil
+        }
         guard let area = areas[kind] else {
             return ConformanceResult(id: id, area: kind, outcome: .skipped("the kind \(kind) is not implemented"))
         }
@@ -59,7 +61,13 @@ public struct ConformanceRunner: Sendable {
                     .failed("")
                 }
             return ConformanceResult(
-                id: id, area: area.name, outcome: outcome, expected: expected, actual: actual, member: area.member)
+                id: id,
+                area: area.name,
+                outcome: outcome,
+                expected: expected,
+                actual: actual,
+                member: area.member
+            )
         } catch let error as Unimplemented {
             return ConformanceResult(id: id, area: area.name, outcome: .skipped("not implemented: \(error)"))
         } catch {

@@ -32,7 +32,9 @@ struct ReceiverContext {
         }
         self.revocations = revocations
         self.policy = VerificationPolicy(
-            supported: try Self.supported(context?["supported"]), isRouter: context?["router"]?.bool ?? false)
+            supported: try Self.supported(context?["supported"]),
+            isRouter: context?["router"]?.bool ?? false
+        )
         self.helloVerified = context?["hello_verified"]?.bool ?? true
         self.sentHello = try context?["sent_hello_id"].map(Self.ulid)
         for id in context?["seen_ids"]?.array ?? [] {
@@ -77,7 +79,8 @@ enum VerdictJSON {
         return .object(object)
     }
 
-    static func accepted(_ members: JSONObject = [:], _ interpretation: Interpretation = Interpretation()) -> JSONValue {
+    static func accepted(_ members: JSONObject = [:], _ interpretation: Interpretation = Interpretation()) -> JSONValue
+    {
         var object = members
         object["verdict"] = "accept"
         var effective: JSONObject = [:]

@@ -15,13 +15,20 @@ enum EnvelopeArea {
     static func verify(_ vector: JSONValue) throws -> Verdict {
         let context = try ReceiverContext(vector["context"])
         var verifier = EnvelopeVerifier(policy: context.policy)
-        guard let frame = vector["input"]?["frame"]?.string.map({ Array($0.utf8) }) ?? vector["input"]?["envelope"]?.utf8
+        guard
+            let frame = vector["input"]?["frame"]?.string.map({ Array($0.utf8) }) ?? vector["input"]?["envelope"]?.utf8
         else { throw VectorFault("neither frame nor envelope") }
         var replay = context.replay
         return verifier.verify(
-            frame, at: context.now, replay: &replay, helloVerified: context.helloVerified,
-            sentHello: context.sentHello, documents: context.lookup, delegations: context.delegations,
-            revocations: context.revocations)
+            frame,
+            at: context.now,
+            replay: &replay,
+            helloVerified: context.helloVerified,
+            sentHello: context.sentHello,
+            documents: context.lookup,
+            delegations: context.delegations,
+            revocations: context.revocations
+        )
     }
 
     static func accepted(_ verified: Verified<Message>, _ more: JSONObject = [:]) -> JSONValue {
@@ -56,14 +63,18 @@ enum SemanticArea {
         let receiver = try ReceiverContext(context)
         do {
             let message = try PayloadRules.check(
-                try JSONDocument(scanning: payload.utf8), policy: receiver.policy,
+                try JSONDocument(scanning: payload.utf8),
+                policy: receiver.policy,
                 context: MeaningContext(
                     offer: try context?["offer"].map { try MediaOffer(json: $0) },
                     knownIntroductions: try context?["known_introductions"]?.array.map {
                         Set(try $0.map(ReceiverContext.ulid))
                     },
-                    sentHello: receiver.sentHello, encodedSize: context?["encoded_size"]?.int.map { Int($0) },
-                    signer: context?["signer_kid"]?.string.flatMap { DIDURL($0) }))
+                    sentHello: receiver.sentHello,
+                    encodedSize: context?["encoded_size"]?.int.map { Int($0) },
+                    signer: context?["signer_kid"]?.string.flatMap { DIDURL($0) }
+                )
+            )
             return VerdictJSON.accepted([:], message.interpretation)
         } catch let rejection as Rejection {
             return VerdictJSON.rejected(rejection)

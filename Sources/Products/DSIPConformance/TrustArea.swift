@@ -8,7 +8,9 @@ enum TrustArea {
         guard let input = vector["input"] else { throw VectorFault("no input") }
         switch input["check"]?.string {
         case "basis":
-            guard let identity = input["identity"]?.string.flatMap({ DID($0) }) else { throw VectorFault("no identity") }
+            guard let identity = input["identity"]?.string.flatMap({ DID($0) }) else {
+                throw VectorFault("no identity")
+            }
             return .string(TrustBasis.basis(of: identity, claims: (input["claims"]?.array ?? []).compactMap(\.object)))
         case "tel-caller":
             return input["claim"]?.object.flatMap(TrustBasis.telephoneCaller).map { .string($0) } ?? .null

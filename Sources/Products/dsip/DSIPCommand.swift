@@ -8,7 +8,9 @@ struct DSIPCommand: AsyncParsableCommand {
         abstract: "Decentralized session initiation: identities of your own, calls nobody can forge.",
         discussion: ExitStatus.explanation,
         subcommands: [
-            UpCommand.self, DemoCommand.self, RelayCommand.self, IDCommand.self, ContactsCommand.self, ResolveCommand.self,
+            UpCommand.self, DemoCommand.self, RelayCommand.self, IDCommand.self, ContactsCommand.self,
+            ResolveCommand.self,
             VerifyCommand.self, DoctorCommand.self, ConformanceCommand.self, CompletionCommand.self,
-        ])
+        ]
+    )
 }

@@ -67,7 +67,9 @@ public struct TelephoneClaim: Hashable, Sendable {
 
     /// The host of a `did:web`, else the verifier as given.
     private var gatewayName: String {
-        guard let did = DID(verifier), did.method == "web" else { return verifier.isEmpty ? "an unnamed gateway" : verifier }
+        guard let did = DID(verifier), did.method == "web" else {
+            return verifier.isEmpty ? "an unnamed gateway" : verifier
+        }
         let host = did.identifier.prefix { $0 != ":" && $0 != "%" }
         return String(host)
     }

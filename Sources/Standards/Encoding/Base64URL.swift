@@ -45,63 +45,74 @@ public enum Base64URL {
 
     /// Whether `decode` would read `text`; nothing is allocated.
     public static func isValid(_ text: UnsafeRawBufferPointer) -> Bool {
-        let rest = text.count % 4
-        guard rest != 1 else { return false }
+        span(of: text, from: 0) == text.count && endsWell(text, 0..<text.count)
+    }
+
+    /// Whether characters of the alphabet in `range` make up whole bytes, with zeros in the bits that the last one has to spare.
+    public static func endsWell(_ text: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
+        switch range.count % 4 {
+        case 0: true
+        case 2: reverse[Int(text[range.upperBound - 1])] & 0x0f == 0
+        case 3: reverse[Int(text[range.upperBound - 1])] & 0x03 == 0
+        default: false
+        }
+    }
+
+    /// The offset of the first byte at or after `start` that is not of the alphabet.
+    public static func span(of text: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var at = start
+        // Eight lanes of seven bits: the top bit of a lane becomes set where the byte lies between two bounds.
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        @inline(__always)
+        func within(_ word: UInt64, _ low: UInt64, _ high: UInt64) -> UInt64 {
+            (word &+ ones &* (0x80 - low)) & ~(word &+ ones &* (0x7f - high))
+        }
+        while at + 8 <= text.count {
+            let word = text.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            let low = word & (ones &* 0x7f)
+            let known =
+                within(low | ones &* 0x20, 0x61, 0x7a) | within(low, 0x30, 0x39) | within(low, 0x2d, 0x2d)
+                | within(low, 0x5f, 0x5f)
+            if known & ~word & (ones &* 0x80) != ones &* 0x80 { break }
+            at += 8
+        }
         return reverse.withUnsafeBufferPointer { table in
-            // Values stay below 64; what is foreign is 0xff.
-            var seen: UInt8 = 0
-            var i = 0
-            while i + 8 <= text.count {
-                let a = table[Int(text[i])] | table[Int(text[i + 1])] | table[Int(text[i + 2])] | table[Int(text[i + 3])]
-                let b = table[Int(text[i + 4])] | table[Int(text[i + 5])] | table[Int(text[i + 6])]
-                    | table[Int(text[i + 7])]
-                seen |= a | b
-                i += 8
-            }
-            while i < text.count {
-                seen |= table[Int(text[i])]
-                i += 1
-            }
-            guard seen & 0x80 == 0 else { return false }
-            // The bits that the last character has to spare are zero.
-            switch rest {
-            case 2: return table[Int(text[text.count - 1])] & 0x0f == 0
-            case 3: return table[Int(text[text.count - 1])] & 0x03 == 0
-            default: return true
-            }
+            while at < text.count, table[Int(text[at])] != 0xff { at += 1 }
+            return at
         }
     }
 
     private static func decode(_ text: UnsafeRawBufferPointer, into out: UnsafeMutableBufferPointer<UInt8>) -> Bool {
         reverse.withUnsafeBufferPointer { table in
-            var input = 0
             var output = 0
             var seen: UInt32 = 0
             let whole = text.count & ~3
-            while input < whole {
-                let a = UInt32(table[Int(text[input])])
-                let b = UInt32(table[Int(text[input + 1])])
-                let c = UInt32(table[Int(text[input + 2])])
-                let d = UInt32(table[Int(text[input + 3])])
-                seen |= a | b | c | d
-                let word = a << 18 | b << 12 | c << 6 | d
-                out[output] = UInt8(truncatingIfNeeded: word >> 16)
-                out[output + 1] = UInt8(truncatingIfNeeded: word >> 8)
-                out[output + 2] = UInt8(truncatingIfNeeded: word)
-                input += 4
-                output += 3
+            words.withUnsafeBufferPointer { words in
+                var input = 0
+                while input < whole {
+                    let word =
+                        words[Int(text[input])] | words[256 + Int(text[input + 1])]
+                        | words[512 + Int(text[input + 2])] | words[768 + Int(text[input + 3])]
+                    // Bit 31 marks a foreign character; below, it becomes the bit that bytes are marked with.
+                    seen |= word >> 24
+                    out[output] = UInt8(truncatingIfNeeded: word >> 16)
+                    out[output + 1] = UInt8(truncatingIfNeeded: word >> 8)
+                    out[output + 2] = UInt8(truncatingIfNeeded: word)
+                    input += 4
+                    output += 3
+                }
             }
             switch text.count - whole {
             case 2:
-                let a = UInt32(table[Int(text[input])])
-                let b = UInt32(table[Int(text[input + 1])])
+                let a = UInt32(table[Int(text[whole])])
+                let b = UInt32(table[Int(text[whole + 1])])
                 seen |= a | b
                 if b & 0x0f != 0 { return false }
                 out[output] = UInt8(truncatingIfNeeded: a << 2 | b >> 4)
             case 3:
-                let a = UInt32(table[Int(text[input])])
-                let b = UInt32(table[Int(text[input + 1])])
-                let c = UInt32(table[Int(text[input + 2])])
+                let a = UInt32(table[Int(text[whole])])
+                let b = UInt32(table[Int(text[whole + 1])])
+                let c = UInt32(table[Int(text[whole + 2])])
                 seen |= a | b | c
                 if c & 0x03 != 0 { return false }
                 out[output] = UInt8(truncatingIfNeeded: a << 2 | b >> 4)
@@ -113,6 +124,11 @@ public enum Base64URL {
     }
 
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+
+    /// Value of each byte in each of the four places of a group, shifted into place; bit 31 for bytes outside the alphabet.
+    private static let words: [UInt32] = [18, 12, 6, 0].flatMap { shift in
+        reverse.map { $0 == 0xff ? 1 << 31 : UInt32($0) << UInt32(shift) }
+    }
 
     /// Value of each byte; 0xff for bytes outside the alphabet.
     private static let reverse: [UInt8] = {

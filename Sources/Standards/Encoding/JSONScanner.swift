@@ -215,7 +215,9 @@ struct JSONScanner {
         scanDigits()
         let digits = at - first
         guard digits > 0 else { throw fail(.syntax, "expected a value") }
-        guard digits == 1 || text[first] != UInt8(ascii: "0") else { throw fail(.syntax, "a number with a leading zero") }
+        guard digits == 1 || text[first] != UInt8(ascii: "0") else {
+            throw fail(.syntax, "a number with a leading zero")
+        }
         var integer = true
         if peek == UInt8(ascii: ".") {
             integer = false
@@ -259,12 +261,22 @@ struct JSONScanner {
     private var peek: UInt8 { at < text.count ? text[at] : 0 }
 
     private func append(
-        _ kind: JSONNode.Kind, _ start: Int, _ end: Int, _ escaped: Bool, into nodes: inout JSONNodes
+        _ kind: JSONNode.Kind,
+        _ start: Int,
+        _ end: Int,
+        _ escaped: Bool,
+        into nodes: inout JSONNodes
     ) {
         nodes.append(
             JSONNode(
-                start: UInt32(start), end: UInt32(end), next: UInt32(nodes.count + 1), count: 0, kind: kind,
-                escaped: escaped))
+                start: UInt32(start),
+                end: UInt32(end),
+                next: UInt32(nodes.count + 1),
+                count: 0,
+                kind: kind,
+                escaped: escaped
+            )
+        )
     }
 
     private func fail(_ code: EncodingError.Code, _ reason: String) -> EncodingError {

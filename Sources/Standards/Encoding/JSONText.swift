@@ -57,7 +57,8 @@ enum JSONText {
         while i < end {
             let digit = Int64(text[i] - 0x30)
             let (product, overflow1) = value.multipliedReportingOverflow(by: 10)
-            let (sum, overflow2) = negative
+            let (sum, overflow2) =
+                negative
                 ? product.subtractingReportingOverflow(digit) : product.addingReportingOverflow(digit)
             if overflow1 || overflow2 { return nil }
             value = sum

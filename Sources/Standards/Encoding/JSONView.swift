@@ -63,6 +63,18 @@ public struct JSONView: Sendable {
     /// Where the value stands in `document.bytes`: the token, or the text between the quotes of a string.
     public var range: Range<Int> { Int(node.start)..<Int(node.end) }
 
+    /// Whether the text of the value is just `text`.
+    public func isWritten(_ text: [UInt8]) -> Bool {
+        let range = range
+        guard range.count == text.count else { return false }
+        return document.bytes.withUnsafeBufferPointer { bytes in
+            text.withUnsafeBufferPointer { text in
+                for i in 0..<text.count where bytes[range.lowerBound + i] != text[i] { return false }
+                return true
+            }
+        }
+    }
+
     /// Whether this is the string `text`; nothing is allocated.
     public func equals(_ text: StaticString) -> Bool {
         let node = node
@@ -86,6 +98,35 @@ public struct JSONView: Sendable {
         return found.map { JSONView(document: document, index: $0) }
     }
 
+    /// The same for a reader that knows the usual order: the search begins behind the member found last, and goes round.
+    ///
+    /// - Parameter cursor: 0 at first.
+    public func member(_ name: StaticString, from cursor: inout Int) -> JSONView? {
+        let nodes = document.nodes
+        guard nodes[index].kind == .object else { return nil }
+        let (first, end) = (index + 1, Int(nodes[index].next))
+        let start = cursor == 0 ? first : cursor
+        return document.bytes.withUnsafeBufferPointer { text -> JSONView? in
+            var i = start
+            while i < end {
+                if JSONView.matches(text, nodes[i], name) {
+                    cursor = Int(nodes[i + 1].next)
+                    return JSONView(document: document, index: i + 1)
+                }
+                i = Int(nodes[i + 1].next)
+            }
+            i = first
+            while i < start {
+                if JSONView.matches(text, nodes[i], name) {
+                    cursor = Int(nodes[i + 1].next)
+                    return JSONView(document: document, index: i + 1)
+                }
+                i = Int(nodes[i + 1].next)
+            }
+            return nil
+        }
+    }
+
     /// The same for a name known only at run time.
     public func member(_ name: String) -> JSONView? {
         members.first { $0.name == name }?.value
@@ -93,7 +134,11 @@ public struct JSONView: Sendable {
 
     /// Elements of an array in order; empty for anything else.
     public var elements: Elements {
-        Elements(document: document, cursor: node.kind == .array ? index + 1 : 0, end: node.kind == .array ? Int(node.next) : 0)
+        Elements(
+            document: document,
+            cursor: node.kind == .array ? index + 1 : 0,
+            end: node.kind == .array ? Int(node.next) : 0
+        )
     }
 
     /// Members of an object in order; empty for anything else.
@@ -103,7 +148,11 @@ public struct JSONView: Sendable {
 
     /// Members with their names still undecoded, for loops that must not allocate.
     public var memberViews: Members {
-        Members(document: document, cursor: node.kind == .object ? index + 1 : 0, end: node.kind == .object ? Int(node.next) : 0)
+        Members(
+            document: document,
+            cursor: node.kind == .object ? index + 1 : 0,
+            end: node.kind == .object ? Int(node.next) : 0
+        )
     }
 
     /// The value as a tree of its own.

@@ -12,7 +12,9 @@ public enum IPAddress: Hashable, Sendable {
         case 4: self = .v4(SIMD4(bytes))
         case 16:
             self = .v6(
-                high: bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }, low: bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) })
+                high: bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) },
+                low: bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
+            )
         default: return nil
         }
     }

@@ -25,7 +25,8 @@ struct BindingTests {
     func principal() throws {
         let receiver = Receiver()
         let verified = try #require(
-            receiver.accepted(try frame(from: Fixture.phone.did, header: [try Fixture.delegation()])))
+            receiver.accepted(try frame(from: Fixture.phone.did, header: [try Fixture.delegation()]))
+        )
         #expect(verified.identity == Fixture.phone.did)
         #expect(verified.principal == Fixture.alice.did)
         // One that does not hold binds nothing, and refuses nothing.
@@ -65,8 +66,14 @@ struct BindingTests {
     func revoked() throws {
         let receiver = Receiver()
         let revocation = DelegationRevocation(
-            id: Fixture.ulid(), subject: Fixture.alice.did, device: Fixture.phone.did, revokedAt: Fixture.now - 50,
-            reason: "lost", issuedAt: Fixture.now - 50, expiresAt: Fixture.now + 50)
+            id: Fixture.ulid(),
+            subject: Fixture.alice.did,
+            device: Fixture.phone.did,
+            revokedAt: Fixture.now - 50,
+            reason: "lost",
+            issuedAt: Fixture.now - 50,
+            expiresAt: Fixture.now + 50
+        )
         receiver.revocations.insert(revocation)
         let old = try Fixture.delegation(issuedAt: Fixture.now - 50)
         #expect(receiver.code(try frame(from: Fixture.alice.did, header: [old])) == .delegationRevoked)
@@ -74,8 +81,13 @@ struct BindingTests {
         #expect(receiver.code(try frame(from: Fixture.alice.did, header: [new])) == nil)
 
         let published = try DelegationRevocation(
-            id: Fixture.ulid(), subject: Fixture.bobDID, device: Fixture.phone.did, revokedAt: Fixture.now,
-            reason: "lost", issuedAt: Fixture.now, expiresAt: Fixture.now + 50
+            id: Fixture.ulid(),
+            subject: Fixture.bobDID,
+            device: Fixture.phone.did,
+            revokedAt: Fixture.now,
+            reason: "lost",
+            issuedAt: Fixture.now,
+            expiresAt: Fixture.now + 50
         ).issue(by: Fixture.bob)
         let delegation = try Fixture.delegation(subject: Fixture.bobDID, by: Fixture.bob)
         let frame = try frame(from: Fixture.bobDID, header: [delegation], salt: 5)
@@ -83,7 +95,8 @@ struct BindingTests {
         #expect(receiver.code(frame) == nil)
         // The signature is remembered by now; the revocation counts all the same.
         receiver.documents[Fixture.bobDID] = .found(
-            Fixture.document(Fixture.bobDID, [Fixture.bob], revocations: [published]))
+            Fixture.document(Fixture.bobDID, [Fixture.bob], revocations: [published])
+        )
         #expect(receiver.code(frame) == .delegationRevoked)
     }
 
@@ -97,8 +110,10 @@ struct BindingTests {
         receiver.documents[Fixture.bobDID] = .found(Fixture.document(Fixture.bobDID, [next]))
         #expect(receiver.code(try frame(from: Fixture.bobDID, header: [delegation], salt: 2)) == .delegationInvalid)
         receiver.documents[Fixture.bobDID] = .unknown
-        guard case .needs(Fixture.bobDID) = receiver.verify(
-            try frame(from: Fixture.bobDID, header: [delegation], salt: 3))
+        guard
+            case .needs(Fixture.bobDID) = receiver.verify(
+                try frame(from: Fixture.bobDID, header: [delegation], salt: 3)
+            )
         else {
             Issue.record("the subject's document must be asked for")
             return
@@ -118,10 +133,12 @@ struct BindingTests {
         #expect(verified.device == Fixture.phone.did)
         #expect(
             receiver.rejection(try hello(Fixture.alice.did, []))
-                == Rejection(.signerMismatch, reason: .transportHelloRejected, ""))
+                == Rejection(.signerMismatch, reason: .transportHelloRejected, "")
+        )
         #expect(
             receiver.rejection(try hello(Fixture.alice.did, [try Fixture.delegation(expiresAt: Fixture.now - 1)]))
-                == Rejection(.delegationExpired, reason: .transportHelloRejected, ""))
+                == Rejection(.delegationExpired, reason: .transportHelloRejected, "")
+        )
         #expect(receiver.accepted(try hello(Fixture.phone.did, [], salt: 2))?.identity == Fixture.phone.did)
     }
 

@@ -24,19 +24,31 @@ enum Fixture {
     }
 
     static func delegation(
-        of device: DID = phone.did, subject: DID = alice.did, by key: SigningKey = alice,
-        capabilities: [String] = ["dsip.signaling"], issuedAt: Int64 = now - 100, expiresAt: Int64 = now + 100
+        of device: DID = phone.did,
+        subject: DID = alice.did,
+        by key: SigningKey = alice,
+        capabilities: [String] = ["dsip.signaling"],
+        issuedAt: Int64 = now - 100,
+        expiresAt: Int64 = now + 100
     ) throws -> Envelope {
         let delegation = Delegation(
-            subject: subject, device: device, capabilities: capabilities, issuedAt: issuedAt, expiresAt: expiresAt)
+            subject: subject,
+            device: device,
+            capabilities: capabilities,
+            issuedAt: issuedAt,
+            expiresAt: expiresAt
+        )
         return try Envelope(signing: delegation.json.utf8, by: key)
     }
 
     static let audio = MediaDescriptor(.audio, codecs: [Codec("codec:audio/opus"), Codec("codec:audio/pcmu")])
 
     static let offer = Invite(
-        media: [audio], transports: [TransportDescriptor(webRTC: "v=0\r\n")],
-        identity: IdentityInfo(displayName: "Alice", claims: []), policy: ["recording": "consent-required"])
+        media: [audio],
+        transports: [TransportDescriptor(webRTC: "v=0\r\n")],
+        identity: IdentityInfo(displayName: "Alice", claims: []),
+        policy: ["recording": "consent-required"]
+    )
 
     static func stamp(_ from: DID, salt: UInt64 = 1, at seconds: Int64 = now, lifetime: Int64 = 30) -> Message.Stamp {
         Message.Stamp(id: ulid(salt, at: seconds), from: from, issuedAt: seconds, lifetime: lifetime)
@@ -64,7 +76,9 @@ enum Fixture {
 
     /// Signs a payload with some members replaced or, when nil, removed.
     static func altered(
-        _ message: Message, by key: SigningKey = phone, _ changes: [(String, JSONValue?)]
+        _ message: Message,
+        by key: SigningKey = phone,
+        _ changes: [(String, JSONValue?)]
     ) throws -> [UInt8] {
         guard case .object(var object) = message.json else { return [] }
         for (name, value) in changes { object[name] = value }
@@ -76,7 +90,9 @@ enum Fixture {
             id: did,
             verificationMethods: keys.map {
                 DIDDocument.VerificationMethod(id: $0.kid, controller: did, publicKey: $0.publicKey)
-            }, delegationRevocations: revocations)
+            },
+            delegationRevocations: revocations
+        )
     }
 }
 
@@ -106,9 +122,15 @@ final class Receiver {
 
     func verify(_ frame: [UInt8], at now: Int64 = Fixture.now) -> Verdict {
         verifier.verify(
-            frame, at: now, replay: &replay, helloVerified: helloVerified, sentHello: sentHello,
-            documents: { [documents] in documents[$0] ?? .unresolvable }, delegations: delegations,
-            revocations: revocations)
+            frame,
+            at: now,
+            replay: &replay,
+            helloVerified: helloVerified,
+            sentHello: sentHello,
+            documents: { [documents] in documents[$0] ?? .unresolvable },
+            delegations: delegations,
+            revocations: revocations
+        )
     }
 
     /// The code of the rejection, or nil when the frame is accepted.

@@ -6,8 +6,12 @@ import Testing
 @Suite("Versions and meaning")
 struct MeaningTests {
     private func refusal(
-        core: String = "1.0", min: String = "1.0", profiles: [String] = [], critical: [String] = [],
-        policy: VerificationPolicy = VerificationPolicy(), sealed: Bool = false
+        core: String = "1.0",
+        min: String = "1.0",
+        profiles: [String] = [],
+        critical: [String] = [],
+        policy: VerificationPolicy = VerificationPolicy(),
+        sealed: Bool = false
     ) throws -> Reason? {
         guard case .object(var object) = Fixture.invite().json else { return nil }
         object["dsip"] = [
@@ -44,12 +48,18 @@ struct MeaningTests {
         #expect(try refusal(critical: ["sealed-body/1.0"], policy: router, sealed: true) == nil)
         #expect(
             try refusal(critical: ["sealed-body/1.0", "quantum/1.0"], policy: router, sealed: true)
-                == .sessionUnsupportedCriticalExtension)
+                == .sessionUnsupportedCriticalExtension
+        )
     }
 
     @Test("an answer selects from the offer, field by field")
     func selection() {
-        let video = MediaDescriptor(.video, direction: .sendonly, codecs: [Codec("codec:video/h264")], purpose: "screen")
+        let video = MediaDescriptor(
+            .video,
+            direction: .sendonly,
+            codecs: [Codec("codec:video/h264")],
+            purpose: "screen"
+        )
         let offer = MediaOffer(media: [Fixture.audio, video], transports: [TransportDescriptor("transport:webrtc")])
         func holds(_ media: [MediaDescriptor], _ transport: String = "transport:webrtc") -> Bool {
             offer.contains(media: media, transports: [TransportDescriptor(transport)])
@@ -70,8 +80,10 @@ struct MeaningTests {
     func subscriptions() {
         func code(_ events: [String], _ seconds: Int64) -> VerdictCode? {
             let message = Message(
-                Fixture.stamp(Fixture.phone.did), to: Fixture.bobDID,
-                Subscribe(target: "did:web:a", events: events, expiresIn: seconds))
+                Fixture.stamp(Fixture.phone.did),
+                to: Fixture.bobDID,
+                Subscribe(target: "did:web:a", events: events, expiresIn: seconds)
+            )
             return fault(message)?.code
         }
         #expect(code(["presence"], 3_600) == nil && code(["presence"], 3_601) == .subscriptionLifetimeExceeded)
@@ -89,7 +101,11 @@ struct MeaningTests {
         #expect(fault(message())?.code == .introductionPurposeAndSealed)
 
         let grant = Message.inSession(
-            Fixture.ulid(3), Fixture.stamp(Fixture.phone.did), to: Fixture.bobDID, Grant(validUntil: 1))
+            Fixture.ulid(3),
+            Fixture.stamp(Fixture.phone.did),
+            to: Fixture.bobDID,
+            Grant(validUntil: 1)
+        )
         #expect(fault(grant, MeaningContext(knownIntroductions: [Fixture.ulid(3)])) == nil)
         #expect(fault(grant, MeaningContext(knownIntroductions: []))?.code == .grantUnknownIntroduction)
     }
@@ -113,11 +129,17 @@ struct MeaningTests {
     func rotation() {
         let recovery = DIDURL(did: Fixture.bobDID, fragment: "recovery-1")
         var rotation = KeyRotationStatement(
-            subject: Fixture.bobDID, previous: Fixture.bob.kid, next: DIDURL(did: Fixture.bobDID, fragment: "key-2"),
-            nextPublicKey: "z6Mk", reason: "lost")
+            subject: Fixture.bobDID,
+            previous: Fixture.bob.kid,
+            next: DIDURL(did: Fixture.bobDID, fragment: "key-2"),
+            nextPublicKey: "z6Mk",
+            reason: "lost"
+        )
         func code(_ signer: DIDURL, from: DID = Fixture.bobDID, designated: [DIDURL]? = nil) -> VerdictCode? {
             fault(
-                Message(Fixture.stamp(from), rotation), MeaningContext(signer: signer, recovery: designated))?.code
+                Message(Fixture.stamp(from), rotation),
+                MeaningContext(signer: signer, recovery: designated)
+            )?.code
         }
         #expect(code(Fixture.bob.kid) == nil)
         #expect(code(recovery) == .rotationSignerNotPrevious)
@@ -134,7 +156,11 @@ struct MeaningTests {
     @Test("a revocation is signed by its subject, never by a device")
     func revocation() {
         let statement = DelegationRevocationStatement(
-            subject: Fixture.bobDID, device: Fixture.phone.did, revokedAt: 1, reason: "lost")
+            subject: Fixture.bobDID,
+            device: Fixture.phone.did,
+            revokedAt: 1,
+            reason: "lost"
+        )
         func code(_ signer: DIDURL, from: DID = Fixture.bobDID) -> VerdictCode? {
             fault(Message(Fixture.stamp(from), statement), MeaningContext(signer: signer))?.code
         }
@@ -159,8 +185,10 @@ struct MeaningTests {
         let rejected = Message.inSession(Fixture.ulid(), stamp, to: Fixture.bobDID, Reject(.userHangup))
         #expect(rejected.interpretation.warnings == [.reasonNotValidOnType])
         let notify = Message(
-            stamp, to: Fixture.bobDID,
-            Notify(subscription: Fixture.ulid(), seq: 1, state: .terminated, reason: .userHangup, content: [:]))
+            stamp,
+            to: Fixture.bobDID,
+            Notify(subscription: Fixture.ulid(), seq: 1, state: .terminated, reason: .userHangup, content: [:])
+        )
         #expect(notify.interpretation.warnings.isEmpty && notify.interpretation.reason == .userHangup)
     }
 

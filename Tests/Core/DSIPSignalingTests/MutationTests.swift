@@ -18,10 +18,17 @@ struct MutationTests {
             switch Int.random(in: 0..<5, using: &random) {
             case 0: bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
             case 1: bytes.remove(at: Int.random(in: bytes.indices, using: &random))
-            case 2: bytes.insert(UInt8.random(in: 0...255, using: &random), at: Int.random(in: bytes.indices, using: &random))
+            case 2:
+                bytes.insert(
+                    UInt8.random(in: 0...255, using: &random),
+                    at: Int.random(in: bytes.indices, using: &random)
+                )
             case 3: bytes.removeLast(Int.random(in: 1...bytes.count, using: &random))
-            default: bytes.swapAt(
-                Int.random(in: bytes.indices, using: &random), Int.random(in: bytes.indices, using: &random))
+            default:
+                bytes.swapAt(
+                    Int.random(in: bytes.indices, using: &random),
+                    Int.random(in: bytes.indices, using: &random)
+                )
             }
             // A change of spacing, or of nothing, leaves the three parts as they were.
             guard Envelope(bytes) != original else { continue }
@@ -51,7 +58,9 @@ struct MutationTests {
         var header = Fixture.header()
         header["delegations"] = .array(Array(repeating: delegation.json, count: 40))
         let frame = try Fixture.frame(
-            header: .object(header), payload: Fixture.invite(from: Fixture.alice.did).payload())
+            header: .object(header),
+            payload: Fixture.invite(from: Fixture.alice.did).payload()
+        )
         let receiver = Receiver()
         #expect(receiver.code(frame) == .delegationInvalid)
         var deep = Array("{\"alg\":\"EdDSA\",\"kid\":".utf8)

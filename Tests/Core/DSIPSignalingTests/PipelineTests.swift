@@ -28,7 +28,8 @@ struct PipelineTests {
         #expect(receiver.code(padded) == nil)
         #expect(
             receiver.rejection(padded + [0x20])
-                == Rejection(.frameTooLarge, reason: .transportEnvelopeTooLarge, ""))
+                == Rejection(.frameTooLarge, reason: .transportEnvelopeTooLarge, "")
+        )
         #expect(receiver.code(Array(repeating: 0xff, count: 65_537)) == .frameTooLarge)
     }
 
@@ -43,7 +44,8 @@ struct PipelineTests {
             "{\"protected\":{},\"payload\":\"e30\",\"signature\":\"e30\"}",
             "{\"protected\":\"e30\",\"protected\":\"e30\",\"payload\":\"e30\",\"signature\":\"e30\"}",
             "{\"protected\":\"e30\",\"payload\":\"e30\",\"signature\":\"e30\"}x",
-        ])
+        ]
+    )
     func envelopeShape(_ text: String) {
         let receiver = Receiver()
         #expect(receiver.code(Array(text.utf8)) == .envelopeShape)
@@ -111,13 +113,19 @@ struct PipelineTests {
         let parts = input.split(separator: ".")
         let envelope = try #require(
             Envelope(
-                protected: String(parts[0]), payload: String(parts[1]), signature: Base64URL.encode(Array(signature))))
+                protected: String(parts[0]),
+                payload: String(parts[1]),
+                signature: Base64URL.encode(Array(signature))
+            )
+        )
         #expect(Receiver().code(envelope.bytes) == .algUnsupported)
         let receiver = Receiver(policy: VerificationPolicy(allowES256: true))
         #expect(receiver.accepted(envelope.bytes)?.identity == did)
         // The algorithm is the key's, not the header's.
         let confused = try Fixture.frame(
-            header: .object(Fixture.header(alg: "ES256")), payload: Fixture.invite().payload())
+            header: .object(Fixture.header(alg: "ES256")),
+            payload: Fixture.invite().payload()
+        )
         #expect(receiver.code(confused) == .kidUnresolvable)
     }
 
@@ -127,12 +135,16 @@ struct PipelineTests {
         let payload = Fixture.invite().payload()
         #expect(
             receiver.code(try Fixture.frame(header: .object(Fixture.header()), payload: payload, key: Fixture.mallory))
-                == .signatureInvalid)
+                == .signatureInvalid
+        )
         let envelope = try Fixture.invite().signed(by: Fixture.phone)
         let other = try #require(
             Envelope(
-                protected: envelope.protectedText, payload: Base64URL.encode(Fixture.invite(salt: 2).payload()),
-                signature: envelope.signatureText))
+                protected: envelope.protectedText,
+                payload: Base64URL.encode(Fixture.invite(salt: 2).payload()),
+                signature: envelope.signatureText
+            )
+        )
         #expect(receiver.code(other.bytes) == .signatureInvalid)
     }
 
@@ -164,7 +176,8 @@ struct PipelineTests {
         func frame(_ issued: Int64, _ expires: Int64, type: JSONValue = "invite") throws -> [UInt8] {
             try Fixture.altered(
                 Fixture.invite(salt: UInt64(bitPattern: issued &+ expires)),
-                [("issued_at", .int(issued)), ("expires_at", .int(expires)), ("type", type)])
+                [("issued_at", .int(issued)), ("expires_at", .int(expires)), ("type", type)]
+            )
         }
         let receiver = Receiver()
         #expect(receiver.code(try frame(now, now)) == .expiryOrder)
@@ -187,7 +200,8 @@ struct PipelineTests {
         let now = Fixture.now
         func introduction(_ issued: Int64, _ lifetime: Int64, salt: UInt64) throws -> [UInt8] {
             try Message(
-                Fixture.stamp(Fixture.phone.did, salt: salt, at: issued, lifetime: lifetime), to: Fixture.bobDID,
+                Fixture.stamp(Fixture.phone.did, salt: salt, at: issued, lifetime: lifetime),
+                to: Fixture.bobDID,
                 Introduction(identity: IdentityInfo(displayName: "Carol"))
             ).signed(by: Fixture.phone).bytes
         }
@@ -204,7 +218,9 @@ struct PipelineTests {
                 Fixture.stamp(Fixture.phone.did, at: issued, lifetime: lifetime),
                 ReachabilityHint(
                     subject: Fixture.phone.did,
-                    endpoints: [ReachabilityHint.Endpoint(uri: "wss://relay.example/dsip")], seq: 1)
+                    endpoints: [ReachabilityHint.Endpoint(uri: "wss://relay.example/dsip")],
+                    seq: 1
+                )
             ).signed(by: Fixture.phone).bytes
         }
         #expect(receiver.code(try hint(now - 3_000, 3_600)) == nil)
@@ -226,7 +242,9 @@ struct PipelineTests {
     @Test("the time in the id lies within 300 s of issued_at")
     func identifierTime() throws {
         let receiver = Receiver()
-        for (seconds, code) in [(300, nil), (-300, nil), (301, VerdictCode.ulidIssuedAtMismatch), (-301, .ulidIssuedAtMismatch)] {
+        for (seconds, code) in [
+            (300, nil), (-300, nil), (301, VerdictCode.ulidIssuedAtMismatch), (-301, .ulidIssuedAtMismatch),
+        ] {
             let id = Fixture.ulid(9, at: Fixture.now + Int64(seconds))
             #expect(receiver.code(try Fixture.altered(Fixture.invite(), [("id", .string(id.description))])) == code)
         }
@@ -276,7 +294,8 @@ struct PipelineTests {
         #expect(receiver.code(frame, at: Fixture.now + 31) == .expired)
         let newer = try Fixture.altered(
             Fixture.invite(salt: 77),
-            [("dsip", ["core": "2.0", "min_core": "2.0", "profiles": [], "extensions": [], "critical": []])])
+            [("dsip", ["core": "2.0", "min_core": "2.0", "profiles": [], "extensions": [], "critical": []])]
+        )
         #expect(receiver.code(newer) == .helloRequired)
     }
 }

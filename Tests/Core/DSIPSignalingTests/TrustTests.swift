@@ -10,7 +10,8 @@ struct TrustTests {
         arguments: [
             ("did:key:z6Mk", "Self-issued identity"), ("did:web:a.example", "Domain verified (did:web:a.example)"),
             ("did:plc:abc", "Unrecognized identity method"),
-        ])
+        ]
+    )
     func basis(_ did: String, _ line: String) throws {
         #expect(TrustBasis.lines(identity: try #require(DID(did))) == [line])
     }
@@ -24,7 +25,8 @@ struct TrustTests {
         #expect(
             TrustBasis.lines(identity: try #require(DID("did:web:gw.example")), claims: [["type": "brand"], claim]) == [
                 "Gateway attested by gw.example · STIR attestation A (verified)", "PSTN caller +15551234567 · ACME",
-            ])
+            ]
+        )
     }
 
     @Test("an attestation that is none of STIR's counts as none")
@@ -46,6 +48,7 @@ struct TrustTests {
         #expect(
             GatewayDowngrade.line(losses: ["no-srtp-on-trunk", "no-attestation"])
                 == "Trust downgraded crossing the gateway (§6.3): media is not encrypted on the PSTN trunk; "
-                + "the caller carried no verified attestation")
+                + "the caller carried no verified attestation"
+        )
     }
 }

@@ -8,7 +8,8 @@ import Testing
 struct VectorTests {
     @Test(
         "every vector of the area passes by deep equality",
-        arguments: [("envelope", 28), ("payload", 49), ("semantic", 29), ("transport", 11), ("trust", 7), ("dht", 7)])
+        arguments: [("envelope", 28), ("payload", 49), ("semantic", 29), ("transport", 11), ("trust", 7), ("dht", 7)]
+    )
     func area(_ name: String, _ count: Int) throws {
         let folder = try #require(Vectors.root).appending(path: "dsip/\(name)").path
         let report = try ConformanceRunner().run(folder: folder)
@@ -19,7 +20,9 @@ struct VectorTests {
 
     @Test("kinds of later work are skipped and named")
     func unknownKinds() throws {
-        let report = try ConformanceRunner().run(folder: try #require(Vectors.root).appending(path: "dsip/gateway").path)
+        let report = try ConformanceRunner().run(
+            folder: try #require(Vectors.root).appending(path: "dsip/gateway").path
+        )
         #expect(report.total.passed == 0 && report.total.failed == 0 && report.total.skipped > 0)
         #expect(report.text(verbose: false).contains("gateway is not implemented"))
     }

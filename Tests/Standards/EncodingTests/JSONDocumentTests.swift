@@ -11,7 +11,8 @@ import Testing
         let duplicates: Set = ["y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"]
         for file in files {
             let name = file.lastPathComponent
-            let accepted = (try? JSONDocument(scanning: Array(Data(contentsOf: file)), limits: .init(depth: 1000))) != nil
+            let accepted =
+                (try? JSONDocument(scanning: Array(Data(contentsOf: file)), limits: .init(depth: 1000))) != nil
             if name.hasPrefix("y_") { #expect(accepted == !duplicates.contains(name), "\(name)") }
             if name.hasPrefix("n_") { #expect(!accepted, "\(name)") }
         }
@@ -21,10 +22,15 @@ import Testing
     @Test("canonical form matches RFC 8785's vectors")
     func canonical() throws {
         for file in Vectors.files("jcs/input") {
-            let expected = try Data(contentsOf: file.deletingLastPathComponent().deletingLastPathComponent()
-                .appending(path: "output").appending(path: file.lastPathComponent))
+            let expected = try Data(
+                contentsOf: file.deletingLastPathComponent().deletingLastPathComponent()
+                    .appending(path: "output").appending(path: file.lastPathComponent)
+            )
             let actual = try JSONValue(parsing: Array(Data(contentsOf: file))).canonical
-            #expect(String(decoding: actual, as: UTF8.self) == String(decoding: expected, as: UTF8.self).trimmingCharacters(in: .newlines))
+            #expect(
+                String(decoding: actual, as: UTF8.self)
+                    == String(decoding: expected, as: UTF8.self).trimmingCharacters(in: .newlines)
+            )
         }
     }
 
@@ -77,8 +83,14 @@ import Testing
             case 0: .null
             case 1: .bool(Bool.random(using: &random))
             case 2: .int(Int64.random(in: .min ... .max, using: &random))
-            case 3: .string(String((0..<Int.random(in: 0..<9, using: &random)).map { _ in
-                Character(Unicode.Scalar(UInt32.random(in: 0..<0xd800, using: &random)) ?? "x") }))
+            case 3:
+                .string(
+                    String(
+                        (0..<Int.random(in: 0..<9, using: &random)).map { _ in
+                            Character(Unicode.Scalar(UInt32.random(in: 0..<0xd800, using: &random)) ?? "x")
+                        }
+                    )
+                )
             case 4: .array((0..<3).map { _ in tree(depth + 1) })
             default: .object(JSONObject((0..<3).map { ("k\($0)", tree(depth + 1)) }))
             }

@@ -16,7 +16,10 @@ import Testing
         }
     }
 
-    @Test("one value has one base64url spelling", arguments: ["A", "AB", "AA=", "AA==", "A A", "A+", "A/", "AAB", "AAAAA"])
+    @Test(
+        "one value has one base64url spelling",
+        arguments: ["A", "AB", "AA=", "AA==", "A A", "A+", "A/", "AAB", "AAAAA"]
+    )
     func strictBase64(text: String) {
         #expect(Base64URL.decode(text) == nil)
     }
@@ -39,7 +42,10 @@ import Testing
     @Test("base58 keeps leading zeros and refuses 0, O, I, l")
     func base58() {
         #expect(Base58.encode([0, 0, 40, 127, 180, 205]) == "11233QC4")
-        #expect(Base58.decode("0") == nil && Base58.decode("O") == nil && Base58.decode("I") == nil && Base58.decode("l") == nil)
+        #expect(
+            Base58.decode("0") == nil && Base58.decode("O") == nil && Base58.decode("I") == nil
+                && Base58.decode("l") == nil
+        )
     }
 
     @Test("a varint is minimal and at most nine bytes")
@@ -48,7 +54,9 @@ import Testing
         #expect(Varint.decode([0x81, 0x00]) == nil)
         #expect(Varint.decode([UInt8](repeating: 0x80, count: 10)) == nil)
         #expect(Varint.decode([0x80]) == nil)
-        for value in [0, 1, 127, 128, 300, 1 << 62] as [UInt64] { #expect(Varint.decode(Varint.encode(value))?.value == value) }
+        for value in [0, 1, 127, 128, 300, 1 << 62] as [UInt64] {
+            #expect(Varint.decode(Varint.encode(value))?.value == value)
+        }
     }
 
     @Test("ULIDs sort by time, keep their text and refuse all but the canonical spelling")
@@ -59,7 +67,10 @@ import Testing
         #expect(early < late && early.description < late.description)
         #expect(ULID(early.description) == early && early.seconds == 1_760_000_000)
         #expect(ULID("01J5Y0Q6K8ZJ4M2N7P9R3S5T7V")?.description == "01J5Y0Q6K8ZJ4M2N7P9R3S5T7V")
-        for bad in ["", "01HZINVITEABC", "81J5Y0Q6K8ZJ4M2N7P9R3S5T7V", "01j5y0q6k8zj4m2n7p9r3s5t7v", "01J5Y0Q6K8ZJ4M2N7P9R3S5T7U"] {
+        for bad in [
+            "", "01HZINVITEABC", "81J5Y0Q6K8ZJ4M2N7P9R3S5T7V", "01j5y0q6k8zj4m2n7p9r3s5t7v",
+            "01J5Y0Q6K8ZJ4M2N7P9R3S5T7U",
+        ] {
             #expect(ULID(bad) == nil)
         }
     }

@@ -47,7 +47,11 @@ final class RelayLinks: Sendable {
 
     /// - Parameter dials: false keeps every link unconnected.
     init(
-        roots: TrustRoots, resolver: CachingResolver, clock: @escaping @Sendable () -> Int64, log: Logger, dials: Bool = true
+        roots: TrustRoots,
+        resolver: CachingResolver,
+        clock: @escaping @Sendable () -> Int64,
+        log: Logger,
+        dials: Bool = true
     ) {
         self.dials = dials
         (events, continuation) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)

@@ -3,12 +3,14 @@ import ArgumentParser
 /// `dsip completion`: the script that teaches a shell this command.
 struct CompletionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "completion", abstract: "Print the completion script of a shell.",
+        commandName: "completion",
+        abstract: "Print the completion script of a shell.",
         discussion: """
             bash: dsip completion bash > ~/.local/share/bash-completion/completions/dsip
             zsh:  dsip completion zsh > a folder of $fpath, as _dsip
             fish: dsip completion fish > ~/.config/fish/completions/dsip.fish
-            """)
+            """
+    )
 
     enum Shell: String, ExpressibleByArgument, CaseIterable { case bash, zsh, fish }
 

@@ -1,12 +1,15 @@
 import ArgumentParser
 import DSIPConformance
+import Encoding
 import Foundation
 
 /// `dsip conformance`: published vectors, compared for deep equality.
 struct ConformanceCommand: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "conformance", abstract: "Run the published test vectors in a folder.",
-        discussion: "One line an area; exit status 1 when any vector fails.")
+        commandName: "conformance",
+        abstract: "Run the published test vectors in a folder.",
+        discussion: "One line an area; exit status 1 when any vector fails."
+    )
 
     @Argument(help: "The folder.", completion: .directory) var folder: String
     @Option(help: "Write the actual results to this file.", completion: .file()) var json: String?

@@ -47,7 +47,8 @@ struct Lookup: Sendable {
     private mutating func find(_ alias: Alias) async throws {
         self.alias = alias
         let fetcher = fetcher
-        let resolved = try await step("ask \(alias.host) who \(alias) is (WebFinger)") { () async throws(IdentityError) in
+        let resolved = try await step("ask \(alias.host) who \(alias) is (WebFinger)") {
+            () async throws(IdentityError) in
             try await WebFinger.resolve(alias, fetcher: fetcher)
         }
         did = resolved.did
@@ -75,7 +76,8 @@ struct Lookup: Sendable {
     }
 
     private mutating func step<R: Sendable>(
-        _ what: String, _ body: () async throws(IdentityError) -> R
+        _ what: String,
+        _ body: () async throws(IdentityError) -> R
     ) async throws -> R {
         let start = ContinuousClock.now
         func elapsed() -> Int64 {
@@ -94,11 +96,15 @@ struct Lookup: Sendable {
 
     private static func failure(_ error: IdentityError, did: DID?) -> CommandFailure {
         switch error.code {
-        case .unsupported: return CommandFailure(.notFound, "This kind of identity is not supported here: \(error.reason).")
+        case .unsupported:
+            return CommandFailure(.notFound, "This kind of identity is not supported here: \(error.reason).")
         case .malformed where did?.method == "key":
             return CommandFailure(.notFound, "The address is damaged: \(error.reason). Ask for it again.")
         case .refused where error.reason.contains("public address"):
-            return CommandFailure(.notFound, "\(error.reason). If it is in a network of yours, allow its address with --allow.")
+            return CommandFailure(
+                .notFound,
+                "\(error.reason). If it is in a network of yours, allow its address with --allow."
+            )
         default: return CommandFailure(.notFound, "It could not be resolved: \(error.reason).")
         }
     }

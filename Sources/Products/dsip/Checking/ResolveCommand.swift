@@ -7,7 +7,9 @@ import Encoding
 /// `dsip resolve`: from an address to a document and a relay, step by step.
 struct ResolveCommand: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "resolve", abstract: "Find whom a did:…, name@host or dsip: link means, and where they are reached.")
+        commandName: "resolve",
+        abstract: "Find whom a did:…, name@host or dsip: link means, and where they are reached."
+    )
 
     @Argument(help: "The address.") var address: String
     @Flag(help: "Show the DID document too.") var document = false
@@ -31,8 +33,12 @@ struct ResolveCommand: Subcommand {
     private func steps(_ lookup: Lookup) -> String {
         Console.table(
             lookup.steps.map { step in
-                [step.error == nil ? Console.good("ok    ") : Console.bad("failed"), "\(step.milliseconds) ms", step.what]
-            })
+                [
+                    step.error == nil ? Console.good("ok    ") : Console.bad("failed"), "\(step.milliseconds) ms",
+                    step.what,
+                ]
+            }
+        )
     }
 
     private func facts(_ lookup: Lookup) -> [[String]] {
@@ -41,7 +47,12 @@ struct ResolveCommand: Subcommand {
         if let alias = lookup.alias { rows.append(["Alias", alias.description]) }
         if let name = lookup.name { rows.append(["Name", "\(name) (says the link)"]) }
         let keys = lookup.document?.verificationMethods ?? []
-        rows += keys.map { ["Key", "\($0.id.fragment == did.identifier ? "#\(DIDShort.of($0.id.fragment))" : "#\($0.id.fragment)")  \(DIDShort.of($0.publicKey.multibase))"] }
+        rows += keys.map {
+            [
+                "Key",
+                "\($0.id.fragment == did.identifier ? "#\(DIDShort.of($0.id.fragment))" : "#\($0.id.fragment)")  \(DIDShort.of($0.publicKey.multibase))",
+            ]
+        }
         if let relay = lookup.relay {
             rows.append(["Relay", "\(relay) (from \(lookup.relaySource ?? "the document"))"])
         } else {

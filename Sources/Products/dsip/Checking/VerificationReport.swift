@@ -35,16 +35,20 @@ struct VerificationReport {
     }
 
     var text: String {
-        var parts = [Console.table(stages.map { stage, outcome in
-            let word = outcome.rawValue.padding(to: Outcome.skipped.rawValue.count)
-            let painted =
-                switch outcome {
-                case .ok: Console.good(word)
-                case .failed: Console.bad(word)
-                case .skipped: word
+        var parts = [
+            Console.table(
+                stages.map { stage, outcome in
+                    let word = outcome.rawValue.padding(to: Outcome.skipped.rawValue.count)
+                    let painted =
+                        switch outcome {
+                        case .ok: Console.good(word)
+                        case .failed: Console.bad(word)
+                        case .skipped: word
+                        }
+                    return [painted, stage.sentence, "DSIP \(stage.section)"]
                 }
-            return [painted, stage.sentence, "DSIP \(stage.section)"]
-        })]
+            )
+        ]
         if let rejection {
             parts.append("Rejected: \(rejection.code.rawValue) (\(rejection.detail)).")
             if let reason = rejection.reason { parts.append("The sender is told: \(reason.token).") }
@@ -57,10 +61,16 @@ struct VerificationReport {
 
     private func facts(_ message: Verified<Message>) -> [[String]] {
         let body = message.body
-        var rows = [["Type", body.type.rawValue], ["Signed by", message.signer.description], ["For", message.principal.string]]
+        var rows = [
+            ["Type", body.type.rawValue], ["Signed by", message.signer.description], ["For", message.principal.string],
+        ]
         rows.append(["Basis", TrustBasis.basis(of: message.principal)])
         if let delegation = message.delegation {
-            rows.append(["Delegated", "until \(Console.time(delegation.expiresAt))" + (delegation.deviceClass.map { ", \($0.rawValue)" } ?? "")])
+            rows.append([
+                "Delegated",
+                "until \(Console.time(delegation.expiresAt))"
+                    + (delegation.deviceClass.map { ", \($0.rawValue)" } ?? ""),
+            ])
         }
         if message.identity != message.principal { rows.append(["Speaks as", message.identity.string]) }
         if let to = body.to { rows.append(["To", to.string]) }
@@ -74,9 +84,14 @@ struct VerificationReport {
     var json: JSONValue {
         var object: JSONObject = [
             "accepted": .bool(message != nil), "at": .int(at), "code": .null, "reason": .null, "detail": .null,
-            "stages": .array(stages.map { stage, outcome in
-                ["stage": .string("\(stage)"), "outcome": .string(outcome == .skipped ? "not-reached" : outcome.rawValue)]
-            }),
+            "stages": .array(
+                stages.map { stage, outcome in
+                    [
+                        "stage": .string("\(stage)"),
+                        "outcome": .string(outcome == .skipped ? "not-reached" : outcome.rawValue),
+                    ]
+                }
+            ),
         ]
         if let rejection {
             object["code"] = .string(rejection.code.rawValue)

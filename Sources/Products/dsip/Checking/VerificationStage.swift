@@ -2,7 +2,8 @@ import DSIPSignaling
 
 /// The stages of `EnvelopeVerifier`, in their order, as a person may follow them. Of several faults the first stage decides.
 enum VerificationStage: CaseIterable {
-    case frame, envelope, header, key, signature, payload, binding, time, identifier, connection, versions, shape, meaning
+    case frame, envelope, header, key, signature, payload, binding, time, identifier, connection, versions, shape,
+        meaning
 
     var sentence: String {
         switch self {
@@ -46,7 +47,8 @@ enum VerificationStage: CaseIterable {
         case .kidUnresolvable: self = .key
         case .signatureInvalid: self = .signature
         case .payloadNotUTF8, .payloadNotJSON, .payloadFloat, .payloadShape: self = .payload
-        case .signerMismatch, .delegationInvalid, .delegationCapability, .delegationExpired, .delegationRevoked: self = .binding
+        case .signerMismatch, .delegationInvalid, .delegationCapability, .delegationExpired, .delegationRevoked:
+            self = .binding
         case .expiryOrder, .introductionValidity, .hintValidity, .replayWindow, .expired, .duplicateID: self = .time
         case .ulidIssuedAtMismatch: self = .identifier
         case .helloRequired: self = .connection

@@ -8,14 +8,20 @@ import Foundation
 /// `dsip verify`: what an envelope is worth, stage by stage.
 struct VerifyCommand: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Verify a signed envelope: who signed, for whom, and which rule it breaks if any.",
-        discussion: "Exit status 1 when it does not verify. Device delegations are verified too.")
+        commandName: "verify",
+        abstract: "Verify a signed envelope: who signed, for whom, and which rule it breaks if any.",
+        discussion: "Exit status 1 when it does not verify. Device delegations are verified too."
+    )
 
     @Argument(help: "File with one DSIP-JOSE envelope; - is standard input.", completion: .file()) var file = "-"
-    @Option(help: "Verify as of this time: Unix seconds, 2026-11-21T04:00:00Z, or issued for its own issued_at.") var at: String?
+    @Option(help: "Verify as of this time: Unix seconds, 2026-11-21T04:00:00Z, or issued for its own issued_at.")
+    var at: String?
     @Option(help: "DID document to use instead of resolving; may be given several times.", completion: .file())
     var document: [String] = []
-    @Option(help: "Envelope of a delegation to hold beside those presented; may be given several times.", completion: .file())
+    @Option(
+        help: "Envelope of a delegation to hold beside those presented; may be given several times.",
+        completion: .file()
+    )
     var delegation: [String] = []
     @Flag(help: "Resolve nothing over the network.") var offline = false
     @Flag(name: .customLong("allow-es256"), help: "Accept ES256 signatures.") var allowES256 = false
@@ -27,7 +33,10 @@ struct VerifyCommand: Subcommand {
         let frame = trimmed(try PrivateOutput.read(file, limit: 1 << 20, what: "The envelope"))
         let now = try time(of: frame)
         let documents = try await Documents(
-            files: document, fetcher: offline ? nil : network.fetcher(), allowing: network)
+            files: document,
+            fetcher: offline ? nil : network.fetcher(),
+            allowing: network
+        )
         if let envelope = Envelope(frame), let claim = Delegation.decode(envelope) {
             return try await verify(claim, envelope, at: now, documents)
         }
@@ -38,7 +47,8 @@ struct VerifyCommand: Subcommand {
         var verifier = EnvelopeVerifier(policy: VerificationPolicy(allowES256: allowES256))
         var held = DelegationStore()
         for path in delegation {
-            guard let envelope = Envelope(trimmed(try PrivateOutput.read(path, limit: 1 << 20, what: path))), held.insert(envelope)
+            guard let envelope = Envelope(trimmed(try PrivateOutput.read(path, limit: 1 << 20, what: path))),
+                held.insert(envelope)
             else { throw CommandFailure(.usage, "\(path) holds no delegation.") }
         }
         var documents = documents
@@ -46,7 +56,12 @@ struct VerifyCommand: Subcommand {
             var replay = ReplayWindow(capacity: 1, lastingCapacity: 1)
             let known = documents
             let verdict = verifier.verify(
-                frame, at: now, replay: &replay, documents: { known.lookup($0) }, delegations: held)
+                frame,
+                at: now,
+                replay: &replay,
+                documents: { known.lookup($0) },
+                delegations: held
+            )
             switch verdict {
             case .needs(let did): await documents.resolve(did)
             case .accepted(let message): return report(VerificationReport(accepted: message, at: now), frame)
@@ -77,12 +92,20 @@ struct VerifyCommand: Subcommand {
         await documents.resolve(claim.subject)
         guard case .found(let document) = documents.lookup(claim.subject) else {
             throw CommandFailure(
-                .notFound, "The document of \(claim.subject) could not be resolved; give it with --document FILE.")
+                .notFound,
+                "The document of \(claim.subject) could not be resolved; give it with --document FILE."
+            )
         }
         var fault: DelegationFault?
         do {
             _ = try Delegation.verify(
-                envelope, device: claim.device, subject: claim.subject, at: now, document: document, allowES256: allowES256)
+                envelope,
+                device: claim.device,
+                subject: claim.subject,
+                at: now,
+                document: document,
+                allowES256: allowES256
+            )
         } catch { fault = error }
         if output.json {
             Console.write([
@@ -90,12 +113,14 @@ struct VerifyCommand: Subcommand {
                 "delegation": claim.json,
             ])
         } else {
-            Console.write(Console.table([
-                ["Kind", "device delegation"], ["Identity", claim.subject.string], ["Device", claim.device.string],
-                ["May", claim.capabilities.joined(separator: ", ")],
-                ["Valid", "\(Console.time(claim.issuedAt)) to \(Console.time(claim.expiresAt))"],
-                ["Verdict", fault.map { Console.bad("does not hold: \($0.rawValue)") } ?? Console.good("holds")],
-            ]))
+            Console.write(
+                Console.table([
+                    ["Kind", "device delegation"], ["Identity", claim.subject.string], ["Device", claim.device.string],
+                    ["May", claim.capabilities.joined(separator: ", ")],
+                    ["Valid", "\(Console.time(claim.issuedAt)) to \(Console.time(claim.expiresAt))"],
+                    ["Verdict", fault.map { Console.bad("does not hold: \($0.rawValue)") } ?? Console.good("holds")],
+                ])
+            )
         }
         if fault != nil { throw ExitCode(ExitStatus.failed.rawValue) }
     }

@@ -4,10 +4,14 @@ import Encoding
 /// `dsip contacts`: the people of the current identity.
 struct ContactsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "contacts", abstract: "People you know, and who of them may ring you.",
+        commandName: "contacts",
+        abstract: "People you know, and who of them may ring you.",
         subcommands: [
-            ContactsList.self, ContactsAdd.self, ContactsRename.self, ContactsAllow.self, ContactsBlock.self, ContactsRemove.self,
-        ], defaultSubcommand: ContactsList.self)
+            ContactsList.self, ContactsAdd.self, ContactsRename.self, ContactsAllow.self, ContactsBlock.self,
+            ContactsRemove.self,
+        ],
+        defaultSubcommand: ContactsList.self
+    )
 }
 
 /// A Contact object of the agent's API (docs/agent-api.md), for people.
@@ -35,7 +39,9 @@ extension AgentDoor {
     /// The contact with this id, DID or alias, or the only one of this name.
     func contact(_ wanted: String) async throws -> ContactView {
         let all = try await contacts()
-        if let exact = all.first(where: { [$0.id, $0.did, $0.json["alias"]?.string].contains(wanted) }) { return exact }
+        if let exact = all.first(where: { [$0.id, $0.did, $0.json["alias"]?.string].contains(wanted) }) {
+            return exact
+        }
         let named = all.filter { $0.name.lowercased() == wanted.lowercased() }
         guard let only = named.first else {
             throw CommandFailure(.notFound, "No contact is called “\(wanted)”; dsip contacts list shows them.")
@@ -57,7 +63,9 @@ struct ContactsList: Subcommand {
     func perform() async throws {
         let all = try await state.withAgent { try await $0.contacts() }
         if output.json { return Console.write(.array(all.map(\.json))) }
-        guard !all.isEmpty else { return Console.note("There are no contacts yet. Add one with dsip contacts add ADDRESS NAME.") }
+        guard !all.isEmpty else {
+            return Console.note("There are no contacts yet. Add one with dsip contacts add ADDRESS NAME.")
+        }
         Console.write(Console.table(all.map(\.row)))
     }
 }
@@ -65,7 +73,9 @@ struct ContactsList: Subcommand {
 /// `dsip contacts add`.
 struct ContactsAdd: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "add", abstract: "Add someone by did:…, name@host, or dsip: link.")
+        commandName: "add",
+        abstract: "Add someone by did:…, name@host, or dsip: link."
+    )
 
     @Argument(help: "Their address.") var address: String
     @Argument(help: "What you call them.") var name: String
@@ -79,7 +89,9 @@ struct ContactsAdd: Subcommand {
             return ContactView(
                 json: try await agent.call(
                     "contacts.add",
-                    ["input": .string(address), "name": .string(name), "allowed": .bool(!mustAsk)]))
+                    ["input": .string(address), "name": .string(name), "allowed": .bool(!mustAsk)]
+                )
+            )
         }
         output.json ? Console.write(added.json) : Console.write("Added \(added.name) (\(added.did)).")
     }
@@ -103,7 +115,9 @@ struct ContactsRename: Subcommand {
 /// `dsip contacts allow`.
 struct ContactsAllow: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "allow", abstract: "Let someone ring you; this also ends a block.")
+        commandName: "allow",
+        abstract: "Let someone ring you; this also ends a block."
+    )
 
     @Argument(help: "The contact: name, alias, did:… or id.") var contact: String
     @Flag(help: "The other way round: from now on they must ask first.") var mustAsk = false
@@ -134,7 +148,10 @@ struct ContactsBlock: Subcommand {
 
 /// `dsip contacts remove`.
 struct ContactsRemove: Subcommand {
-    static let configuration = CommandConfiguration(commandName: "remove", abstract: "Forget someone; they can then only ask.")
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Forget someone; they can then only ask."
+    )
 
     @Argument(help: "The contact: name, alias, did:… or id.") var contact: String
     @OptionGroup var state: StateOptions

@@ -33,7 +33,12 @@ struct Doctor {
             caution = hops.failure
         } else {
             report.add(
-                .failed("relay", "no relay is known", next: "Name one with --relay wss://…, or make an identity: dsip id create NAME."))
+                .failed(
+                    "relay",
+                    "no relay is known",
+                    next: "Name one with --relay wss://…, or make an identity: dsip id create NAME."
+                )
+            )
             caution = "no relay is known"
         }
         try await examineOwnName(findings)
@@ -48,17 +53,32 @@ struct Doctor {
         let folder = state.folder
         guard let attributes = try? files.attributesOfItem(atPath: folder) else {
             report.add(
-                .failed("state", "\(folder) does not exist", next: "Make an identity with dsip id create NAME, or name the folder with --state."))
+                .failed(
+                    "state",
+                    "\(folder) does not exist",
+                    next: "Make an identity with dsip id create NAME, or name the folder with --state."
+                )
+            )
             report.add(.skipped("wallet", because: "there is no state folder"))
             return
         }
         let mode = (attributes[.posixPermissions] as? NSNumber)?.intValue ?? 0
         if !files.isWritableFile(atPath: folder) {
-            report.add(.failed("state", "\(folder) cannot be written", next: "Make yourself its owner: chown -R $USER \(folder)"))
+            report.add(
+                .failed(
+                    "state",
+                    "\(folder) cannot be written",
+                    next: "Make yourself its owner: chown -R $USER \(folder)"
+                )
+            )
         } else if mode & 0o077 != 0 {
             report.add(
                 .warning(
-                    "state", "\(folder) is open to others (mode \(String(mode, radix: 8)))", next: "Close it: chmod 700 \(folder)"))
+                    "state",
+                    "\(folder) is open to others (mode \(String(mode, radix: 8)))",
+                    next: "Close it: chmod 700 \(folder)"
+                )
+            )
         } else {
             report.add(.ok("state", folder))
         }
@@ -69,13 +89,17 @@ struct Doctor {
         do throws(IdentityError) {
             guard let wantsPassphrase = try WalletFile.wantsPassphrase(state.walletPath) else {
                 return report.add(
-                    .failed("wallet", "there is none in \(state.folder)", next: "Make one with dsip id create NAME."))
+                    .failed("wallet", "there is none in \(state.folder)", next: "Make one with dsip id create NAME.")
+                )
             }
             if wantsPassphrase, !hasPassphrase, try await runningAgent(&findings) == nil {
                 return report.add(
                     .warning(
-                        "wallet", "locked with a passphrase; looks undamaged",
-                        next: "To look inside, name a file with the passphrase in \(SecretInput.walletVariable)."))
+                        "wallet",
+                        "locked with a passphrase; looks undamaged",
+                        next: "To look inside, name a file with the passphrase in \(SecretInput.walletVariable)."
+                    )
+                )
             }
         } catch {
             return report.add(.failed("wallet", error.reason, next: Doctor.advice(error)))
@@ -86,7 +110,9 @@ struct Doctor {
                 return (current, try await agent.call("state.get")["relay"])
             }
             guard let identity else {
-                return report.add(.failed("wallet", "opens, but holds no identity", next: "Make one with dsip id create NAME."))
+                return report.add(
+                    .failed("wallet", "opens, but holds no identity", next: "Make one with dsip id create NAME.")
+                )
             }
             findings.identity = identity
             findings.relay = findings.relay ?? identity.json["relay"]?.string
@@ -95,7 +121,14 @@ struct Doctor {
         } catch let error as AgentError {
             let isLocked = [.wrongPassphrase, .damaged].contains(error.code)
             report.add(
-                .failed("wallet", error.message, next: isLocked ? "Restore it: dsip id import BACKUP, or dsip id restore NAME with the phrase, in another --state folder." : "See what the sentence says."))
+                .failed(
+                    "wallet",
+                    error.message,
+                    next: isLocked
+                        ? "Restore it: dsip id import BACKUP, or dsip id restore NAME with the phrase, in another --state folder."
+                        : "See what the sentence says."
+                )
+            )
         } catch let failure as CommandFailure {
             report.add(.failed("wallet", failure.sentence, next: "See what the sentence says."))
         }
@@ -121,7 +154,13 @@ struct Doctor {
         if findings.isBound {
             report.add(.ok("agent", "process \(agent.process) at \(agent.base). \(sentence)"))
         } else {
-            report.add(.failed("agent", "process \(agent.process): \(sentence)", next: "The checks of the relay below say where it ends."))
+            report.add(
+                .failed(
+                    "agent",
+                    "process \(agent.process): \(sentence)",
+                    next: "The checks of the relay below say where it ends."
+                )
+            )
         }
     }
 
@@ -148,24 +187,38 @@ struct Doctor {
                 report.add(.ok("own name", "\(alias) names you"))
             } else {
                 report.add(
-                    .failed("own name", "\(alias) names \(lookup.did?.string ?? "nobody")", next: "Register it anew: dsip id register NAME."))
+                    .failed(
+                        "own name",
+                        "\(alias) names \(lookup.did?.string ?? "nobody")",
+                        next: "Register it anew: dsip id register NAME."
+                    )
+                )
             }
         } catch let failure as CommandFailure {
             report.add(
-                .failed("own name", "\(alias): \(failure.sentence)", next: "Ask who runs the relay, or register it anew: dsip id register NAME."))
+                .failed(
+                    "own name",
+                    "\(alias): \(failure.sentence)",
+                    next: "Ask who runs the relay, or register it anew: dsip id register NAME."
+                )
+            )
         }
     }
 
     private func fetcher(_ relay: String?) throws -> HTTPDocumentFetcher {
         HTTPDocumentFetcher(
-            policy: AddressPolicy(allowing: try state.network.allowed(with: relay)), roots: state.network.roots)
+            policy: AddressPolicy(allowing: try state.network.allowed(with: relay)),
+            roots: state.network.roots
+        )
     }
 
     // MARK: Peer
 
     private mutating func examine(peer: String, own: String?, relayFault: String?) async throws {
         var address = peer
-        if (try? IdentityURI(entered: peer)) == nil, let known = try? await state.withAgent({ try await $0.contact(peer) }) {
+        if (try? IdentityURI(entered: peer)) == nil,
+            let known = try? await state.withAgent(.files, { door in try await door.contact(peer) })
+        {
             address = IdentityURI(.did(DID(known.did)!), relay: known.json["relay"]?.string).description
         }
         var lookup = Lookup(fetcher: try fetcher(own))
@@ -183,7 +236,8 @@ struct Doctor {
         guard relay != own else {
             return report.add(
                 relayFault.map { .skipped("peer relay", because: "it is your own, and \($0)") }
-                    ?? .ok("peer relay", "is your own\(lookup.relay == nil ? ", as far as the address tells" : "")"))
+                    ?? .ok("peer relay", "is your own\(lookup.relay == nil ? ", as far as the address tells" : "")")
+            )
         }
         var hops = try RelayHops(relay: relay, prefix: "peer ", roots: state.network.roots, clock: Console.now)
         await hops.examine(&report)
@@ -198,11 +252,29 @@ struct Doctor {
         case .unreachable(let why):
             report.add(.failed("page", why, next: "Restart dsip up; see whether another program took the port."))
         case .withoutPage:
-            report.add(.warning("page", "the API answers, the page is not there", next: "Start dsip up where its Web folder is, or set DSIP_WEB."))
+            report.add(
+                .warning(
+                    "page",
+                    "the API answers, the page is not there",
+                    next: "Start dsip up where its Web folder is, or set DSIP_WEB."
+                )
+            )
         case .tokenRefused:
-            report.add(.failed("page", "\(agent.base) refuses the token", next: "Another program has the port; restart dsip up with --port."))
+            report.add(
+                .failed(
+                    "page",
+                    "\(agent.base) refuses the token",
+                    next: "Another program has the port; restart dsip up with --port."
+                )
+            )
         case .unguarded:
-            report.add(.failed("page", "\(agent.base) answers without a token", next: "That is not dsip; restart dsip up with --port."))
+            report.add(
+                .failed(
+                    "page",
+                    "\(agent.base) answers without a token",
+                    next: "That is not dsip; restart dsip up with --port."
+                )
+            )
         }
     }
 }

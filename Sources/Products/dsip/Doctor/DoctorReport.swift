@@ -17,7 +17,9 @@ struct DoctorCheck: Sendable {
     /// What to do about it.
     var next: String?
 
-    static func ok(_ name: String, _ detail: String) -> DoctorCheck { DoctorCheck(name: name, outcome: .ok, detail: detail) }
+    static func ok(_ name: String, _ detail: String) -> DoctorCheck {
+        DoctorCheck(name: name, outcome: .ok, detail: detail)
+    }
 
     static func warning(_ name: String, _ detail: String, next: String) -> DoctorCheck {
         DoctorCheck(name: name, outcome: .warning, detail: detail, next: next)
@@ -47,7 +49,8 @@ struct DoctorCheck: Sendable {
             case .failed: Console.bad(word)
             case .warning, .skipped: word
             }
-        return "\(painted)  \(name.padding(to: 11))  \(detail)" + (next.map { "\n" + "".padding(to: 22) + "→ \($0)" } ?? "")
+        return "\(painted)  \(name.padding(to: 11))  \(detail)"
+            + (next.map { "\n" + "".padding(to: 22) + "→ \($0)" } ?? "")
     }
 }
 

@@ -15,7 +15,9 @@ enum HelloProbe {
     /// Seconds.
     static let patience = 15
 
-    static func greet(_ address: RelayAddress, roots: TrustRoots, clock: @escaping @Sendable () -> Int64) async -> Finding {
+    static func greet(_ address: RelayAddress, roots: TrustRoots, clock: @escaping @Sendable () -> Int64) async
+        -> Finding
+    {
         var configuration = SignalingClient.Configuration(address, key: SigningKey(), clock: clock)
         configuration.roots = roots
         let client = SignalingClient(configuration, source: SelfCertifyingSource())

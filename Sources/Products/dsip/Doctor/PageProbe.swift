@@ -16,7 +16,9 @@ enum PageProbe {
     static func look(at agent: StateHolder.Announcement) async -> Finding {
         do {
             guard try await status(agent, .POST, "/api/v1/state.get", token: nil) == 401 else { return .unguarded }
-            guard try await status(agent, .POST, "/api/v1/state.get", token: agent.token) == 200 else { return .tokenRefused }
+            guard try await status(agent, .POST, "/api/v1/state.get", token: agent.token) == 200 else {
+                return .tokenRefused
+            }
             return try await status(agent, .GET, "/", token: nil) == 200 ? .good : .withoutPage
         } catch {
             return .unreachable("\(agent.base) does not answer: \(error)")
@@ -24,7 +26,10 @@ enum PageProbe {
     }
 
     private static func status(
-        _ agent: StateHolder.Announcement, _ method: HTTPMethod, _ path: String, token: String?
+        _ agent: StateHolder.Announcement,
+        _ method: HTTPMethod,
+        _ path: String,
+        token: String?
     ) async throws -> UInt {
         var request = HTTPClientRequest(url: agent.base + path)
         request.method = method

@@ -51,10 +51,17 @@ struct RelayHops {
         do throws(TransportError) {
             let addresses = try await SystemHostResolver().addresses(of: address.host)
             guard let first = addresses.first else { throw TransportError(.unreachable, "no address is known") }
-            report.add(.ok(prefix + "dns", "\(address.host) is \(addresses.map(AddressText.of).joined(separator: ", "))"))
+            report.add(
+                .ok(prefix + "dns", "\(address.host) is \(addresses.map(AddressText.of).joined(separator: ", "))")
+            )
             return first
         } catch {
-            fail("dns", error.reason, next: "Check the spelling of the relay, and this machine’s network and name server.", &report)
+            fail(
+                "dns",
+                error.reason,
+                next: "Check the spelling of the relay, and this machine’s network and name server.",
+                &report
+            )
             return nil
         }
     }
@@ -65,8 +72,11 @@ struct RelayHops {
         let probe = await TLSProbe.dial(address, at: AddressText.of(target), roots: roots)
         guard let connected = probe.connected else {
             fail(
-                "tcp", "\(AddressText.of(target)) port \(address.port): \(probe.failure ?? "no answer")",
-                next: "See whether the relay is running, and whether a firewall is between.", &report)
+                "tcp",
+                "\(AddressText.of(target)) port \(address.port): \(probe.failure ?? "no answer")",
+                next: "See whether the relay is running, and whether a firewall is between.",
+                &report
+            )
             return false
         }
         report.add(.ok(prefix + "tcp", "port \(address.port) answers in \(connected) ms"))
@@ -77,7 +87,13 @@ struct RelayHops {
         let days = probe.certificateEnds.map { ($0 - clock()) / 86_400 }
         let end = probe.certificateEnds.map { ", certificate until \(Console.time($0))" } ?? ""
         if let days, days < 14 {
-            report.add(.warning(prefix + "tls", "\(version)\(end)", next: "The certificate ends in \(days) days; whoever runs the relay must renew it."))
+            report.add(
+                .warning(
+                    prefix + "tls",
+                    "\(version)\(end)",
+                    next: "The certificate ends in \(days) days; whoever runs the relay must renew it."
+                )
+            )
         } else {
             report.add(.ok(prefix + "tls", version + end))
         }
@@ -86,20 +102,30 @@ struct RelayHops {
 
     private mutating func examineClock(_ probe: TLSProbe.Finding, _ report: inout DoctorReport) -> Bool {
         guard let theirs = probe.date else {
-            report.add(.ok(prefix + "clock", "the relay’s HTTP tells no time; the hello below tells whether the clocks agree"))
+            report.add(
+                .ok(prefix + "clock", "the relay’s HTTP tells no time; the hello below tells whether the clocks agree")
+            )
             return true
         }
         let skew = clock() - theirs
         let side = skew > 0 ? "ahead of" : "behind"
         if abs(skew) > RelayHops.tolerance {
             fail(
-                "clock", "this machine is \(abs(skew)) s \(side) the relay; at most \(RelayHops.tolerance) s are tolerated",
-                next: "Set this machine’s clock (timedatectl set-ntp true); if it is right, the relay’s is wrong.", &report)
+                "clock",
+                "this machine is \(abs(skew)) s \(side) the relay; at most \(RelayHops.tolerance) s are tolerated",
+                next: "Set this machine’s clock (timedatectl set-ntp true); if it is right, the relay’s is wrong.",
+                &report
+            )
             return false
         }
         if abs(skew) > RelayHops.tolerance / 2 {
             report.add(
-                .warning(prefix + "clock", "\(abs(skew)) s \(side) the relay", next: "Let the clock be set by the network: timedatectl set-ntp true"))
+                .warning(
+                    prefix + "clock",
+                    "\(abs(skew)) s \(side) the relay",
+                    next: "Let the clock be set by the network: timedatectl set-ntp true"
+                )
+            )
         } else {
             report.add(.ok(prefix + "clock", "within \(max(1, abs(skew))) s of the relay"))
         }
@@ -118,22 +144,40 @@ struct RelayHops {
             report.add(.ok(prefix + "websocket", "\(address.target) is upgraded"))
             let why = refusal.report.reason.token
             fail(
-                "hello", "\(refusal.relay) refuses: \(why)",
+                "hello",
+                "\(refusal.relay) refuses: \(why)",
                 next: why == "policy.denied" || why.hasPrefix("policy.")
                     ? "A private relay greets its own people only; the agent line above tells whether it takes you."
-                    : "Update this program or the relay: they do not agree on the protocol.", &report)
+                    : "Update this program or the relay: they do not agree on the protocol.",
+                &report
+            )
         case .failed(let error):
             if error.code == .upgrade {
-                fail("websocket", error.reason, next: "Check the path in the relay’s address; it is usually /dsip.", &report)
+                fail(
+                    "websocket",
+                    error.reason,
+                    next: "Check the path in the relay’s address; it is usually /dsip.",
+                    &report
+                )
             } else if [.protocolViolation, .closed, .notConnected].contains(error.code) {
                 report.add(.ok(prefix + "websocket", "\(address.target) is upgraded"))
-                fail("hello", error.reason, next: "If both clocks are right, ask who runs the relay to look at its log.", &report)
+                fail(
+                    "hello",
+                    error.reason,
+                    next: "If both clocks are right, ask who runs the relay to look at its log.",
+                    &report
+                )
             } else {
                 fail("websocket", error.reason, next: "The connection worked a moment ago; try again.", &report)
             }
         case .silent:
             report.add(.ok(prefix + "websocket", "\(address.target) is upgraded"))
-            fail("hello", "no answer within \(HelloProbe.patience) s", next: "Ask who runs the relay; it may be overloaded.", &report)
+            fail(
+                "hello",
+                "no answer within \(HelloProbe.patience) s",
+                next: "Ask who runs the relay; it may be overloaded.",
+                &report
+            )
         }
         return nil
     }
@@ -152,7 +196,13 @@ struct RelayHops {
     private mutating func askSTUN(_ capabilities: RelayCapabilities, _ report: inout DoctorReport) async {
         let uris = (capabilities.other["stun"]?.array ?? []).prefix(4).compactMap(\.string)
         guard let uri = uris.first else {
-            report.add(.warning(prefix + "stun", "the relay offers none", next: "Calls between two homes may find no way; set stun on the relay."))
+            report.add(
+                .warning(
+                    prefix + "stun",
+                    "the relay offers none",
+                    next: "Calls between two homes may find no way; set stun on the relay."
+                )
+            )
             return
         }
         let name = prefix + "stun"
@@ -161,7 +211,12 @@ struct RelayHops {
             report.add(.ok(name, "\(uri) sees this machine as \(seen), in \(milliseconds) ms"))
         } catch {
             report.add(
-                .failed(name, "\(uri): \(error.sentence)", next: "Let UDP through to it, or calls between two homes may find no way."))
+                .failed(
+                    name,
+                    "\(uri): \(error.sentence)",
+                    next: "Let UDP through to it, or calls between two homes may find no way."
+                )
+            )
         }
     }
 }

@@ -19,7 +19,9 @@ enum STUNProbe {
             let (answers, continuation) = AsyncStream.makeStream(of: [UInt8].self)
             let channel = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Catcher(continuation)) }
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(Catcher(continuation))
+                    }
                 }
                 .bind(host: wildcard, port: 0).get()
             defer { channel.close(promise: nil) }
@@ -27,15 +29,20 @@ enum STUNProbe {
             // RFC 8489 §6.2.1: requests are sent again after 0.5 s, then after twice as long.
             let sender = Task {
                 for pause in [500, 1000, 1500] {
-                    channel.writeAndFlush(AddressedEnvelope(remoteAddress: server, data: ByteBuffer(bytes: datagram)), promise: nil)
+                    channel.writeAndFlush(
+                        AddressedEnvelope(remoteAddress: server, data: ByteBuffer(bytes: datagram)),
+                        promise: nil
+                    )
                     try await Task.sleep(for: .milliseconds(pause))
                 }
                 continuation.finish()
             }
             defer { sender.cancel() }
             for await answer in answers {
-                guard let message = try? STUNMessage(answer), Array(message.transactionID) == transaction else { continue }
-                guard message.kind == .success, let seen = try message.xorMappedAddress() else {
+                guard let message = try? STUNMessage(answer), Array(message.transactionID) == transaction else {
+                    continue
+                }
+                guard message.type.kind == .success, let seen = try message.xorMappedAddress() else {
                     throw CommandFailure(.failed, "it refuses the request")
                 }
                 let passed = (ContinuousClock.now - start).components

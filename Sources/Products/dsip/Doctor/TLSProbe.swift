@@ -48,17 +48,23 @@ enum TLSProbe {
     /// What to do about a failed handshake.
     static func advice(_ failure: String) -> String {
         if failure.contains("CERTIFICATE_VERIFY_FAILED") {
-            return "Its certificate is of an authority unknown here: name a development relay’s ca.pem with --trust, else the relay needs a real one."
+            return
+                "Its certificate is of an authority unknown here: name a development relay’s ca.pem with --trust, else the relay needs a real one."
         }
         if failure.contains("PROTOCOL_VERSION") || failure.contains("UNSUPPORTED_PROTOCOL") {
             return "The server does not speak TLS 1.3, which DSIP asks for; whoever runs it must update it."
         }
-        if failure.contains("--trust") || failure.contains("root certificate") { return "Check the file named with --trust." }
+        if failure.contains("--trust") || failure.contains("root certificate") {
+            return "Check the file named with --trust."
+        }
         return "See whether this port speaks TLS, and whether the certificate names this host."
     }
 
     private static func request(
-        _ channel: any Channel, _ context: NIOSSLContext, _ address: RelayAddress, _ target: String
+        _ channel: any Channel,
+        _ context: NIOSSLContext,
+        _ address: RelayAddress,
+        _ target: String
     ) async throws -> HTTPResponseHead {
         let promise = channel.eventLoop.makePromise(of: HTTPResponseHead.self)
         // An address is authenticated as such; a name goes into the handshake.

@@ -5,18 +5,23 @@ import Foundation
 /// `dsip id phrase`.
 struct IDPhrase: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "phrase", abstract: "Show the 24 words that give the current identity back.",
-        discussion: "Whoever has the words is you. Write them on paper; do not photograph or store them.")
+        commandName: "phrase",
+        abstract: "Show the 24 words that give the current identity back.",
+        discussion: "Whoever has the words is you. Write them on paper; do not photograph or store them."
+    )
 
     @Flag(help: "Show the words without asking.") var yes = false
-    @Flag(help: "Do not show the words: ask for three of them, and note that they are written down.") var confirm = false
+    @Flag(help: "Do not show the words: ask for three of them, and note that they are written down.") var confirm =
+        false
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
         if confirm { return try await check() }
         try Confirmation.require(
-            "The words will be shown on this screen. Whoever sees them can be you, for good.", given: yes)
+            "The words will be shown on this screen. Whoever sees them can be you, for good.",
+            given: yes
+        )
         let shown = try await state.withAgent { agent in
             _ = try await agent.identity(nil)
             return try await agent.call("identity.phrase")
@@ -57,8 +62,10 @@ struct IDPhrase: Subcommand {
 /// `dsip id restore`.
 struct IDRestore: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "restore", abstract: "Make an identity anew from its 24 words.",
-        discussion: "The words are asked for, or read from standard input; never give them as arguments.")
+        commandName: "restore",
+        abstract: "Make an identity anew from its 24 words.",
+        discussion: "The words are asked for, or read from standard input; never give them as arguments."
+    )
 
     @Argument(help: "What you are called.") var name: String
     @Flag(help: "Lock a new wallet with a passphrase.") var passphrase = false
@@ -70,7 +77,10 @@ struct IDRestore: Subcommand {
         let restored = try await state.withAgent(creating: true, passphrase: passphrase) { agent in
             IdentityView(
                 json: try await agent.call(
-                    "identity.restore", ["name": .string(name), "words": .array(words.map { .string($0) })]))
+                    "identity.restore",
+                    ["name": .string(name), "words": .array(words.map { .string($0) })]
+                )
+            )
         }
         output.json ? Console.write(restored.json) : Console.write(restored.details)
     }
@@ -79,11 +89,13 @@ struct IDRestore: Subcommand {
 /// `dsip id export`.
 struct IDExport: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "export", abstract: "Write an encrypted backup of all identities to a file.",
+        commandName: "export",
+        abstract: "Write an encrypted backup of all identities to a file.",
         discussion: """
             The backup has a passphrase of its own, asked for or read from the file that \(SecretInput.backupVariable) names. It holds no \
             device key: where it is imported, a new device begins.
-            """)
+            """
+    )
 
     @Argument(help: "The file to write; it must not exist.", completion: .file()) var file: String
     @Flag(help: "Write over a file that exists.") var force = false
@@ -92,7 +104,10 @@ struct IDExport: Subcommand {
 
     func perform() async throws {
         let passphrase = try SecretInput.passphrase(
-            "A passphrase for the backup:", variable: SecretInput.backupVariable, isNew: true)
+            "A passphrase for the backup:",
+            variable: SecretInput.backupVariable,
+            isNew: true
+        )
         let made = try await state.withAgent { agent in
             _ = try await agent.identity(nil)
             return try await agent.call("identity.export", ["passphrase": .string(passphrase)])
@@ -105,7 +120,9 @@ struct IDExport: Subcommand {
 /// `dsip id import`.
 struct IDImport: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "import", abstract: "Take the identities of a backup into this wallet.")
+        commandName: "import",
+        abstract: "Take the identities of a backup into this wallet."
+    )
 
     @Argument(help: "The backup.", completion: .file()) var file: String
     @Flag(help: "Lock a new wallet with a passphrase.") var passphrase = false
@@ -119,7 +136,9 @@ struct IDImport: Subcommand {
             IdentityView(
                 json: try await agent.call(
                     "identity.import",
-                    ["backup": .string(String(decoding: bytes, as: UTF8.self)), "passphrase": .string(secret)]))
+                    ["backup": .string(String(decoding: bytes, as: UTF8.self)), "passphrase": .string(secret)]
+                )
+            )
         }
         output.json ? Console.write(imported.json) : Console.write(imported.details)
     }

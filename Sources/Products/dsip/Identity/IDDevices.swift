@@ -6,7 +6,9 @@ import Foundation
 /// `dsip id devices`.
 struct IDDevices: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "devices", abstract: "List the devices that may act for the current identity.")
+        commandName: "devices",
+        abstract: "List the devices that may act for the current identity."
+    )
 
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
@@ -50,7 +52,9 @@ extension AgentDoor {
 /// `dsip id revoke`.
 struct IDRevoke: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "revoke", abstract: "Take a device's authority back, and tell the relay.")
+        commandName: "revoke",
+        abstract: "Take a device's authority back, and tell the relay."
+    )
 
     enum Reason: String, ExpressibleByArgument, CaseIterable { case lost, compromised, retired }
 
@@ -65,10 +69,14 @@ struct IDRevoke: Subcommand {
             _ = try await agent.identity(nil)
             let device = try await find(agent)
             try Confirmation.require(
-                "“\(device.name)” (\(device.did)) will not be able to act for you any more.", given: yes)
+                "“\(device.name)” (\(device.did)) will not be able to act for you any more.",
+                given: yes
+            )
             let silence = try await agent.waitForRelay(seconds: 10)
             let revoked = try await agent.call(
-                "devices.revoke", ["did": .string(device.did), "reason": .string(reason.rawValue)])
+                "devices.revoke",
+                ["did": .string(device.did), "reason": .string(reason.rawValue)]
+            )
             return (DeviceView(json: revoked), silence)
         }
         output.json ? Console.write(revoked.json) : Console.write("“\(revoked.name)” is revoked.")

@@ -3,7 +3,10 @@ import Encoding
 
 /// `dsip id show`.
 struct IDShow: Subcommand {
-    static let configuration = CommandConfiguration(commandName: "show", abstract: "Show one of your identities, or the current one.")
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show one of your identities, or the current one."
+    )
 
     @Argument(help: "Its name or did:… .") var identity: String?
     @OptionGroup var state: StateOptions
@@ -17,7 +20,10 @@ struct IDShow: Subcommand {
 
 /// `dsip id list`.
 struct IDList: Subcommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "List your identities; * marks the current one.")
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List your identities; * marks the current one."
+    )
 
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
@@ -25,7 +31,9 @@ struct IDList: Subcommand {
     func perform() async throws {
         let all = try await state.withAgent { try await $0.identities() }
         if output.json { return Console.write(.array(all.map(\.json))) }
-        guard !all.isEmpty else { return Console.note("There is no identity here yet. Make one with dsip id create NAME.") }
+        guard !all.isEmpty else {
+            return Console.note("There is no identity here yet. Make one with dsip id create NAME.")
+        }
         Console.write(Console.table(all.map(\.row)))
     }
 }
@@ -33,11 +41,13 @@ struct IDList: Subcommand {
 /// `dsip id create`.
 struct IDCreate: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "create", abstract: "Make an identity, and on the first run the wallet that holds it.",
+        commandName: "create",
+        abstract: "Make an identity, and on the first run the wallet that holds it.",
         discussion: """
             The wallet is locked with a key file beside it, or with --passphrase by a passphrase that is asked for (or read from the file \
             that \(SecretInput.walletVariable) names). The identity is its own key: write down its recovery phrase with dsip id phrase.
-            """)
+            """
+    )
 
     @Argument(help: "What you are called.") var name: String
     @Flag(help: "Lock a new wallet with a passphrase.") var passphrase = false
@@ -70,7 +80,8 @@ struct IDRename: Subcommand {
         let renamed = try await state.withAgent { agent in
             let did = try await agent.identity(identity).did
             return IdentityView(
-                json: try await agent.call("identity.rename", ["did": .string(did), "name": .string(name)]))
+                json: try await agent.call("identity.rename", ["did": .string(did), "name": .string(name)])
+            )
         }
         output.json ? Console.write(renamed.json) : Console.write("Now called \(renamed.name).")
     }
@@ -97,7 +108,9 @@ struct IDUse: Subcommand {
 /// `dsip id throwaway`.
 struct IDThrowaway: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "throwaway", abstract: "Make an identity for one contact alone, with no key in common with any other.")
+        commandName: "throwaway",
+        abstract: "Make an identity for one contact alone, with no key in common with any other."
+    )
 
     @Argument(help: "The contact: name, did:… or id.") var contact: String
     @Option(help: "What this contact shall call you. (default: as the current identity)") var name: String?
@@ -109,7 +122,11 @@ struct IDThrowaway: Subcommand {
             let contact = try await agent.contact(contact)
             let name = if let name { name } else { try await agent.identity(nil).name }
             return IdentityView(
-                json: try await agent.call("identity.create", ["name": .string(name), "throwaway_for": .string(contact.id)]))
+                json: try await agent.call(
+                    "identity.create",
+                    ["name": .string(name), "throwaway_for": .string(contact.id)]
+                )
+            )
         }
         output.json ? Console.write(made.json) : Console.write(made.details)
     }

@@ -6,7 +6,9 @@ import Foundation
 /// `dsip id qr`.
 struct IDQR: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "qr", abstract: "Show the dsip: link of an identity as a QR code.")
+        commandName: "qr",
+        abstract: "Show the dsip: link of an identity as a QR code."
+    )
 
     @Argument(help: "Its name or did:… .") var identity: String?
     @Option(help: "Write an SVG image to this file; - is standard output.") var svg: String?
@@ -35,7 +37,9 @@ struct IDQR: Subcommand {
 /// `dsip id register`.
 struct IDRegister: Subcommand {
     static let configuration = CommandConfiguration(
-        commandName: "register", abstract: "Claim a name at the relay, so that people find you as name@relay.")
+        commandName: "register",
+        abstract: "Claim a name at the relay, so that people find you as name@relay."
+    )
 
     @Argument(help: "The part before the @.") var name: String
     @OptionGroup var state: StateOptions

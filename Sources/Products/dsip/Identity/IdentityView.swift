@@ -16,7 +16,10 @@ struct IdentityView {
         rows.append(["Relay", text("relay") ?? "none"])
         rows.append(["Link", text("uri") ?? ""])
         if text("throwaway_for") != nil { rows.append(["Use", "thrown away later; made for one contact"]) }
-        rows.append(["Phrase", json["phrase_confirmed"]?.bool == true ? "written down" : "not confirmed: dsip id phrase --confirm"])
+        rows.append([
+            "Phrase",
+            json["phrase_confirmed"]?.bool == true ? "written down" : "not confirmed: dsip id phrase --confirm",
+        ])
         return Console.table(rows)
     }
 
@@ -46,7 +49,10 @@ extension AgentDoor {
             throw CommandFailure(.notFound, "None of your identities is called “\(wanted)”; dsip id list shows them.")
         }
         guard named.count == 1 else {
-            throw CommandFailure(.usage, "Several of your identities are called “\(wanted)”. Give the did:… of the one you mean.")
+            throw CommandFailure(
+                .usage,
+                "Several of your identities are called “\(wanted)”. Give the did:… of the one you mean."
+            )
         }
         return only
     }

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import DSIPAgent
 import DSIPIdentity
+import DSIPTransport
 import Encoding
 import Foundation
 import Logging
@@ -28,9 +29,16 @@ struct RunningAgentDoor: AgentDoor {
             let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
             body = try await response.body.collect(upTo: 8 << 20)
         } catch {
-            throw AgentError(.unreachable, "The agent at \(announcement.base) does not answer (process \(announcement.process)).")
+            throw AgentError(
+                .unreachable,
+                "The agent at \(announcement.base) does not answer (process \(announcement.process))."
+            )
         }
-        guard let json = try? JSONValue(parsing: Array(body.readableBytesView), limits: .init(bytes: 8 << 20, depth: 16, members: 200_000))
+        guard
+            let json = try? JSONValue(
+                parsing: Array(body.readableBytesView),
+                limits: .init(bytes: 8 << 20, depth: 16, members: 200_000)
+            )
         else { throw AgentError(.internal, "The agent at \(announcement.base) answered with what is no JSON.") }
         if let error = json["error"], let message = error["message"]?.string {
             throw AgentError(error["code"]?.string.flatMap(AgentError.Code.init(rawValue:)) ?? .internal, message)
@@ -79,20 +87,31 @@ extension StateOptions {
     ///   - creating: makes the wallet when there is none; otherwise that is an error.
     ///   - passphrase: asks for a passphrase to lock a new wallet with, instead of a key file.
     func withAgent<R>(
-        _ reach: Reach = .files, creating: Bool = false, passphrase: Bool = false, deviceName: String? = nil,
+        _ reach: Reach = .files,
+        creating: Bool = false,
+        passphrase: Bool = false,
+        deviceName: String? = nil,
         _ body: (any AgentDoor) async throws -> R
     ) async throws -> R {
         guard creating || FileManager.default.fileExists(atPath: walletPath) else {
             throw CommandFailure(
-                .notFound, "There is no wallet in \(folder). Make one with dsip id create NAME, or name another folder with --state.")
+                .notFound,
+                "There is no wallet in \(folder). Make one with dsip id create NAME, or name another folder with --state."
+            )
         }
         switch try await StateHolder.takePatiently(folder) {
         case .agent(let announcement):
             return try await body(RunningAgentDoor(announcement: announcement))
         case .other:
-            throw CommandFailure(.failed, "Another program is using \(folder). Wait for it to end, or stop it, and try again.")
+            throw CommandFailure(
+                .failed,
+                "Another program is using \(folder). Wait for it to end, or stop it, and try again."
+            )
         case .mine(let holder):
-            let agent = try Agent(configuration(reach, passphrase: passphrase, deviceName: deviceName), log: Logger.silent)
+            let agent = try Agent(
+                configuration(reach, passphrase: passphrase, deviceName: deviceName),
+                log: Logger.silent
+            )
             do {
                 try await agent.start()
                 let result = try await body(OwnAgentDoor(agent: agent))
@@ -110,9 +129,13 @@ extension StateOptions {
     private func configuration(_ reach: Reach, passphrase: Bool, deviceName: String?) throws -> AgentConfiguration {
         let relay = try network.wantedRelay()
         var configuration = AgentConfiguration(
-            stateFolder: folder, relay: relay ?? NetworkOptions.standardRelay, trustRoots: network.roots.additionalFiles,
-            deviceName: deviceName ?? Host.name, allowedAddresses: try network.allowed(with: relay ?? NetworkOptions.standardRelay),
-            createsIdentity: false)
+            stateFolder: folder,
+            relay: relay ?? NetworkOptions.standardRelay,
+            trustRoots: network.roots.additionalFiles,
+            deviceName: deviceName ?? Host.name,
+            allowedAddresses: try network.allowed(with: relay ?? NetworkOptions.standardRelay),
+            createsIdentity: false
+        )
         configuration.mode = reach == .relay ? .errand : .offline
         configuration.passphrase = try walletPassphrase(isNew: passphrase)
         return configuration
@@ -127,8 +150,11 @@ extension StateOptions {
             throw CommandFailure(error, "The wallet could not be opened")
         }
         return try SecretInput.passphrase(
-            FileManager.default.fileExists(atPath: walletPath) ? "Passphrase of the wallet:" : "A passphrase for the new wallet:",
-            variable: SecretInput.walletVariable, isNew: !FileManager.default.fileExists(atPath: walletPath))
+            FileManager.default.fileExists(atPath: walletPath)
+                ? "Passphrase of the wallet:" : "A passphrase for the new wallet:",
+            variable: SecretInput.walletVariable,
+            isNew: !FileManager.default.fileExists(atPath: walletPath)
+        )
     }
 }
 

@@ -11,25 +11,33 @@ enum PrivateOutput {
         let file = open((path as NSString).expandingTildeInPath, flags, secret ? 0o600 : 0o644)
         guard file >= 0 else {
             throw CommandFailure(
-                .failed, errno == EEXIST
+                .failed,
+                errno == EEXIST
                     ? "\(path) exists already and was left as it is. Name another file, or use --force."
-                    : "\(path) cannot be written: \(String(cString: strerror(errno))).")
+                    : "\(path) cannot be written: \(String(cString: strerror(errno)))."
+            )
         }
         defer { close(file) }
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
-            guard count > 0 else { throw CommandFailure(.failed, "\(path) could not be written whole; is the disk full?") }
+            guard count > 0 else {
+                throw CommandFailure(.failed, "\(path) could not be written whole; is the disk full?")
+            }
             rest = rest.dropFirst(count)
         }
-        guard fsync(file) == 0 else { throw CommandFailure(.failed, "\(path) could not be written whole; is the disk full?") }
+        guard fsync(file) == 0 else {
+            throw CommandFailure(.failed, "\(path) could not be written whole; is the disk full?")
+        }
     }
 
     /// A file, or standard input for `-`, of at most `limit` bytes.
     static func read(_ path: String, limit: Int, what: String) throws -> [UInt8] {
         if path == "-" {
             var all = Data()
-            while all.count <= limit, let more = try FileHandle.standardInput.read(upToCount: limit + 1 - all.count), !more.isEmpty {
+            while all.count <= limit, let more = try FileHandle.standardInput.read(upToCount: limit + 1 - all.count),
+                !more.isEmpty
+            {
                 all.append(more)
             }
             guard all.count <= limit else { throw CommandFailure(.failed, "\(what) is larger than \(limit) bytes.") }

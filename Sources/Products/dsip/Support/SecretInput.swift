@@ -11,10 +11,14 @@ enum SecretInput {
     ///   - variable: names the file whose first line is the passphrase.
     ///   - isNew: asks twice when typed.
     static func passphrase(_ question: String, variable: String, isNew: Bool = false) throws -> String {
-        if let path = ProcessInfo.processInfo.environment[variable], !path.isEmpty { return try firstLine(of: path, variable) }
+        if let path = ProcessInfo.processInfo.environment[variable], !path.isEmpty {
+            return try firstLine(of: path, variable)
+        }
         guard let first = typed(question) else {
             throw CommandFailure(
-                .locked, "A passphrase is needed and there is no terminal to ask at. Put it in a file and name the file in \(variable).")
+                .locked,
+                "A passphrase is needed and there is no terminal to ask at. Put it in a file and name the file in \(variable)."
+            )
         }
         guard !first.isEmpty else { throw CommandFailure(.locked, "The passphrase must not be empty.") }
         if isNew, typed("The same again:") != first {
@@ -35,7 +39,9 @@ enum SecretInput {
         let words = text.lowercased().split(whereSeparator: \.isWhitespace).map(String.init)
         guard words.count == RecoveryPhrase.wordCount else {
             throw CommandFailure(
-                .usage, "A recovery phrase has \(RecoveryPhrase.wordCount) words; \(words.count) were given. Nothing was changed.")
+                .usage,
+                "A recovery phrase has \(RecoveryPhrase.wordCount) words; \(words.count) were given. Nothing was changed."
+            )
         }
         return words
     }
@@ -45,7 +51,9 @@ enum SecretInput {
             throw CommandFailure(.notFound, "The file \(path) that \(variable) names cannot be read.")
         }
         let line = String(decoding: data.prefix { $0 != 0x0a && $0 != 0x0d }, as: UTF8.self)
-        guard !line.isEmpty else { throw CommandFailure(.locked, "The first line of \(path) is empty; it should be the passphrase.") }
+        guard !line.isEmpty else {
+            throw CommandFailure(.locked, "The first line of \(path) is empty; it should be the passphrase.")
+        }
         return line
     }
 

@@ -39,7 +39,10 @@ final class StateHolder: Sendable {
     static func take(_ folder: String) throws -> Holding {
         do {
             try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                atPath: folder,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
         } catch {
             throw CommandFailure(.failed, "The folder \(folder) cannot be made. Choose another with --state.")
         }

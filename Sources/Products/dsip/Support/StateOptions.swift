@@ -17,7 +17,9 @@ struct StateOptions: ParsableArguments {
         if let given = state ?? environment["DSIP_STATE"].flatMap({ $0.isEmpty ? nil : $0 }) {
             return (given as NSString).expandingTildeInPath
         }
-        return ((environment["XDG_DATA_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? NSHomeDirectory() + "/.local/share")
+        return
+            ((environment["XDG_DATA_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? NSHomeDirectory()
+            + "/.local/share")
             as NSString).appendingPathComponent("dsip")
     }
 
@@ -30,10 +32,16 @@ struct NetworkOptions: ParsableArguments {
     @Option(help: "Relay that new identities are reached at, wss://… . Also DSIP_RELAY.")
     var relay: String?
 
-    @Option(help: "PEM file of an authority to trust beside the system's, such as a development relay's ca.pem. Also DSIP_TRUST, separated by colons.")
+    @Option(
+        help:
+            "PEM file of an authority to trust beside the system's, such as a development relay's ca.pem. Also DSIP_TRUST, separated by colons."
+    )
     var trust: [String] = []
 
-    @Option(help: "Address or CIDR range that documents may be fetched from although it is not public. Also DSIP_ALLOW, separated by commas.")
+    @Option(
+        help:
+            "Address or CIDR range that documents may be fetched from although it is not public. Also DSIP_ALLOW, separated by commas."
+    )
     var allow: [String] = []
 
     private func variable(_ name: String) -> String? {
@@ -62,13 +70,15 @@ struct NetworkOptions: ParsableArguments {
     func allowed(with relay: String?) throws -> [AddressRange] {
         var ranges: [AddressRange] = []
         for text in allow + (variable("DSIP_ALLOW")?.split(separator: ",").map(String.init) ?? []) {
-            guard let range = AddressRange(text.contains("/") ? text : text + (text.contains(":") ? "/128" : "/32")) else {
+            guard let range = AddressRange(text.contains("/") ? text : text + (text.contains(":") ? "/128" : "/32"))
+            else {
                 throw CommandFailure(.usage, "“\(text)” is no address or range; one looks like 192.168.0.0/16.")
             }
             ranges.append(range)
         }
         if let host = relay.flatMap({ try? RelayAddress($0) })?.host {
-            let hosts = host == "localhost" ? ["127.0.0.1/32", "::1/128"] : [host + (host.contains(":") ? "/128" : "/32")]
+            let hosts =
+                host == "localhost" ? ["127.0.0.1/32", "::1/128"] : [host + (host.contains(":") ? "/128" : "/32")]
             ranges += hosts.compactMap { AddressRange($0) }
         }
         return ranges
