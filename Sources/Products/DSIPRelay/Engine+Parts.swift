@@ -1,0 +1,109 @@
+import DSIPIdentity
+import DSIPSession
+import DSIPSignaling
+import DSIPTransport
+import Encoding
+import NIOCore
+
+/// What an engine is made of, as the configuration says.
+extension Engine {
+    static func openStore(
+        _ configuration: RelayConfiguration,
+        _ folder: StateFolder
+    ) throws(RelayError) -> any RelayStore {
+        if configuration.holding.inMemory { return MemoryStore() }
+        return try SQLiteStore(path: folder.file("relay.sqlite"), maximumBytes: configuration.holding.maximumBytes)
+    }
+
+    static func certificate(
+        _ configuration: RelayConfiguration,
+        _ authority: Authority?,
+        _ folder: StateFolder,
+        _ now: Int64
+    ) throws(RelayError) -> (TLSIdentity, root: String?) {
+        do {
+            if let certificate = configuration.tls.certificate, let key = configuration.tls.key {
+                return (try TLSIdentity(certificatePath: certificate, keyPath: key), nil)
+            }
+            let development = try DevelopmentAuthority(
+                folder: folder.file("tls"),
+                names: developmentNames(configuration),
+                now: now
+            )
+            return (
+                try TLSIdentity(certificatePath: development.certificatePath, keyPath: development.keyPath),
+                development.rootPath
+            )
+        } catch {
+            throw RelayError(.configuration, "the TLS certificate cannot be used: \(error.reason)")
+        }
+    }
+
+    static func developmentNames(_ configuration: RelayConfiguration) -> [String] {
+        let host = configuration.host
+        let listening = ["0.0.0.0", "::", "127.0.0.1", "::1", "localhost"].contains(host) ? [] : [host]
+        return configuration.tls.names + listening
+            + (configuration.hostname.flatMap(Authority.init).map { [$0.host] } ?? [])
+    }
+
+    static func standardResolver(_ configuration: RelayConfiguration) -> any DSIPIdentity.Resolver {
+        let everywhere = ["0.0.0.0/0", "::/0"].compactMap(AddressRange.init)
+        let fetcher = HTTPDocumentFetcher(
+            policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? everywhere : []),
+            roots: TrustRoots(additionalFiles: configuration.resolver.additionalRoots.map { [$0] } ?? [])
+        )
+        return MethodResolver(fetcher: fetcher)
+    }
+
+    static func capabilities(
+        _ configuration: RelayConfiguration,
+        _ authority: Authority?,
+        _ stun: STUNListener?
+    ) -> RelayCapabilities {
+        let limits = configuration.limits
+        var capabilities = RelayCapabilities(
+            storeAndForward: configuration.holding.retentionSeconds > 0,
+            offlineRetention: configuration.holding.retentionSeconds,
+            envelopesPerMinute: limits.envelopesPerMinute > 0 ? Int64(limits.envelopesPerMinute) : nil,
+            invitesPerMinute: limits.invitesPerMinute > 0 ? Int64(limits.invitesPerMinute) : nil
+        )
+        guard let port = stun?.address.port else { return capabilities }
+        let wildcard = ["0.0.0.0", "::"].contains(configuration.host)
+        if let advertised = configuration.stun.advertised {
+            capabilities.other["stun"] = [
+                .string("stun:" + (advertised.contains(":") ? advertised : "\(advertised):\(port)"))
+            ]
+        } else if let host = authority?.host ?? (wildcard ? nil : configuration.host) {
+            capabilities.other["stun"] = [
+                .string("stun:" + (host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"))
+            ]
+        }
+        return capabilities
+    }
+
+    static func url(_ configuration: RelayConfiguration, _ port: Int) -> String {
+        if let authority = configuration.hostname.flatMap(Authority.init) { return authority.signaling }
+        let host = ["0.0.0.0", "::"].contains(configuration.host) ? "localhost" : configuration.host
+        return "wss://" + (host.contains(":") ? "[\(host)]" : host) + (port == 443 ? "" : ":\(port)")
+            + Binding.defaultPath
+    }
+}
+
+extension RelayConfiguration {
+    /// What of the configuration the router reads.
+    var routing: DSIPSession.RelayConfiguration {
+        var routing = DSIPSession.RelayConfiguration()
+        routing.offlineRetentionSeconds = holding.retentionSeconds
+        routing.maximumHeldPerRecipient = holding.perRecipient
+        routing.maximumHeld = holding.total
+        routing.maximumIntroductionsPerRecipient = holding.introductionsPerRecipient
+        routing.maximumIntroductions = holding.total / 4
+        routing.scope =
+            switch scope {
+            case .open: .open
+            case .private(let served): .private(served)
+            case .closed(let served): .closed(served)
+            }
+        return routing
+    }
+}
