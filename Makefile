@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .PHONY: help run test lint format imports bench fuzz unit browser conformance release clean
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
-RELEASE_FLAGS := -c release --product dsip -Xswiftc -static-stdlib --static-swift-stdlib
+RELEASE_FLAGS := -c release --product dsip --static-swift-stdlib
 RELEASE_BIN := .build/release/dsip
 PYTHON := .venv/bin/python
 
@@ -65,6 +65,7 @@ fuzz: ## Fuzz every decoder of peer input with libFuzzer, SECONDS_EACH (default 
 	@scripts/setup run
 	swift build --product dsip-fuzz --scratch-path .build-fuzz -Xswiftc -sanitize=fuzzer -Xswiftc -DFUZZING \
 	  -Xswiftc -parse-as-library -Xswiftc -use-ld=lld $(SWIFT_FLAGS)
+	swift build --product dsip-fuzz $(SWIFT_FLAGS)
 	for entry in $$(.build/debug/dsip-fuzz --list); do
 	  echo "==> $$entry, $${SECONDS_EACH:-60} s"
 	  DSIP_FUZZ_ENTRY=$$entry .build-fuzz/debug/dsip-fuzz -max_total_time=$${SECONDS_EACH:-60} -max_len=131072 -timeout=10 -print_final_stats=0 -verbosity=0

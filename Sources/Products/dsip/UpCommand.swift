@@ -23,8 +23,8 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "Port of the embedded relay.")
     var relayPort = 7443
 
-    @Option(help: "Folder for keys, contacts and the call log.")
-    var state = FileManager.default.homeDirectoryForCurrentUser.appending(path: ".dsip").path
+    @Option(help: "Folder for keys, contacts and the call log. Also DSIP_STATE. (default: ~/.local/share/dsip)")
+    var state: String?
 
     @Option(help: "Your name, for the identity made on the first run.")
     var name = NSUserName()
@@ -42,6 +42,17 @@ struct UpCommand: AsyncParsableCommand {
     var passphrase = false
 
     func run() async throws {
+        let state = StateOptions.folder(self.state)
+        let holder: StateHolder
+        switch try await StateHolder.takePatiently(state) {
+        case .mine(let mine): holder = mine
+        case .agent(let running):
+            throw Failure(
+                "An agent is already up on \(state) (process \(running.process)). Open its page: \(running.page)"
+            )
+        case .other:
+            throw Failure("Another program is using \(state). Wait for it to end, or choose another with --state.")
+        }
         var url = relay ?? ""
         var roots = root
         var embedded: Relay?
@@ -61,11 +72,13 @@ struct UpCommand: AsyncParsableCommand {
         )
         if passphrase { configuration.passphrase = ProcessInfo.processInfo.environment["DSIP_PASSPHRASE"] }
         let (agent, server) = try await Household.page(configuration, port: port, logger: Household.logger)
+        try holder.announce(page: server.url)
         Household.say("relay \(url)")
         Household.say("page  \(server.url)")
         await Household.untilAskedToStop()
         await agent.stop()
         await server.stop()
         await embedded?.stop()
+        holder.withdraw()
     }
 }

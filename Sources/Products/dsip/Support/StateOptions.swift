@@ -12,15 +12,16 @@ struct StateOptions: ParsableArguments {
 
     @OptionGroup var network: NetworkOptions
 
-    var folder: String {
+    var folder: String { StateOptions.folder(state) }
+
+    /// The folder that `given` names, else `DSIP_STATE`, else the standard one.
+    static func folder(_ given: String?) -> String {
         let environment = ProcessInfo.processInfo.environment
-        if let given = state ?? environment["DSIP_STATE"].flatMap({ $0.isEmpty ? nil : $0 }) {
-            return (given as NSString).expandingTildeInPath
+        if let named = given ?? environment["DSIP_STATE"].flatMap({ $0.isEmpty ? nil : $0 }) {
+            return (named as NSString).expandingTildeInPath
         }
-        return
-            ((environment["XDG_DATA_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? NSHomeDirectory()
-            + "/.local/share")
-            as NSString).appendingPathComponent("dsip")
+        let data = environment["XDG_DATA_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+        return ((data ?? NSHomeDirectory() + "/.local/share") as NSString).appendingPathComponent("dsip")
     }
 
     var walletPath: String { folder + "/wallet.json" }
