@@ -1,0 +1,70 @@
+"""The `dsip` command as a person types it: results, sentences, exit statuses."""
+
+import asyncio
+import json
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from network import DSIP, Network  # noqa: E402
+
+
+class CommandTest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        self.network = await Network().__aenter__()
+        self.addAsyncCleanup(self.network.__aexit__)
+        self.environment = {
+            **os.environ, "DSIP_STATE": str(self.network.folder / "carol"), "DSIP_RELAY": self.network.relay_url,
+            "DSIP_TRUST": str(self.network.authority), "NO_COLOR": "1"}
+
+    async def dsip(self, *arguments, status=0, stdin=b""):
+        process = await asyncio.create_subprocess_exec(
+            DSIP, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=self.environment)
+        out, error = await asyncio.wait_for(process.communicate(stdin), 60)
+        self.assertEqual(process.returncode, status, f"dsip {' '.join(arguments)}\n{out.decode()}{error.decode()}")
+        return out.decode() + error.decode()
+
+    async def test_an_identity_is_made_shown_and_found(self):
+        await self.dsip("id", "show", status=3)
+        made = await self.dsip("id", "create", "Carol")
+        did = next(word for word in made.split() if word.startswith("did:key:"))
+        self.assertIn(did, await self.dsip("id", "show"))
+        self.assertEqual(json.loads(await self.dsip("id", "show", "--json"))["did"], did)
+        self.assertIn("█", await self.dsip("id", "qr"))
+        self.assertIn("Self-issued identity", await self.dsip("resolve", did))
+        await self.dsip("resolve", "did:web:127.0.0.1", status=3)
+        self.assertEqual(os.stat(self.network.folder / "carol").st_mode & 0o077, 0, "the state folder is the person's alone")
+
+    async def test_contacts_are_kept_and_nonsense_is_refused(self):
+        await self.dsip("id", "create", "Carol")
+        await self.dsip("contacts", "add", "not a did", "Bob", status=64)
+        await self.dsip("contacts", "add", "did:key:z6MkrgXgMcSfqUQ6bhMEL1dhqvPYU4YaueY56Mw8aee9YN4R", "Bob")
+        self.assertIn("Bob", await self.dsip("contacts", "list"))
+
+    async def test_doctor_checks_every_hop_and_names_the_first_that_fails(self):
+        await self.dsip("doctor", status=1)
+        await self.dsip("id", "create", "Carol")
+        report = await self.dsip("doctor")
+        for hop in ("wallet", "tls", "websocket", "hello", "stun"):
+            self.assertRegex(report, rf"(?m)^ok +{hop}")
+        await self.network.relay.stop()
+        self.assertRegex(await self.dsip("doctor", status=1), r"(?m)^failed +tcp")
+
+    async def test_verify_says_which_stage_failed(self):
+        report = await self.dsip("verify", status=1, stdin=b'{"protected":"e30","payload":"e30","signature":"AA"}')
+        self.assertIn("header-invalid", report)
+        self.assertIn("envelope-shape", await self.dsip("verify", status=1, stdin=b"{}"))
+
+    async def test_up_shares_its_folder_with_the_other_commands(self):
+        person = await self.network.person("Carol")
+        self.assertIn("already up", await self.dsip("up", "--state", str(person.folder), status=1))
+        self.assertIn(await person.did(), await self.dsip("id", "show"))
+
+    async def test_a_missing_folder_and_an_unknown_command(self):
+        await self.dsip("conformance", "/nonexistent", status=3)
+        await self.dsip("frobnicate", status=64)
+
+
+if __name__ == "__main__":
+    unittest.main()
