@@ -74,7 +74,7 @@ final class RelayHarness {
     }
 
     func until(_ what: String, _ holds: () -> Bool) async throws {
-        let end = ContinuousClock.now + .seconds(5)
+        let end = ContinuousClock.now + .seconds(20)
         while !holds() {
             guard ContinuousClock.now < end else { throw TestDevice.Failure.timeout(what) }
             try await Task.sleep(for: .milliseconds(5))

@@ -108,7 +108,7 @@ final class TestDevice: Sendable {
     /// Takes the first message that `matches`, in the order received.
     func next(
         _ type: MessageType,
-        seconds: Double = 5,
+        seconds: Double = 20,
         where matches: @escaping @Sendable (Message) -> Bool = { _ in true }
     ) async throws -> Verified<Message> {
         try await wait("a \(type)", seconds: seconds) { state in
@@ -132,7 +132,7 @@ final class TestDevice: Sendable {
         _ = try await wait("a state") { $0.states.contains(where: matches) ? true : nil }
     }
 
-    private func wait<R>(_ what: String, seconds: Double = 5, _ take: (inout State) -> R?) async throws -> R {
+    private func wait<R>(_ what: String, seconds: Double = 20, _ take: (inout State) -> R?) async throws -> R {
         let end = ContinuousClock.now + .seconds(seconds)
         while ContinuousClock.now < end {
             if let found = state.withLock({ take(&$0) }) { return found }
