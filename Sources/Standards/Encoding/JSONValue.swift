@@ -10,9 +10,22 @@ public enum JSONValue: Hashable, Sendable {
     case array([JSONValue])
     case object(JSONObject)
 
-    /// - Throws: `EncodingError` as `JSONDocument` does.
+    /// - Throws: `EncodingError` as `JSONDocument` does, and `.range` for a number beyond what a double holds.
     public init(parsing bytes: [UInt8], limits: JSONDocument.Limits = JSONDocument.Limits()) throws(EncodingError) {
-        self = try JSONDocument(scanning: bytes, limits: limits).root.value
+        let document = try JSONDocument(scanning: bytes, limits: limits)
+        self = document.root.value
+        if let offset = document.firstNonInteger, !isFinite {
+            throw EncodingError(.range, at: offset, "a number beyond what a double holds")
+        }
+    }
+
+    private var isFinite: Bool {
+        switch self {
+        case .double(let value): value.isFinite
+        case .array(let elements): elements.allSatisfy(\.isFinite)
+        case .object(let object): object.members.allSatisfy(\.value.isFinite)
+        default: true
+        }
     }
 
     public init(parsing text: String, limits: JSONDocument.Limits = JSONDocument.Limits()) throws(EncodingError) {

@@ -99,7 +99,8 @@ import Testing
             let value = tree(0)
             #expect(try JSONValue(parsing: value.text) == value, "seed \(seed)")
             #expect(try JSONValue(parsing: value.pretty) == value, "seed \(seed)")
-            #expect(try JSONValue(parsing: value.canonical) == value, "seed \(seed)")
+            // Canonical numbers are doubles (RFC 8785 §3.2.2.3), so beyond 2^53 only a second writing is the same.
+            #expect(try JSONValue(parsing: value.canonical).canonical == value.canonical, "seed \(seed)")
         }
     }
 }
