@@ -16,8 +16,8 @@ struct JSONReader {
     /// A container that is open, and what it holds so far.
     private enum Open {
         case array([JSONValue])
-        /// With the place of each name, and the name whose value comes next.
-        case object([(name: String, value: JSONValue)], index: [String: Int], next: String)
+        /// With the place of each name, and the name whose value comes next. Names are told apart by their bytes.
+        case object([(name: String, value: JSONValue)], index: [[UInt8]: Int], next: String)
 
         var count: Int {
             switch self {
@@ -95,10 +95,11 @@ struct JSONReader {
         case .object(var members, var index, let name):
             // Emptied first, so that the arrays are changed in place.
             container = .array([])
-            if let earlier = index[name] {
+            let key = Array(name.utf8)
+            if let earlier = index[key] {
                 members[earlier].value = value
             } else {
-                index[name] = members.count
+                index[key] = members.count
                 members.append((name: name, value: value))
             }
             container = .object(members, index: index, next: "")

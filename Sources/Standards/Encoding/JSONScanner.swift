@@ -126,7 +126,7 @@ struct JSONScanner {
 
     private func sameName(_ a: JSONNode, _ b: JSONNode) -> Bool {
         if a.escaped || b.escaped {
-            return JSONText.decode(text, a) == JSONText.decode(text, b)
+            return JSONObject.isSame(JSONText.decode(text, a), JSONText.decode(text, b))
         }
         guard a.end - a.start == b.end - b.start else { return false }
         for i in 0..<Int(a.end - a.start) where text[Int(a.start) + i] != text[Int(b.start) + i] { return false }

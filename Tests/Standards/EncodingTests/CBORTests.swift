@@ -61,7 +61,8 @@ import Testing
     @Test(
         "what is not well-formed is refused in every mode",
         arguments: [
-            "", "18", "1c", "1f", "3f", "df00", "ff", "41", "61", "81", "a1", "a101", "9f", "9f01", "bf01ff", "5f6161ff",
+            "", "18", "1c", "1f", "3f", "df00", "ff", "41", "61", "81", "a1", "a101", "9f", "9f01", "bf01ff",
+            "5f6161ff",
             "7f4161ff", "5f5f4101ffff", "f800", "f81f", "fc", "0001", "9bffffffffffffffff", "bb7fffffffffffffff",
             "5bffffffffffffffff", "fb00000000000000", "c0",
         ]
@@ -123,10 +124,11 @@ import Testing
     func roundTrip() throws {
         let seed: UInt64 = 0xcb04
         var random = SeededRandom(seed: seed)
+        func number() -> UInt64 { (random.next() as UInt64) >> UInt64.random(in: 0..<64, using: &random) }
         func tree(_ depth: Int) -> CBORValue {
             switch Int.random(in: 0..<(depth > 3 ? 6 : 9), using: &random) {
-            case 0: .unsigned(UInt64.random(in: 0 ... .max, using: &random) >> UInt64.random(in: 0..<64, using: &random))
-            case 1: .negative(UInt64.random(in: 0 ... .max, using: &random) >> UInt64.random(in: 0..<64, using: &random))
+            case 0: .unsigned(number())
+            case 1: .negative(number())
             case 2: .bytes((0..<Int.random(in: 0..<30, using: &random)).map { UInt8($0) })
             case 3: .text(String(repeating: "é", count: Int.random(in: 0..<20, using: &random)))
             case 4: .float(Double(bitPattern: random.next()))

@@ -17,8 +17,9 @@ import Testing
             input = $0
             return [1, 2, 3]
         }
-        #expect(String(decoding: input, as: UTF8.self) == "eyJhbGciOiJIUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19.$.02")
-        #expect(try jws.compact(detached: true) == "eyJhbGciOiJIUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19..AQID")
+        let protected = "eyJhbGciOiJIUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19"
+        #expect(String(decoding: input, as: UTF8.self) == protected + ".$.02")
+        #expect(try jws.compact(detached: true) == protected + "..AQID")
         #expect(try JWS(compact: jws.compact(detached: true), detached: payload) == jws)
         #expect(try jws.json()["payload"] == "$.02")
         #expect(try JWS(json: jws.json()) == jws)

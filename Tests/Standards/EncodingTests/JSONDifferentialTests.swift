@@ -46,7 +46,8 @@ import Testing
     ]
 
     private static let tokens = [
-        "\"", "\\", "\\u", "\\ud800", "\\udc00", "[", "]", "{", "}", ",", ":", "e", "E", ".", "-", "+", "0", "00", "1e400", "null",
+        "\"", "\\", "\\u", "\\ud800", "\\udc00", "[", "]", "{", "}", ",", ":", "e", "E", ".", "-", "+", "0", "00",
+        "1e400", "null",
         "true", " ", "\t", "\n", "\u{0}", "\u{7f}", "\u{feff}", "\"a\":1,", "18446744073709551616",
     ]
 
@@ -58,9 +59,11 @@ import Testing
         case .success(let value):
             #expect(tolerant == value, "the readers differ: \(what)")
             guard let foundation else {
-                Issue.record("Foundation refuses what the scanner accepts: \(what): \(String(decoding: bytes, as: UTF8.self))")
+                Issue.record("Foundation refuses what the scanner accepts: \(what): \(value.text)")
                 return
             }
+            // Foundation takes names that are canonically equivalent for one.
+            guard !Self.hasEquivalentNames(value) else { return }
             #expect(Self.same(value, foundation), "the values differ: \(what): \(value.text) \(foundation.text)")
         case .failure(let error as EncodingError):
             // The tolerant reader goes further in one point alone.
@@ -69,7 +72,8 @@ import Testing
             let known =
                 [.duplicateKey, .range, .limit].contains(error.code) || Self.isOtherEncoding(bytes)
                 || Self.isTrailingComma(bytes, error.offset)
-            #expect(known, "Foundation accepts what the scanner refuses, \(error): \(what): \(String(decoding: bytes, as: UTF8.self))")
+            let text = String(decoding: bytes, as: UTF8.self)
+            #expect(known, "Foundation accepts what the scanner refuses, \(error): \(what): \(text)")
         case .failure(let error): Issue.record("\(error)")
         }
     }
@@ -83,6 +87,16 @@ import Testing
     private static func isTrailingComma(_ bytes: [UInt8], _ offset: Int?) -> Bool {
         guard let offset, offset < bytes.count, [0x5d, 0x7d].contains(bytes[offset]) else { return false }
         return bytes[..<offset].last { ![0x20, 0x09, 0x0a, 0x0d].contains($0) } == 0x2c
+    }
+
+    private static func hasEquivalentNames(_ value: JSONValue) -> Bool {
+        switch value {
+        case .array(let elements): elements.contains(where: hasEquivalentNames)
+        case .object(let object):
+            Set(object.members.map(\.name)).count < object.count
+                || object.members.contains { hasEquivalentNames($0.value) }
+        default: false
+        }
     }
 
     /// Numbers by value: 1.0 may be read as an integer, and one beyond 64 bits as a double.

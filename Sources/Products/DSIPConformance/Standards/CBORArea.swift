@@ -54,7 +54,7 @@ enum CBORArea {
         case .object:
             return "{"
                 + view.memberViews.map { "\($0.name.value.text):\(text($0.value, document))" }.sorted()
-                    .joined(separator: ",")
+                .joined(separator: ",")
                 + "}"
         default: return view.value.text
         }
@@ -74,7 +74,8 @@ enum CBORArea {
         case .simple(22): return "null"
         case .array(let elements): return "[" + (try elements.map(text)).joined(separator: ",") + "]"
         case .map(let map):
-            return "{" + (try map.entries.map { "\(try text($0.key)):\(try text($0.value))" }).sorted()
+            return "{"
+                + (try map.entries.map { "\(try text($0.key)):\(try text($0.value))" }).sorted()
                 .joined(separator: ",") + "}"
         default: throw VectorFault("a value that JSON has no counterpart of")
         }

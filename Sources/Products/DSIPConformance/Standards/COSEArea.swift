@@ -6,7 +6,12 @@ enum COSEArea {
         let fails = vector["fail"]?.bool ?? false
         var expected: JSONObject = ["verdict": .string(fails ? "refused" : "accepted")]
         if !fails { expected["covered"] = covered(vector) }
-        return StandardVectors.result("cose/\(id)", area: "cose", expected: .object(expected)) {
+        return StandardVectors.result(
+            "cose/\(id)",
+            area: "cose",
+            expected: .object(expected),
+            superseded: clauses[id]
+        ) {
             guard let input = vector["input"],
                 let (kind, member) = kinds.lazy.compactMap({ k in input[k].map { (k, $0) } }).first,
                 let bytes = vector["output"]?["cbor"]?.string.flatMap({ Hex.decode($0) })
@@ -24,6 +29,12 @@ enum COSEArea {
             }
         }
     }
+
+    /// An intermediate value from before the specification was finished.
+    private static let clauses = [
+        "chacha-poly-examples/chacha-poly-enc-01":
+            "RFC 9052 §5.3: the context is Encrypt0, under which the ciphertext opens, and not Encrypt1"
+    ]
 
     private static let kinds = ["sign0", "sign", "mac0", "mac", "encrypted", "enveloped"]
 
@@ -143,8 +154,8 @@ struct COSEExample {
     }
 
     private func expectedAlgorithm(_ member: JSONValue) throws -> COSEAlgorithm? {
-        let name = member["alg"] ?? member["protected"]?["alg"] ?? member["unprotected"]?["alg"] ?? member["unsent"]?["alg"]
-        return try name?.string.map(VectorCryptography.algorithm)
+        let buckets = ["protected", "unprotected", "unsent"].lazy.compactMap { member[$0]?["alg"] }
+        return try (member["alg"] ?? buckets.first)?.string.map(VectorCryptography.algorithm)
     }
 
     private func open(_ ciphertext: [UInt8]?, _ associatedData: [UInt8], _ headers: COSEHeaders) throws {

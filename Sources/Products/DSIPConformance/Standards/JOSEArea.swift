@@ -39,7 +39,7 @@ enum JOSEArea {
 
     /// An example from before its RFC was finished.
     private static let clauses = [
-        "rfc7797/4.2.hmac-sha2_b64_false": "RFC 7797 §6: b64 false without crit is refused",
+        "rfc7797/4.2.hmac-sha2_b64_false": "RFC 7797 §6: b64 false without crit is refused"
     ]
 
     private static func check(
