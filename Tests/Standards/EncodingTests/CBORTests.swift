@@ -120,6 +120,18 @@ import Testing
         #expect(CBORValue.tagged(1, 1363896240.5).description == "1(1363896240.5)")
     }
 
+    @Test("what JSON can say survives CBOR, and nothing else is made into JSON")
+    func dataModel() throws {
+        let json = try JSONValue(parsing: #"{"z":[1,-2,0.5,true,null,"é"],"a":{"b":9223372036854775807}}"#)
+        let bytes = CBORValue(json).encoded
+        #expect(Hex.encode(bytes) == "a26161a161621b7fffffffffffffff617a860121f93800f5f662c3a9")
+        #expect(try JSONValue(CBORValue(decoding: bytes)) == json)
+        for hex in ["4101", "c001", "f7", "e0", "a10102", "f97e00", "f97c00", "1b8000000000000000", "81a14101" + "02"] {
+            let value = try decode(hex)
+            #expect(throws: EncodingError.self) { try JSONValue(value) }
+        }
+    }
+
     @Test("random trees survive writing and reading, and there is one encoding of each")
     func roundTrip() throws {
         let seed: UInt64 = 0xcb04

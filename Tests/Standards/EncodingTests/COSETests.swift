@@ -79,6 +79,13 @@ import Testing
         #expect(throws: Never.self) { try read.headers.checkCritical(understood: ["reserved"]) }
     }
 
+    @Test("header parameters are few")
+    func bounded() throws {
+        let many = CBORMap((0..<65).map { (.int(Int64(100 + $0)), 0) })
+        let message = COSESign1(signing: payload, headers: COSEHeaders(unprotected: COSEHeaderMap(many))) { _ in [] }
+        #expect(throws: EncodingError(.limit, "")) { try COSESign1(decoding: message.encoded()) }
+    }
+
     @Test("another message's tag is refused, and the tag tells messages apart")
     func tags() throws {
         let headers = COSEHeaders(protected: [1: 5])

@@ -1,7 +1,7 @@
 import Crypto
 import CryptoExtras
 import Encoding
-import Foundation
+import FoundationEssentials
 
 /// The primitives that JOSE and COSE vectors call for, as far as the cryptography library has them.
 enum VectorCryptography {
@@ -65,7 +65,7 @@ enum VectorCryptography {
             let padding: _RSA.Signing.Padding =
                 [.ps256, .ps384, .ps512].contains(algorithm) ? .PSS : .insecurePKCS1v1_5
             let signature = _RSA.Signing.RSASignature(rawRepresentation: signature)
-            return try _RSA.Signing.PublicKey(n: Data(modulus), e: Data(exponent))
+            return try _RSA.Signing.PublicKey(n: modulus, e: exponent)
                 .isValidSignature(signature, for: digest, padding: padding)
         default: throw Unimplemented("\(algorithm) with this key")
         }

@@ -14,10 +14,16 @@ public struct COSEHeaderMap: Hashable, Sendable {
 
     public init(_ parameters: CBORMap = [:]) { self.parameters = parameters }
 
+    /// The most parameters that are read in one bucket.
+    public static let maximumCount = 64
+
     /// The map of a message somebody else made.
     ///
-    /// - Throws: `.structure` for a label that is neither integer nor text, or a common parameter of the wrong type.
+    /// - Throws: `.limit` for more than `maximumCount` parameters; `.structure` for a label that is neither integer nor text, or a common parameter of the wrong type.
     init(checking parameters: CBORMap) throws(EncodingError) {
+        guard parameters.count <= Self.maximumCount else {
+            throw EncodingError(.limit, "more than \(Self.maximumCount) header parameters")
+        }
         self.parameters = parameters
         for (key, value) in parameters.entries {
             let valid =
