@@ -17,7 +17,9 @@ struct JSONScanner {
         _ text: UnsafeBufferPointer<UInt8>,
         _ limits: JSONDocument.Limits
     ) throws(EncodingError) -> (nodes: JSONNodes, firstNonInteger: Int?) {
-        guard let base = text.baseAddress, text.count > 0 else { throw EncodingError(.syntax, at: 0, "expected a value") }
+        guard let base = text.baseAddress, text.count > 0 else {
+            throw EncodingError(.syntax, at: 0, "expected a value")
+        }
         var scanner = JSONScanner(text, base)
         do {
             try scanner.scanDocument(limits)
