@@ -20,7 +20,7 @@ public enum RelayAction: Sendable {
     /// The held envelope is gone without delivery; nobody is told (DSIP §13.3).
     case dequeue(Held, DequeueReason)
     /// Send a relay-signed `error` (DSIP §12.7 rule 6, §13.2).
-    case error(RelayError)
+    case error(RouterError)
     /// Nothing goes anywhere: stale traffic of a terminated leg.
     case drop(RelayDrop)
     /// Send a relay-signed `notify` of `delivery-report/1.0` to the calling device.
@@ -115,7 +115,7 @@ public enum DequeueReason: String, Hashable, Sendable {
     case expired, cancelled
 }
 
-public struct RelayError: Hashable, Sendable {
+public struct RouterError: Hashable, Sendable {
     /// The device to tell.
     public var to: DID
     /// On `transport.no-response`.

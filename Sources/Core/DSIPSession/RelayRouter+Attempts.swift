@@ -86,7 +86,7 @@ extension RelayRouter {
         case .noResponse:
             out.append(
                 .error(
-                    RelayError(
+                    RouterError(
                         to: attempt.initiator,
                         session: attempt.session,
                         reason: .transportNoResponse,

@@ -13,7 +13,7 @@ import Encoding
 /// It reads `Signal`s, never bytes, and keeps no clock. Each message costs a few dictionary lookups. Everything is bounded:
 /// what exceeds a bound is refused with `transport.routing-refused`, introductions in silence. The caller owns the thread.
 public struct RelayRouter: Sendable {
-    public var configuration: RelayConfiguration
+    public var configuration: RouterConfiguration
 
     /// A device with a live connection, and the identity it acts for.
     var bindings: [DID: DID] = [:]
@@ -26,7 +26,7 @@ public struct RelayRouter: Sendable {
     var attemptDeadlines = DeadlineQueue<ULID>()
     var queue = HoldingQueue()
 
-    public init(configuration: RelayConfiguration = RelayConfiguration()) { self.configuration = configuration }
+    public init(configuration: RouterConfiguration = RouterConfiguration()) { self.configuration = configuration }
 
     /// Unix seconds at which `advance` has something to do.
     public var nextDeadline: Int64? {
@@ -173,7 +173,7 @@ public struct RelayRouter: Sendable {
             return
         }
         guard attempts.count < configuration.maximumAttempts else {
-            out.append(.error(RelayError(to: invite.from, reason: .transportRoutingRefused, inReplyTo: invite.id)))
+            out.append(.error(RouterError(to: invite.from, reason: .transportRoutingRefused, inReplyTo: invite.id)))
             return
         }
         var attempt = LegTracker(invite: invite, to: to, parcel: parcel)
@@ -230,6 +230,6 @@ public struct RelayRouter: Sendable {
     }
 
     func refuse(_ signal: Signal, _ reason: Reason, into out: inout [RelayAction]) {
-        out.append(.error(RelayError(to: signal.from, reason: reason, inReplyTo: signal.id)))
+        out.append(.error(RouterError(to: signal.from, reason: reason, inReplyTo: signal.id)))
     }
 }

@@ -73,7 +73,7 @@ struct CallSimulation {
         )
         ids = SeededRandom(seed: seed ^ 0x5eed)
         self.hasFaults = hasFaults
-        var configuration = RelayConfiguration()
+        var configuration = RouterConfiguration()
         configuration.offlineRetentionSeconds = 1000
         router = RelayRouter(configuration: configuration)
         for device in Self.devices {

@@ -12,7 +12,7 @@ private struct Relay {
     var now = Cast.start
     var held: [Held] = []
 
-    init(_ configuration: RelayConfiguration = RelayConfiguration()) {
+    init(_ configuration: RouterConfiguration = RouterConfiguration()) {
         router = RelayRouter(configuration: configuration)
     }
 
@@ -317,7 +317,7 @@ struct RelayRouterTests {
 
     @Test("The store is bounded: refused beyond it, introductions in silence")
     func bounds() {
-        var configuration = RelayConfiguration()
+        var configuration = RouterConfiguration()
         configuration.maximumHeldPerRecipient = 20
         configuration.maximumHeld = 22
         var relay = Relay(configuration)
@@ -345,7 +345,7 @@ struct RelayRouterTests {
 
     @Test("A private relay carries what served identities send and are sent, and holds for them alone")
     func privateScope() {
-        var configuration = RelayConfiguration()
+        var configuration = RouterConfiguration()
         configuration.scope = .private([Cast.bob])
         var relay = Relay(configuration)
         for device in [Cast.alicePhone, Cast.bobPhone, Cast.carolPhone] { _ = relay.binds(device) }

@@ -12,7 +12,7 @@ extension Switchboard {
     /// Something the relay will sign once the lock is given up, and over which connection.
     struct Utterance {
         enum Content {
-            case error(DSIPSession.RelayError)
+            case error(RouterError)
             case report(DeliveryReport)
         }
 
@@ -263,7 +263,7 @@ extension Switchboard {
         metrics.heldEnvelopes.set(state.router.heldCount)
         if row.type == .introduction { return metrics.introductionsDropped.add() }
         guard row.type != .error else { return }
-        let error = DSIPSession.RelayError(to: row.from, reason: .transportRoutingRefused, inReplyTo: row.id)
+        let error = RouterError(to: row.from, reason: .transportRoutingRefused, inReplyTo: row.id)
         utter(.error(error), to: row.from, state, &utterances)
     }
 

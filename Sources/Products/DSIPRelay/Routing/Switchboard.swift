@@ -57,7 +57,7 @@ final class Switchboard: SignalingServerDelegate {
     }
 
     struct Parts {
-        var routing: DSIPSession.RelayConfiguration
+        var routing: RouterConfiguration
         var voice: RelayVoice
         var gate: Gatekeeper
         var documents: RelayDocuments
