@@ -29,10 +29,11 @@ public actor Agent {
     nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
-    var notices: [String: StandingNotice] = [:]
     var relayStatus: RelayStatus
     /// For the `detail` of a `reject` sent before there is a call to keep it in.
     var pendingDetail: String?
+    /// Notices of missed calls whose evidence is being verified.
+    var unsettledEvidence = 0
     /// Devices of ours that wait at the relay to be paired.
     var waiting: Set<DID> = []
     private var timer: Task<Void, Never>?
@@ -79,7 +80,6 @@ public actor Agent {
             )
         }
         for identity in keyring.identities { try openDesk(identity) }
-        for notice in try store.notices(at: now()) { notices[notice.session] = notice }
         let events = links.events
         deliveries = Task { [weak self] in
             for await event in events {
@@ -170,7 +170,7 @@ public actor Agent {
         case .connected(let relay, let stun):
             RelayStatus(
                 url: url,
-                did: relay,
+                did: relay.identity,
                 state: .connected,
                 since: now(),
                 sentence: "Connected. You can be called.",
@@ -209,7 +209,7 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.compactMap { $0.engine.nextDeadline } + notices.values.map(\.nextAt)
+        let due = desks.values.compactMap { $0.engine.nextDeadline }
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in

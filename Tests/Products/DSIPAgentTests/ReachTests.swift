@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPSignaling
 import Encoding
 import Testing
 
@@ -100,7 +101,7 @@ struct ReachTests {
         await relay.stop()
     }
 
-    @Test("a call to someone offline is held, and is a missed call when they return")
+    @Test("a call to someone offline is held, and is a missed call when they return, though the caller has left")
     func offline() async throws {
         let relay = try await TestRelay()
         let folder = TemporaryFolder()
@@ -115,12 +116,54 @@ struct ReachTests {
         #expect(alice.call(session)?.state == .connecting)
         _ = try await alice.agent.cancel(session)
         _ = try await alice.ended(session)
-        try await Task.sleep(for: .seconds(2))
+        await alice.agent.stop()
         let back = try await Person("Bob", at: relay, folder: folder)
         let entry = try await back.logged(session)
         #expect(entry.outcome == .missed && entry.sentence == "Alice called while you were away.")
+        let caller = await alice.did
+        #expect(entry.video && entry.did == caller)
         #expect(back.now.missed == 1)
         #expect(back.ringing == nil)
+        await back.agent.stop()
+        await relay.stop()
+    }
+
+    @Test("a call that nobody took back is missed, too, once; a stranger’s is not, and another’s word for one neither")
+    func missedEvidence() async throws {
+        let relay = try await TestRelay()
+        let folder = TemporaryFolder()
+        let (alice, carol) = (try await Person("Alice", at: relay), try await Person("Carol", at: relay))
+        let bob = try await Person("Bob", at: relay, folder: folder)
+        try await befriend(alice, bob)
+        _ = try await carol.agent.addContact(await bob.uri, name: "Bob")
+        let did = await bob.did
+        await bob.agent.stop()
+        var sessions: [String] = []
+        for caller in [carol, alice] {
+            let session = try await caller.agent.place(to: did.string, sdp: SDP.offer).session
+            try await until("the relay holds it") {
+                caller.call(session)?.progress.contains { $0.kind == .held } == true
+            }
+            _ = try await caller.agent.cancel(session)
+            _ = try await caller.ended(session)
+            sessions.append(session)
+        }
+        var back = try await Person("Bob", at: relay, folder: folder)
+        #expect(try await back.logged(sessions[1]).outcome == .missed)
+        #expect(back.now.log.map(\.session) == [sessions[1]])
+
+        // Alice’s own invite, but in a notice that is not the relay’s.
+        let forged = try await alice.agent.enclosedInvite(to: did)
+        try await carol.agent.sendMissed(forged, to: did)
+        let late = try await alice.agent.place(to: did.string, sdp: SDP.offer).session
+        #expect(try await back.incoming(from: "Alice") == late)
+        _ = try await back.agent.decline(late)
+        _ = try await back.logged(late)
+        #expect(back.now.log.map(\.session).sorted() == [sessions[1], late].sorted())
+        #expect(back.now.missed == 1)
+        await back.agent.stop()
+        back = try await Person("Bob", at: relay, folder: folder)
+        #expect(try await back.agent.missed() == 1)
         await relay.stop()
     }
 
@@ -170,5 +213,31 @@ struct ReachTests {
         #expect(try await alice.ended(session).reason == "media.failed")
         #expect(try await back.logged(session).sentence == "The call ended because this program was restarted.")
         await relay.stop()
+    }
+}
+
+extension Agent {
+    /// An invite of ours, signed and not sent.
+    func enclosedInvite(to peer: DID) throws -> (id: ULID, envelope: Envelope) {
+        let desk = try desk(for: peer)
+        let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now())
+        let invite = Invite(
+            media: [MediaDescriptor(.audio, codecs: [Codec("codec:audio/opus")])],
+            transports: [TransportDescriptor(webRTC: SDP.offer)]
+        )
+        let message = Message.invite(stamp, to: peer, invite)
+        return (message.id, try message.signed(by: desk.key, delegations: desk.delegations))
+    }
+
+    /// Says what only a relay may say.
+    func sendMissed(_ invite: (id: ULID, envelope: Envelope), to peer: DID) throws {
+        let desk = try desk(for: peer)
+        let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now())
+        let content: JSONObject = ["type": "missed", "invite": invite.envelope.json]
+        transmit(
+            Message(stamp, to: peer, Notify(subscription: invite.id, seq: 1, content: content)),
+            desk,
+            path: desk.relay
+        )
     }
 }

@@ -136,7 +136,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         self.sentHello = nil
         helloTimeout?.cancel()
         helloTimeout = nil
-        let relay = SignalingClient.Relay(identity: message.identity, capabilities: capabilities)
+        let relay = SignalingClient.Relay(identity: message.identity, hello: message.body.id, capabilities: capabilities)
         self.relay = relay
         phase = .bound
         bound.succeed(relay)

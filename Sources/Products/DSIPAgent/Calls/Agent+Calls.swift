@@ -51,13 +51,13 @@ extension Agent {
         publish(live)
         let link = links.link(owner: desk.identity, url: live.path)
         if let relay = await link.ready(within: .seconds(8)) {
-            live.add(Hop(.relay, at: now(), "Relay reached.", signer: relay))
+            live.add(Hop(.relay, at: now(), "Relay reached.", signer: relay.identity, message: relay.hello.description))
             publish(live)
         }
         guard live.call.state != .ended else { return live.call }
         // The relay hop may be missing here: the invite then waits in the link, and T-Establish decides.
         open(live, name: peer.name)
-        run(.placeCall(session: id, to: peer.did, relay: links.relay(at: live.path)), desk)
+        run(.placeCall(session: id, to: peer.did, relay: links.relay(at: live.path)?.identity), desk)
         return live.call
     }
 

@@ -34,9 +34,15 @@ final class RelayLink: Sendable {
         }
     }
 
+    /// Who answered, and the signed `hello` that says so.
+    struct Relay: Sendable, Hashable {
+        var identity: DID
+        var hello: ULID
+    }
+
     enum State: Sendable {
         case connecting
-        case connected(relay: DID, stun: [String])
+        case connected(Relay, stun: [String])
         case waiting(until: Int64, String)
         case refused(String)
     }
@@ -165,7 +171,7 @@ final class RelayLink: Sendable {
 
     /// Waits until the link is connected.
     /// - Returns: the relay, or nil when time is up.
-    func ready(within limit: Duration) async -> DID? {
+    func ready(within limit: Duration) async -> Relay? {
         if case .connected(let relay, _) = box.withLockedValue(\.state) { return relay }
         let id = box.withLockedValue { box in
             box.nextWaiter += 1
@@ -229,7 +235,10 @@ final class RelayLink: Sendable {
         case .state(.connected(let relay)):
             let stun = relay.capabilities.other["stun"]?.array?.prefix(8).compactMap(\.string) ?? []
             change(
-                .connected(relay: relay.identity, stun: stun.filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 })
+                .connected(
+                    Relay(identity: relay.identity, hello: relay.hello),
+                    stun: stun.filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 }
+                )
             )
             waker.yield()
         case .state(.refused(let refusal)):

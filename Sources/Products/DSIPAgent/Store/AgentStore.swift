@@ -109,6 +109,7 @@ enum AgentSchema {
                     """
             )
         }
+        migrator.registerMigration("2") { db in try db.execute(sql: "DROP TABLE notice") }
         return migrator
     }
 }
