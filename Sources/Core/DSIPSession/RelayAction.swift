@@ -6,7 +6,14 @@ import Encoding
 ///
 /// The router never looks inside. It keeps a parcel for as long as it may still have to deliver it (the invite of a live
 /// attempt, the best `reject` so far, a held envelope) and lets go of it otherwise.
-public protocol Parcel: AnyObject, Sendable {}
+public protocol Parcel: AnyObject, Sendable {
+    /// The same envelope to be held once more, for somebody else. A parcel that keeps nothing for each of them is its own copy.
+    func copy() -> any Parcel
+}
+
+extension Parcel {
+    public func copy() -> any Parcel { self }
+}
 
 /// What the relay's machine wants done, in this order.
 public enum RelayAction: Sendable {

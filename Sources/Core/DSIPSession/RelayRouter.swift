@@ -24,6 +24,8 @@ public struct RelayRouter: Sendable {
     /// The attempts without an outcome, by the identity they ring.
     var liveAttempts: [DID: Set<ULID>] = [:]
     var attemptDeadlines = DeadlineQueue<ULID>()
+    /// Since `takeAttemptChanges`.
+    var changedAttempts: Set<ULID> = []
     var queue = HoldingQueue()
 
     public init(configuration: RouterConfiguration = RouterConfiguration()) { self.configuration = configuration }
@@ -67,7 +69,8 @@ public struct RelayRouter: Sendable {
 
     /// Takes back what a store kept: the held envelopes in arrival order, and who was known until when.
     ///
-    /// Attempts are not kept over a restart, and need not be: traffic is routed by `to` without one (DSIP §13.3).
+    /// Attempts come back by `restore(attempts:at:)`; those that do not are not missed but by devices that bind late: traffic is
+    /// routed by `to` without one (DSIP §13.3).
     public mutating func restore(held: some Sequence<Held>, known entries: some Sequence<KnownRecipient>) {
         for entry in entries { known.note(entry.recipient, identity: entry.identity, until: entry.until) }
         for row in held { queue.append(row) }

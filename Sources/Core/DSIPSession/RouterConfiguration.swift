@@ -25,6 +25,8 @@ public struct RouterConfiguration: Hashable, Sendable {
     public var redeliversToSilentLegs = true
     /// Keep the invites that were never delivered as missed calls for the recipient's return (`delivery-report/1.0`).
     public var recordsMissedCalls = true
+    /// Note which attempts change, for `takeAttemptChanges`.
+    public var tracksAttemptChanges = false
 
     public init() {}
 

@@ -94,6 +94,7 @@ extension RelayConfiguration {
     var routing: RouterConfiguration {
         var routing = RouterConfiguration()
         routing.offlineRetentionSeconds = holding.retentionSeconds
+        routing.tracksAttemptChanges = true
         routing.maximumHeldPerRecipient = holding.perRecipient
         routing.maximumHeld = holding.total
         routing.maximumIntroductionsPerRecipient = holding.introductionsPerRecipient

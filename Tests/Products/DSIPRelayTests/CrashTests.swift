@@ -48,6 +48,25 @@ private final class RelayProcess {
         )
     }
 
+    func page(_ path: String) async throws -> GuardedHTTPClient.Response {
+        let client = GuardedHTTPClient(
+            allows: { _ in true },
+            roots: TrustRoots(additionalFiles: running.rootPath.map { [$0] } ?? [])
+        )
+        return try await client.send(.init(.GET, "https://127.0.0.1:\(running.port)\(path)"), limit: 1 << 20)
+    }
+
+    /// Waits for a line of `/metrics`.
+    func wait(for line: String) async throws {
+        let end = ContinuousClock.now + .seconds(20)
+        while ContinuousClock.now < end {
+            let text = String(decoding: try await page("/metrics").body, as: UTF8.self)
+            if text.split(separator: "\n").contains(Substring(line)) { return }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        throw TestDevice.Failure.timeout(line)
+    }
+
     func kill() {
         Foundation.kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
@@ -96,6 +115,28 @@ struct CrashTests {
         for _ in 0..<5 { arrived.append(try await back.next(.invite).body.id) }
         #expect(arrived == held)
         back.hangUp()
+    }
+
+    @Test("a call that rings survives kill -9: a device that comes late gets it", .enabled(if: RelayProcess.binary != nil))
+    func killedWhileRinging() async throws {
+        let folder = try TemporaryFolder()
+        let bob = key("bob")
+        var relay = try RelayProcess(state: folder.path + "/state")
+        defer { relay.kill() }
+        let alice = try TestDevice("alice", at: relay.running)
+        try await alice.connect()
+        let phone = try TestDevice("bob-phone", of: bob, at: relay.running)
+        try await phone.connect()
+        let session = try await alice.invite(bob.did)
+        _ = try await phone.next(.invite)
+        try await relay.wait(for: "dsip_relay_attempts_written_total 1")
+        relay.kill()
+        for device in [alice, phone] { device.hangUp() }
+        relay = try RelayProcess(state: folder.path + "/state")
+        let laptop = try TestDevice("bob-laptop", of: bob, at: relay.running)
+        try await laptop.connect()
+        #expect(try await laptop.next(.invite).body.id == session)
+        laptop.hangUp()
     }
 
     @Test("SIGTERM drains and ends with status 0, and the identity stays", .enabled(if: RelayProcess.binary != nil))

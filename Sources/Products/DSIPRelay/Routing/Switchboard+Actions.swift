@@ -181,6 +181,7 @@ extension Switchboard {
                     release(item.parcel, &state)
                     continue
                 }
+                if case .envelope(let parcel, .invite) = item { parcel.keep(bytes) }
                 switch item {
                 case .envelope(let parcel, let type): send(bytes, parcel, type, to: device, over: connection, &state)
                 case .missed(let parcel): send(bytes, parcel, .notify, to: device, over: connection, &state)
