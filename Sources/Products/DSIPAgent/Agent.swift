@@ -32,6 +32,8 @@ public actor Agent {
     var relayStatus: RelayStatus
     /// For the `detail` of a `reject` sent before there is a call to keep it in.
     var pendingDetail: String?
+    /// Identities whose other devices are about to hear of a change.
+    var announcing: Set<DID> = []
     /// Notices of missed calls whose evidence is being verified.
     var unsettledEvidence = 0
     /// Devices of ours that wait at the relay to be paired.
@@ -150,6 +152,7 @@ public actor Agent {
         switch event {
         case .message(let message, let owner, let path): received(message, owner: owner, path: path)
         case .status(let owner, let url, let state):
+            if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
             guard owner == current, desks[owner]?.relay == url else { return }
             relayStatus = status(state, url: url)
             hub.publish(.relay(relayStatus))

@@ -8,8 +8,12 @@ import Testing
 @Suite("Reaching people: several devices, first contact, absence, restarts", .serialized, .timeLimit(.minutes(3)))
 struct ReachTests {
     /// Bob's second device, added by pairing.
-    private func second(device of: Person, at relay: TestRelay) async throws -> Person {
-        let other = try await Person(of.name, at: relay, createsIdentity: false, kind: .phone)
+    private func second(
+        device of: Person,
+        at relay: TestRelay,
+        folder: TemporaryFolder = TemporaryFolder()
+    ) async throws -> Person {
+        let other = try await Person(of.name, at: relay, folder: folder, createsIdentity: false, kind: .phone)
         let code = try await other.agent.beginPairing().code
         let seen = try await of.agent.inspectPairing(code)
         #expect(seen["kind"]?.string == "phone")
@@ -44,6 +48,55 @@ struct ReachTests {
         #expect(bob.call(session)?.state == .active)
         _ = try await bob.agent.hangUp(session)
         _ = try await alice.ended(session)
+        await relay.stop()
+    }
+
+    @Test("a person’s devices keep one contact list, whichever changes it, and also when one was away meanwhile")
+    func sharedContacts() async throws {
+        let relay = try await TestRelay()
+        let folder = TemporaryFolder()
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay))
+        let carol = try await Person("Carol", at: relay)
+        var phone = try await second(device: bob, at: relay, folder: folder)
+        func names(_ person: Person) async -> [String] {
+            ((try? await person.agent.contacts()) ?? []).map { $0.name + ($0.blocked ? " (blocked)" : "") }
+        }
+        let added = try await bob.agent.addContact(await alice.uri, name: "Alice")
+        try await until("the phone knows Alice") { await names(phone) == ["Alice"] }
+        #expect(try await phone.agent.contacts().first?.relay == added.relay)
+        let there = try #require(try await phone.agent.contacts().first)
+        _ = try await phone.agent.updateContact(there.id, name: "Alice Liddell")
+        _ = try await phone.agent.updateContact(there.id, blocked: true)
+        try await until("the computer has the new name") { await names(bob) == ["Alice Liddell (blocked)"] }
+        #expect(try await bob.agent.contacts().first?.id == added.id)
+
+        // Away, each changes something; together again, both have both.
+        await phone.agent.stop()
+        try await bob.agent.removeContact(added.id)
+        _ = try await bob.agent.addContact(await carol.uri, name: "Carol")
+        phone = try await Person("Bob", at: relay, folder: folder, createsIdentity: false, kind: .phone)
+        try await until("the phone has heard") { await names(phone) == ["Carol"] }
+        #expect(await names(bob) == ["Carol"])
+        // Whom one device lets ring rings on both; removed and added again is there again.
+        _ = try await phone.agent.addContact(await alice.uri, name: "Alice")
+        try await until("the computer knows Alice again") { await names(bob) == ["Alice", "Carol"] }
+        let session = try await alice.agent.place(to: await bob.uri, sdp: SDP.offer).session
+        #expect(try await bob.incoming(from: "Alice") == session)
+        #expect(try await phone.incoming(from: "Alice") == session)
+        _ = try await alice.agent.cancel(session)
+        _ = try await alice.ended(session)
+        await relay.stop()
+    }
+
+    @Test("a stranger’s word about contacts counts for nothing")
+    func foreignContacts() async throws {
+        let relay = try await TestRelay()
+        let (bob, mallory) = (try await Person("Bob", at: relay), try await Person("Mallory", at: relay))
+        let device = try #require(try await bob.agent.devices().first { $0.isThis }).did
+        try await mallory.agent.sendContacts([SharedContact(did: await mallory.did, at: 1, entry: nil)], to: device)
+        _ = try await mallory.agent.sendRequest(to: await bob.uri, purpose: "after it")
+        try await until("Bob has what was sent after it") { !bob.now.requests.isEmpty }
+        #expect(try await bob.agent.store.sharedContacts(of: bob.did).isEmpty)
         await relay.stop()
     }
 
@@ -227,6 +280,21 @@ extension Agent {
         )
         let message = Message.invite(stamp, to: peer, invite)
         return (message.id, try message.signed(by: desk.key, delegations: desk.delegations))
+    }
+
+    /// Says to a device what only a device of the same identity may say.
+    func sendContacts(_ rows: [SharedContact], to device: DID) throws {
+        let desk = try desk(for: device)
+        let content: JSONValue = ["step": "rows", "rows": .array(rows.map(\.json)), "want": []]
+        let sealed = try DeviceSeal.seal(
+            content.utf8,
+            to: device,
+            purpose: "dsip own devices v1",
+            context: Array("\(desk.key.did.string) \(device.string)".utf8)
+        )
+        let body: JSONObject = ["type": .string(Agent.ownDevices), "sealed": .string(Base64URL.encode(sealed))]
+        let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now())
+        transmit(Message(stamp, to: device, Notify(subscription: makeID(), seq: 1, content: body)), desk, path: desk.relay)
     }
 
     /// Says what only a relay may say.

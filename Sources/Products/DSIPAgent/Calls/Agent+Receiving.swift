@@ -28,6 +28,7 @@ extension Agent {
         case .notify(let notify):
             receiveReport(notify, message, path: path, desk)
             receiveMissed(notify, message, path: path, desk)
+            receiveOwn(notify, message, path: path, desk)
         case .delegationRevocation: receiveRevocation(message)
         case .keyRotation: observeKeys(of: message.principal)
         case .progress, .reject, .update, .info, .bye, .grant, .error:
