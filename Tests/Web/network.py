@@ -80,7 +80,7 @@ class Person:
     async def up(self):
         self.program = await Program(
             self.name, "up", "--state", self.folder, "--name", self.name, "--port", self.port, "--relay", self.network.relay_url,
-            "--device", f"{self.name}'s computer", "--root", self.network.authority, *(["--pair"] if self.paired else [])).start()
+            "--device", f"{self.name}'s computer", "--trust", self.network.authority, *(["--pair"] if self.paired else [])).start()
         self.url = (await self.program.line(r"http://127\.0\.0\.1:\d+/#token=\S+"))[0]
         return self
 
