@@ -8,78 +8,6 @@ import Testing
 
 @testable import DSIPRelay
 
-/// The built `dsip` beside the test bundle, as a process of its own.
-private final class RelayProcess {
-    static let binary: String? = {
-        let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent()
-        let path = package.appending(path: ".build/debug/dsip").path
-        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-    }()
-
-    let process = Process()
-    let running: Relay.Running
-
-    init(state: String, _ more: [String] = []) throws {
-        let output = Pipe()
-        process.executableURL = URL(filePath: try #require(RelayProcess.binary))
-        process.arguments =
-            ["relay", "--port", "0", "--stun-port", "0", "--state", state, "--log-level", "critical"] + more
-        process.standardOutput = output
-        try process.run()
-        var text = ""
-        while !text.contains("\nstun ") || !text.hasSuffix("\n") {
-            let data = output.fileHandleForReading.availableData
-            guard !data.isEmpty else { throw TestDevice.Failure.ended }
-            text += String(decoding: data, as: UTF8.self)
-        }
-        var said: [String: String] = [:]
-        for line in text.split(separator: "\n") {
-            let words = line.split(separator: " ", maxSplits: 1)
-            if words.count == 2 { said[String(words[0])] = String(words[1]) }
-        }
-        let address = try RelayAddress(try #require(said["listening"]))
-        running = Relay.Running(
-            did: try #require(said["relay"].flatMap { DID($0) }),
-            port: address.port,
-            url: address.description,
-            rootPath: said["trust"],
-            stunPort: said["stun"].flatMap { Int($0) }
-        )
-    }
-
-    func page(_ path: String) async throws -> GuardedHTTPClient.Response {
-        let client = GuardedHTTPClient(
-            allows: { _ in true },
-            roots: TrustRoots(additionalFiles: running.rootPath.map { [$0] } ?? [])
-        )
-        return try await client.send(.init(.GET, "https://127.0.0.1:\(running.port)\(path)"), limit: 1 << 20)
-    }
-
-    /// Waits for a line of `/metrics`.
-    func wait(for line: String) async throws {
-        let end = ContinuousClock.now + .seconds(20)
-        while ContinuousClock.now < end {
-            let text = String(decoding: try await page("/metrics").body, as: UTF8.self)
-            if text.split(separator: "\n").contains(Substring(line)) { return }
-            try await Task.sleep(for: .milliseconds(50))
-        }
-        throw TestDevice.Failure.timeout(line)
-    }
-
-    func kill() {
-        Foundation.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
-
-    /// - Returns: the exit status.
-    func terminate() -> Int32 {
-        process.terminate()
-        process.waitUntilExit()
-        return process.terminationStatus
-    }
-}
-
 @Suite("Crashes and full disks", .serialized)
 struct CrashTests {
     @Test(
@@ -117,7 +45,10 @@ struct CrashTests {
         back.hangUp()
     }
 
-    @Test("a call that rings survives kill -9: a device that comes late gets it", .enabled(if: RelayProcess.binary != nil))
+    @Test(
+        "a call that rings survives kill -9: a device that comes late gets it",
+        .enabled(if: RelayProcess.binary != nil)
+    )
     func killedWhileRinging() async throws {
         let folder = try TemporaryFolder()
         let bob = key("bob")

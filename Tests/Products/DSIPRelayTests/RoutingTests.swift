@@ -183,6 +183,32 @@ struct RoutingTests {
         await harness.relay.stop()
     }
 
+    @Test("what waited arrives whole and in order, also when it is more than may be outstanding on a connection")
+    func largeBacklog() async throws {
+        let harness = try await RelayHarness {
+            $0.limits.envelopesPerMinute = 0
+            $0.holding.perRecipient = 200
+        }
+        let bob = key("bob")
+        try await harness.connected("bob-phone", of: bob).hangUp()
+        try await harness.until("bob to be gone") { harness.metric("dsip_relay_bound_devices") == 0 }
+        let alice = try await harness.connected("alice")
+        let text = JSONValue.string(String(repeating: "x", count: 30_000))
+        var sent: [ULID] = []
+        for number in 1...120 {
+            let padding = Info(about: "test:padding", data: ["text": text])
+            sent.append(try await alice.say(padding, to: bob.did, session: ulid()))
+            // The way in has its own limit.
+            try await harness.until("the store") { harness.metric("dsip_relay_held_total") >= number - 8 }
+        }
+        try await harness.until("the store") { harness.metric("dsip_relay_held_total") == sent.count }
+        let phone = try await harness.connected("bob-phone", of: bob)
+        try await harness.until("all of it") { phone.received.count == sent.count }
+        #expect(phone.received.map(\.body.id) == sent)
+        try await harness.until("the store to be empty") { harness.metric("dsip_relay_held_bytes") == 0 }
+        await harness.relay.stop()
+    }
+
     @Test("a call nobody was there for is told of as missed, with the caller's own invite as evidence")
     func missed() async throws {
         let harness = try await RelayHarness()

@@ -43,7 +43,11 @@ final class RelayMetrics: Sendable {
         page.counter("dsip_relay_held_total", "Envelopes taken into the store.", held)
         page.counter("dsip_relay_flushed_total", "Held envelopes delivered.", flushed)
         page.counter("dsip_relay_expired_total", "Held envelopes that expired undelivered.", expired)
-        page.counter("dsip_relay_attempts_written_total", "Ringing calls written to outlive a restart.", attemptsWritten)
+        page.counter(
+            "dsip_relay_attempts_written_total",
+            "Ringing calls written to outlive a restart.",
+            attemptsWritten
+        )
         page.counter("dsip_relay_store_failures_total", "Commits that failed.", storeFailures)
         page.histogram("dsip_relay_commit_seconds", "Duration of a commit.", commit)
         page.histogram("dsip_relay_commit_batch", "Changes in a commit.", commitBatch)
