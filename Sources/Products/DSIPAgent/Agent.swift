@@ -185,7 +185,8 @@ public actor Agent {
                 state: .waiting,
                 since: now(),
                 retryAt: until,
-                sentence: "The relay cannot be reached (\(why)). Trying again by itself."
+                sentence: why.code == .clock
+                    ? Sentences.wrongClock(why) : "The relay cannot be reached (\(why.reason)). Trying again by itself."
             )
         case .refused(let why):
             RelayStatus(url: url, state: .refused, since: now(), sentence: "The relay refused this device: \(why).")

@@ -1,6 +1,9 @@
 import DSIPIdentity
+import DSIPRelay
 import DSIPSignaling
 import Encoding
+import FoundationEssentials
+import NIOConcurrencyHelpers
 import Testing
 
 @testable import DSIPAgent
@@ -220,6 +223,59 @@ struct ReachTests {
         await relay.stop()
     }
 
+    @Test("a name claimed at a relay that goes by a hostname finds its owner, who can be called by it")
+    func registeredName() async throws {
+        let relay = try await TestRelay(isNamed: true)
+        #expect(relay.running.url == "wss://localhost:\(relay.running.port)/dsip")
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay))
+        let result = try await bob.agent.perform("identity.register", ["name": "bob"])
+        let alias = try #require(result["alias"]?.string)
+        #expect(alias == "bob@localhost:\(relay.running.port)")
+        let identity = try #require(await bob.agent.ownIdentities().first)
+        #expect(identity.alias == alias)
+        await #expect(throws: AgentError.self) { try await alice.agent.registerName("bob") }
+        await #expect(throws: AgentError.self) { try await alice.agent.registerName("not a name") }
+        #expect(try await alice.agent.registerName("alice").hasPrefix("alice@localhost"))
+
+        let found = try await alice.agent.lookup(alias)
+        #expect(found.peer.did == identity.did && found.peer.alias == alias && found.relay == relay.running.url)
+        _ = try await bob.agent.addContact(await alice.uri, name: "Alice")
+        let session = try await alice.agent.place(to: alias, sdp: SDP.offer).session
+        #expect(try await bob.incoming(from: "Alice") == session)
+        _ = try await bob.agent.decline(session)
+        #expect(try await alice.ended(session).reason == "user.declined")
+        await relay.stop()
+    }
+
+    @Test(
+        "a clock that is ten minutes wrong is said, on the API and when calling; set right, it connects",
+        arguments: [-600, 600]
+    )
+    func clockSkew(_ skew: Int64) async throws {
+        let relay = try await TestRelay()
+        let offset = NIOLockedValueBox<Int64>(0)
+        let clock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) + offset.withLockedValue { $0 } }
+        let bob = try await Person("Bob", at: relay)
+        let folder = TemporaryFolder()
+        await (try await Person("Alice", at: relay, folder: folder, clock: clock)).agent.stop()
+        offset.withLockedValue { $0 = skew }
+        let alice = try await Person("Alice", at: relay, folder: folder, clock: clock, awaitsConnection: false)
+        let sentence =
+            "This device’s clock is 10 minutes \(skew > 0 ? "ahead of" : "behind") the relay’s, so nothing it signs is accepted. "
+            + "Set the clock; it connects again by itself."
+        try await until("it is said") { alice.now.relay?.sentence == sentence }
+        #expect(try await alice.agent.state()["relay"]?["sentence"]?.string == sentence)
+        #expect(alice.now.relay?.state == .waiting)
+        let error = await #expect(throws: AgentError.self) {
+            try await alice.agent.place(to: await bob.uri, sdp: SDP.offer)
+        }
+        #expect(error?.code == .unreachable && error?.message == sentence)
+        #expect(alice.now.calls.isEmpty)
+        offset.withLockedValue { $0 = 0 }
+        try await until("it connects", within: .seconds(60)) { alice.now.relay?.state == .connected }
+        await relay.stop()
+    }
+
     @Test("a relay that restarts while it rings does not end the call attempt")
     func restartWhileRinging() async throws {
         let relay = try await TestRelay()
@@ -294,7 +350,11 @@ extension Agent {
         )
         let body: JSONObject = ["type": .string(Agent.ownDevices), "sealed": .string(Base64URL.encode(sealed))]
         let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now())
-        transmit(Message(stamp, to: device, Notify(subscription: makeID(), seq: 1, content: body)), desk, path: desk.relay)
+        transmit(
+            Message(stamp, to: device, Notify(subscription: makeID(), seq: 1, content: body)),
+            desk,
+            path: desk.relay
+        )
     }
 
     /// Says what only a relay may say.

@@ -24,7 +24,9 @@ struct SharedContactTests {
         let (a, b) = (contact("x", at: 5, as: "A"), contact("x", at: 5, as: "B"))
         let removed = SharedContact(did: did("x"), at: 5, entry: nil)
         #expect(contact("x", at: 6, as: "A").wins(over: b) && !b.wins(over: contact("x", at: 6, as: "A")))
-        for (one, other) in [(a, b), (a, removed), (removed, b)] { #expect(one.wins(over: other) != other.wins(over: one)) }
+        for (one, other) in [(a, b), (a, removed), (removed, b)] {
+            #expect(one.wins(over: other) != other.wins(over: one))
+        }
         #expect(!a.wins(over: a))
     }
 

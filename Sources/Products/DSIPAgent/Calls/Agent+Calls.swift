@@ -11,7 +11,7 @@ extension Agent {
     ///   - to: a DID, `user@host` or a `dsip:` link.
     ///   - sdp: the offer of the page that will hold the media.
     ///   - name: what to call them when they are no contact.
-    /// - Throws: `.media`, `.unresolvable`, `.notAllowed`, `.rateLimited`.
+    /// - Throws: `.media`, `.unresolvable`, `.notAllowed`, `.rateLimited`; `.unreachable` when this device’s clock is wrong.
     public func place(
         to input: String,
         sdp: String,
@@ -29,6 +29,9 @@ extension Agent {
         guard found.peer.did != desk.identity else { throw AgentError(.notAllowed, "This is your own address.") }
         guard !found.peer.blocked else {
             throw AgentError(.notAllowed, "You have blocked \(found.peer.name). Unblock them to call.")
+        }
+        if let fault = links.link(owner: desk.identity, url: desk.relay).clockFault {
+            throw AgentError(.unreachable, Sentences.wrongClock(fault))
         }
         guard !desk.calls.values.contains(where: { $0.call.direction == .outgoing && $0.call.state != .ended }) else {
             throw AgentError(.busy, "You are already in a call. Hang up first.")

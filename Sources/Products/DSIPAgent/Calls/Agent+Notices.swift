@@ -99,7 +99,7 @@ extension Agent {
         let count = notify.content["devices"]?.int ?? 0
         switch notify.content["state"]?.string {
         case "delivered":
-                live.add(
+            live.add(
                 Hop(
                     .delivered,
                     at: now(),

@@ -67,7 +67,9 @@ extension Agent {
         case "rows":
             let rows = (content["rows"]?.array ?? []).prefix(Agent.maximumRows)
                 .compactMap { SharedContact($0, at: now()) }
-            let want = Set((content["want"]?.array ?? []).prefix(ContactDigest.parts).compactMap { $0.int.map(Int.init) })
+            let want = Set(
+                (content["want"]?.array ?? []).prefix(ContactDigest.parts).compactMap { $0.int.map(Int.init) }
+            )
             merge(rows, into: own, desk)
             guard !want.isEmpty, let merged = try? store.sharedContacts(of: desk.identity) else { return }
             // The last of several messages asks; what they said before has been merged by now.

@@ -43,7 +43,7 @@ final class RelayLink: Sendable {
     enum State: Sendable {
         case connecting
         case connected(Relay, stun: [String])
-        case waiting(until: Int64, String)
+        case waiting(until: Int64, TransportError)
         case refused(String)
     }
 
@@ -195,12 +195,18 @@ final class RelayLink: Sendable {
         return nil
     }
 
+    /// Why nothing this device signs is accepted, when that is its clock.
+    var clockFault: TransportError? {
+        if case .waiting(_, let error) = box.withLockedValue(\.state), error.code == .clock { return error }
+        return nil
+    }
+
     /// Tells the state again.
     func report() { deliver(.state(box.withLockedValue(\.state))) }
 
-    /// Lets what is queued go out for a moment, then closes.
+    /// Lets what is queued go out, the last word of a call among it, then closes.
     func drain() async {
-        let deadline = ContinuousClock.now + .milliseconds(500)
+        let deadline = ContinuousClock.now + .seconds(3)
         while ContinuousClock.now < deadline, box.withLockedValue({ !$0.queue.isEmpty && $0.state.isConnected }) {
             try? await Task.sleep(for: .milliseconds(10))
         }
@@ -246,7 +252,7 @@ final class RelayLink: Sendable {
         case .state(.waiting(let delay, let error)):
             requeueDoubtful()
             if case .refused = box.withLockedValue(\.state) { return }
-            change(.waiting(until: environment.clock() + delay.components.seconds + 1, error.reason))
+            change(.waiting(until: environment.clock() + delay.components.seconds + 1, error))
         case .state(.closed): break
         }
     }
