@@ -26,13 +26,13 @@ def free_port():
 class Program:
     """One `dsip` process whose output is kept; `line` waits for one that matches."""
 
-    def __init__(self, name, *arguments):
-        self.name, self.arguments = name, [str(argument) for argument in arguments]
+    def __init__(self, name, *arguments, environment=os.environ):
+        self.name, self.arguments, self.environment = name, [str(argument) for argument in arguments], environment
         self.lines, self.changed, self.process = [], asyncio.Event(), None
 
     async def start(self):
         self.process = await asyncio.create_subprocess_exec(
-            DSIP, *self.arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, "NO_COLOR": "1"})
+            DSIP, *self.arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**self.environment, "NO_COLOR": "1"})
         self.reader = asyncio.create_task(self.read())
         return self
 

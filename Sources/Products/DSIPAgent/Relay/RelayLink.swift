@@ -16,6 +16,8 @@ final class RelayLink: Sendable {
         var expiresAt: Int64
         var type: MessageType?
         var session: ULID?
+        /// It may have reached the relay, whether or not that is known here.
+        var isTried = false
 
         init(envelope: Envelope, expiresAt: Int64, type: MessageType? = nil, session: ULID? = nil) {
             self.envelope = envelope
@@ -158,7 +160,7 @@ final class RelayLink: Sendable {
         box.withLockedValue { box in
             box.lastUse = .now
             if item.type == .cancel, let session = item.session,
-                let unsent = box.queue.firstIndex(where: { $0.type == .invite && $0.session == session })
+                let unsent = box.queue.firstIndex(where: { $0.type == .invite && $0.session == session && !$0.isTried })
             {
                 box.queue.remove(at: unsent)
                 return
@@ -299,7 +301,9 @@ final class RelayLink: Sendable {
         return box.withLockedValue { box in
             guard !box.isClosed || box.state.isConnected else { return nil }
             box.queue.removeAll { $0.expiresAt <= now }
-            return box.queue.first
+            guard !box.queue.isEmpty else { return nil }
+            box.queue[0].isTried = true
+            return box.queue[0]
         }
     }
 
