@@ -29,7 +29,7 @@ extension Agent {
         Task {
             try? await Task.sleep(for: .milliseconds(300))
             announcing.remove(owner)
-            guard let desk = desks[owner], !desk.delegations.isEmpty else { return }
+            guard !links.isClosed, let desk = desks[owner], !desk.delegations.isEmpty else { return }
             sendOwn(["type": .string(Agent.ownDevices), "step": "hello"], to: desk.identity, desk)
         }
     }

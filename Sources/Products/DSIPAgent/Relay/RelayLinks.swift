@@ -119,7 +119,8 @@ final class RelayLinks: Sendable {
             return (link, evicted)
         }
         evicted?.close()
-        if dials { link.start() }
+        // Once closed, nobody takes this device's place at the relay any more.
+        if dials, !state.withLockedValue(\.closed) { link.start() }
         return link
     }
 
@@ -160,6 +161,8 @@ final class RelayLinks: Sendable {
 
     /// Who the relay at `url` said it is, in its signed hello.
     func relay(at url: String) -> RelayLink.Relay? { state.withLockedValue { $0.relays[url] } }
+
+    var isClosed: Bool { state.withLockedValue(\.closed) }
 
     /// Lets what is queued go out, then closes.
     func close() async {
