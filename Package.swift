@@ -167,7 +167,7 @@ let package = Package(
         tests(
             "DSIPAgent",
             "Products",
-            ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPTransport", "Encoding", crypto, log] + nio
+            ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPSignaling", "DSIPTransport", "Encoding", crypto, log] + nio
         ),
     ]
 )

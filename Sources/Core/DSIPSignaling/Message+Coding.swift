@@ -79,7 +79,8 @@ extension Rejection {
             type: root["type"]?.string.flatMap(MessageType.init(rawValue:)),
             id: root["id"]?.ulid,
             session: root["session"]?.ulid,
-            from: root["from"]?.did
+            from: root["from"]?.did,
+            issuedAt: root["issued_at"]?.integer
         )
     }
 }

@@ -79,6 +79,8 @@ extension ProfileID {
     public static let sealedBody: ProfileID = "sealed-body/1.0"
     /// Reports of the relay on what became of an invite; ours, never critical.
     public static let deliveryReport: ProfileID = "delivery-report/1.0"
+    /// What the devices of one identity tell each other; ours, never critical.
+    public static let ownDevices: ProfileID = "own-devices/1.0"
 }
 
 /// The `dsip` member of every payload (DSIP §11.1).
