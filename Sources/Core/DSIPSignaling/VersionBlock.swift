@@ -111,12 +111,18 @@ public struct VersionBlock: Hashable, Sendable {
     public static let interactive = VersionBlock(profiles: [.interactiveMedia])
 
     /// What nearly everybody sends, letter by letter.
-    private static let usual: [(text: [UInt8], block: VersionBlock)] = [VersionBlock.interactive, .core].map {
+    private static let usualBlocks: [(text: [UInt8], block: VersionBlock)] = [VersionBlock.interactive, .core].map {
         (text: $0.json.utf8, block: $0)
     }
 
+    /// The block that `view` spells letter by letter as nearly everybody does; nil for any other spelling.
+    static func usual(_ view: JSONView) -> VersionBlock? {
+        for (text, block) in usualBlocks where view.isWritten(text) { return block }
+        return nil
+    }
+
     init(_ view: JSONView) throws(ShapeFault) {
-        for (text, block) in VersionBlock.usual where view.isWritten(text) {
+        if let block = VersionBlock.usual(view) {
             self = block
             return
         }
