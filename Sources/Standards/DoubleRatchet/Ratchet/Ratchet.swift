@@ -14,7 +14,7 @@ public struct Ratchet: ~Copyable, Sendable {
         }
     }
 
-    private var state: RatchetState
+    private(set) var state: RatchetState
     private let associatedData: [UInt8]
 
     /// The side that speaks first.
