@@ -21,9 +21,15 @@ struct RatchetTests {
             var random = SeededRandom(seed: seed)
             let agreed = try AgreedSecret(secret: Secret(using: &random).bytes, associatedData: [9, 9])
             let key = AgreementKey(using: &random)
-            a = try Ratchet(initiator: agreed, peer: key.publicKey, profile: profile, using: &random)
-            b = try Ratchet(responder: agreed, ownKey: key.secret.bytes, profile: profile)
+            let a = try Ratchet(initiator: agreed, peer: key.publicKey, profile: profile, using: &random)
+            let b = try Ratchet(responder: agreed, ownKey: key.secret.bytes, profile: profile)
+            self.init(a, b, random)
+        }
+
+        private init(_ a: consuming Ratchet, _ b: consuming Ratchet, _ random: SeededRandom) {
             self.random = random
+            self.a = a
+            self.b = b
         }
 
         mutating func fromA(_ text: [UInt8]) throws -> Ratchet.Message { try a.encrypt(text, using: &random) }
