@@ -103,7 +103,7 @@ public struct PreKeyRing: ~Copyable, Sendable {
     }
 
     /// The responder's side of an agreement. Nothing is used up: that is `consume`'s, when the message has authenticated.
-    func respond(to handshake: Handshake) throws(RatchetError) -> (agreed: AgreedSecret, own: AgreementKey) {
+    package func respond(to handshake: Handshake) throws(RatchetError) -> (agreed: AgreedSecret, own: AgreementKey) {
         guard let signed = held.signed.first(where: { $0.id == handshake.signedPreKey }) else {
             throw RatchetError(.unknownPreKey, "the signed prekey is not held")
         }
@@ -139,7 +139,7 @@ public struct PreKeyRing: ~Copyable, Sendable {
     }
 
     /// Deletes the one-time prekeys a handshake used, or remembers it when it used none.
-    mutating func consume(_ handshake: Handshake) throws(RatchetError) {
+    package mutating func consume(_ handshake: Handshake) throws(RatchetError) {
         let usedOneTime = handshake.oneTimePreKey.map { held.oneTime[$0] != nil } ?? false
         let usedKEM = handshake.encapsulation.map { held.oneTimeKEM[$0.preKey] != nil } ?? false
         if !usedOneTime && !usedKEM {

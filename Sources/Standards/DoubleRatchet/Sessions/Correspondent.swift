@@ -38,7 +38,7 @@ public struct Correspondent: ~Copyable, Sendable {
     private let identity: IdentityKeyPair
     public let profile: SessionProfile
     private let limits: Limits
-    private var records: [String: DeviceRecord]
+    private(set) var records: [String: DeviceRecord]
 
     /// - Parameter identity: this device's own.
     public init(identity: IdentityKeyPair, profile: SessionProfile, limits: Limits = Limits()) {
