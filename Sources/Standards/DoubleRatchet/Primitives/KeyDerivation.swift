@@ -61,7 +61,7 @@ public enum ChainDerivation: Hashable, Sendable {
     /// HKDF of a constant with the chain key as salt; the first half is the next chain key.
     case hkdf(KDFHash, info: [UInt8], constant: [UInt8])
 
-    func step(_ chain: Secret) -> (message: Secret, chain: Secret) {
+    package func step(_ chain: Secret) -> (message: Secret, chain: Secret) {
         switch self {
         case .hmac(let message, let next):
             let keyed = chain.withUnsafeBytes { KeyedHash<SHA256>(key: $0) }
