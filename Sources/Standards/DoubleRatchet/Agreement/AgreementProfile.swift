@@ -18,9 +18,9 @@ public struct AgreementProfile: Hashable, Sendable {
     public var info: [UInt8]
     public var encoding: KeyEncoding
     /// The parameter set of PQXDH; nil for X3DH.
-    public var kem: KEM?
+    public var kem: KEMAlgorithm?
 
-    public init(hash: KDFHash = .sha256, info: [UInt8], encoding: KeyEncoding = KeyEncoding(), kem: KEM? = nil) {
+    public init(hash: KDFHash = .sha256, info: [UInt8], encoding: KeyEncoding = KeyEncoding(), kem: KEMAlgorithm? = nil) {
         self.hash = hash
         self.info = info
         self.encoding = encoding
@@ -28,7 +28,7 @@ public struct AgreementProfile: Hashable, Sendable {
     }
 
     /// PQXDH with ML-KEM-768, its info as PQXDH §2.1 composes it.
-    public static func standard(_ application: String, kem: KEM? = .mlKEM768) -> AgreementProfile {
+    public static func standard(_ application: String, kem: KEMAlgorithm? = .mlKEM768) -> AgreementProfile {
         let names = [application, "CURVE25519", "SHA-256"] + (kem.map { [$0.name] } ?? [])
         return AgreementProfile(info: Array(names.joined(separator: "_").utf8), kem: kem)
     }
@@ -53,7 +53,7 @@ public struct AgreementProfile: Hashable, Sendable {
     ) throws(RatchetError) -> [UInt8] {
         var data = encoding.encode(try initiator.agreementKey()) + encoding.encode(try responder.agreementKey())
         for case .separate(let signing, _) in [initiator, responder] { data += signing }
-        if let kemKey { data += KEM.digest(kemKey) }
+        if let kemKey { data += KEMAlgorithm.digest(kemKey) }
         return data
     }
 }

@@ -8,7 +8,7 @@
 public struct Handshake: Hashable, Sendable {
     public struct Encapsulation: Hashable, Sendable {
         public var preKey: UInt32
-        public var kem: KEM
+        public var kem: KEMAlgorithm
         public var ciphertext: [UInt8]
     }
 
@@ -52,7 +52,7 @@ public struct Handshake: Hashable, Sendable {
         oneTimePreKey = try reader.optional { (reader) throws(RatchetError) in try reader.uint32() }
         encapsulation = try reader.optional { (reader) throws(RatchetError) in
             let id = try reader.uint32()
-            guard let kem = KEM(rawValue: try reader.byte()) else { throw RatchetError(.malformed, "an unknown KEM") }
+            guard let kem = KEMAlgorithm(rawValue: try reader.byte()) else { throw RatchetError(.malformed, "an unknown KEM") }
             return Encapsulation(preKey: id, kem: kem, ciphertext: Array(try reader.bytes(kem.ciphertextSize)))
         }
     }

@@ -93,7 +93,7 @@ struct HeldPreKeys: Sendable {
             var keys: [SignedKEM] = []
             for _ in 0..<(try reader.count(atMost: limit)) {
                 let id = try reader.uint32()
-                guard let kem = KEM(rawValue: try reader.byte()), kem == profile.kem else {
+                guard let kem = KEMAlgorithm(rawValue: try reader.byte()), kem == profile.kem else {
                     throw RatchetError(.profileMismatch, "prekeys of another KEM")
                 }
                 keys.append(

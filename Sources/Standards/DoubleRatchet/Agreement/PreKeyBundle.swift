@@ -28,7 +28,7 @@ public struct PreKeyBundle: Hashable, Sendable {
 
     public struct KEMPreKey: Hashable, Sendable {
         public var id: UInt32
-        public var kem: KEM
+        public var kem: KEMAlgorithm
         /// Whether it is given to more than one initiator.
         public var isLastResort: Bool
         public var key: [UInt8]
@@ -81,7 +81,7 @@ public struct PreKeyBundle: Hashable, Sendable {
         }
         kem = try reader.optional { (reader) throws(RatchetError) in
             let id = try reader.uint32()
-            guard let kem = KEM(rawValue: try reader.byte()) else { throw RatchetError(.malformed, "an unknown KEM") }
+            guard let kem = KEMAlgorithm(rawValue: try reader.byte()) else { throw RatchetError(.malformed, "an unknown KEM") }
             return KEMPreKey(
                 id: id,
                 kem: kem,

@@ -163,7 +163,7 @@ public struct PreKeyRing: ~Copyable, Sendable {
         return held.nextID
     }
 
-    private mutating func makeKEM(_ kem: KEM, using random: inout some RandomNumberGenerator) -> HeldPreKeys.SignedKEM {
+    private mutating func makeKEM(_ kem: KEMAlgorithm, using random: inout some RandomNumberGenerator) -> HeldPreKeys.SignedKEM {
         let key = KEMKeyPair(kem, using: &random)
         return HeldPreKeys.SignedKEM(
             id: takeID(),

@@ -16,7 +16,7 @@ public struct SessionProfile: Hashable, Sendable {
     /// - Parameter application: sets its keys apart from every other application's.
     public static func standard(
         _ application: String,
-        kem: KEM? = .mlKEM768,
+        kem: KEMAlgorithm? = .mlKEM768,
         encryptsHeaders: Bool = true
     ) -> SessionProfile {
         SessionProfile(

@@ -2,7 +2,7 @@ import Crypto
 import FoundationEssentials
 
 /// ML-KEM (FIPS 203), with its public keys encoded as PQXDH signs them: one byte for the set, then the key.
-public enum KEM: UInt8, Hashable, Sendable {
+public enum KEMAlgorithm: UInt8, Hashable, Sendable {
     case mlKEM768 = 9
     case mlKEM1024 = 10
 
@@ -39,12 +39,12 @@ struct KEMKeyPair: Sendable {
         case mlKEM1024(MLKEM1024.PrivateKey)
     }
 
-    let kem: KEM
+    let kem: KEMAlgorithm
     let publicKey: [UInt8]
     let seed: (d: Secret, z: Secret)
     private let key: Key
 
-    init(_ kem: KEM, d: Secret, z: Secret) {
+    init(_ kem: KEMAlgorithm, d: Secret, z: Secret) {
         self.kem = kem
         seed = (d, z)
         var bytes = d.bytes + z.bytes
@@ -65,7 +65,7 @@ struct KEMKeyPair: Sendable {
         }
     }
 
-    init(_ kem: KEM, using random: inout some RandomNumberGenerator) {
+    init(_ kem: KEMAlgorithm, using random: inout some RandomNumberGenerator) {
         self.init(kem, d: Secret(using: &random), z: Secret(using: &random))
     }
 
