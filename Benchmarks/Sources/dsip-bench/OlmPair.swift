@@ -27,6 +27,7 @@ final class OlmPair {
     private let a: Pointer
     private let b: Pointer
     private var isAsTurn = true
+    private var counter: UInt64 = 0
     private var message = [UInt8](repeating: 0, count: 8192)
     private var opened = [UInt8](repeating: 0, count: 8192)
     private var entropy = [UInt8](repeating: 0x5a, count: 4096)
@@ -100,14 +101,20 @@ final class OlmPair {
     private func seal(_ session: Pointer, _ text: [UInt8]) -> (type: Int, count: Int) {
         let type = messageType(session)
         let length = randomLength(session)
-        // The same bytes each time: cheaper than a generator, to libolm's advantage.
+        // A counter for a generator: cheaper, to libolm's advantage.
+        counter += 1
+        withUnsafeBytes(of: counter) { entropy.replaceSubrange(8..<16, with: $0) }
         return (type, encryptMessage(session, text, text.count, &entropy, length, &message, messageLength(session, text.count)))
     }
 
     private func pass(_ from: Pointer, _ to: Pointer, _ text: [UInt8]) {
         let (type, count) = seal(from, text)
         guard decryptMessage(to, type, &message, count, &opened, opened.count) == text.count else {
-            fatalError("libolm opens what it sealed")
+            let error = unsafeBitCast(
+                dlsym(library, "olm_session_last_error"),
+                to: (@convention(c) (Pointer) -> UnsafePointer<CChar>).self
+            )
+            fatalError("libolm: \(String(cString: error(from))), \(String(cString: error(to)))")
         }
     }
 

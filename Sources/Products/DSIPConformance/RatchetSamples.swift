@@ -236,7 +236,8 @@ enum RatchetSample {
         guard let own = try load(file) else { return ["refused": true] }
         guard let theirs = try load(other) else { throw VectorFault("the other side's state is missing") }
         let data = try RatchetArea.base64(file["ad"])
-        var (a, b) = (Ratchet(own, associatedData: data), Ratchet(theirs, associatedData: data))
+        var a = Ratchet(own, associatedData: data)
+        var b = Ratchet(theirs, associatedData: data)
         var random = SystemRandomNumberGenerator()
         var (sent, received): (Int64, Int64) = (0, 0)
         for turn in 0..<3 as Range<UInt8> {
