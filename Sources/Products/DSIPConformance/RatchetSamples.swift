@@ -121,7 +121,7 @@ enum SessionSample {
 /// States of an older python-x3dh, and the secret of the agreement between them.
 enum X3DHSample {
     private static let profile = AgreementProfile(
-        info: Array("ThisIsAnExample!".utf8),
+        info: Array("test_migrations".utf8),
         encoding: .init(prefix: [0x42], suffix: Array("\u{13}7Mont".utf8))
     )
 
@@ -165,9 +165,10 @@ enum X3DHSample {
         let identity = try RatchetArea.base64(file["ik"]?["pub"])
         let signed = try RatchetArea.base64(file["spk"]?["key"]?["pub"])
         let signature = try RatchetArea.base64(file["spk"]?["signature"])
+        // The two states were saved by programs that encode keys differently.
         let messages = [
             Array("Curve25519".utf8) + profile.encoding.prefix + signed + profile.encoding.suffix,
-            profile.encoding.prefix + signed + profile.encoding.suffix,
+            [5] + signed,
         ]
         let isValid = messages.contains { message in
             XEdDSA.isValid(signature, for: message, publicKey: identity, signBit: .inSignature)
