@@ -2,7 +2,10 @@ import DoubleRatchet
 
 /// What a correspondent sends, what a server hands out as a device's bundle, and states read back from a disk.
 let ratchetFuzzEntries: [FuzzEntry] = [
-    FuzzEntry("ratchet-header", seeds: [RatchetHeader(ratchetKey: Array(1...32), previousCount: 1, number: 2).bytes(.compact)]) {
+    FuzzEntry(
+        "ratchet-header",
+        seeds: [RatchetHeader(ratchetKey: Array(1...32), previousCount: 1, number: 2).bytes(.compact)]
+    ) {
         for layout in [RatchetProfile.HeaderLayout.compact, .wide] {
             guard let header = try? RatchetHeader($0[...], layout: layout) else { continue }
             precondition(header.bytes(layout) == $0, "a header changed when read and written")
@@ -22,7 +25,12 @@ let ratchetFuzzEntries: [FuzzEntry] = [
                 restoring: sample.savedPreKeys,
                 identity: sample.bob,
                 profile: sample.profile.agreement
-            ), var alice = try? Correspondent(restoring: sample.savedSession, identity: sample.alice, profile: sample.profile)
+            ),
+            var alice = try? Correspondent(
+                restoring: sample.savedSession,
+                identity: sample.alice,
+                profile: sample.profile
+            )
         else { preconditionFailure("the samples restore") }
         var unknown = Correspondent(identity: sample.bob, profile: sample.profile)
         _ = try? unknown.decrypt(bytes, from: "a", preKeys: &preKeys)
@@ -42,7 +50,8 @@ let ratchetFuzzEntries: [FuzzEntry] = [
         _ = saved.save()
     },
     FuzzEntry("ratchet-prekeys", seeds: [sample.savedPreKeys]) { bytes in
-        guard var ring = try? PreKeyRing(restoring: bytes, identity: sample.bob, profile: sample.profile.agreement) else {
+        guard var ring = try? PreKeyRing(restoring: bytes, identity: sample.bob, profile: sample.profile.agreement)
+        else {
             return
         }
         var random = SystemRandomNumberGenerator()

@@ -50,7 +50,9 @@ struct Peer: ~Copyable {
         case "respond": return try respond(request)
         case "encrypt":
             let text = try hex(request, "text")
-            guard let message = try session?.encrypt(text, using: &random) else { throw PeerFault(reason: "no session") }
+            guard let message = try session?.encrypt(text, using: &random) else {
+                throw PeerFault(reason: "no session")
+            }
             return ["header": hex(message.header), "sealed": hex(message.sealed)]
         case "decrypt":
             let message = Ratchet.Message(header: try hex(request, "header"), sealed: try hex(request, "sealed"))

@@ -42,7 +42,9 @@ final class OlmPair {
         messageLength = load("olm_encrypt_message_length", CountOf.self)
         randomLength = load("olm_encrypt_random_length", Count.self)
         var generator = SystemRandomNumberGenerator()
-        func random(_ count: Int) -> [UInt8] { (0..<max(1, count)).map { _ in UInt8.random(in: .min ... .max, using: &generator) } }
+        func random(_ count: Int) -> [UInt8] {
+            (0..<max(1, count)).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+        }
         func allocate(_ size: String, _ make: String) -> Pointer {
             load(make, Make.self)(.allocate(byteCount: load(size, Size.self)(), alignment: 16))
         }
@@ -104,7 +106,10 @@ final class OlmPair {
         // A counter for a generator: cheaper, to libolm's advantage.
         counter += 1
         withUnsafeBytes(of: counter) { entropy.replaceSubrange(8..<16, with: $0) }
-        return (type, encryptMessage(session, text, text.count, &entropy, length, &message, messageLength(session, text.count)))
+        return (
+            type,
+            encryptMessage(session, text, text.count, &entropy, length, &message, messageLength(session, text.count))
+        )
     }
 
     private func pass(_ from: Pointer, _ to: Pointer, _ text: [UInt8]) {

@@ -16,7 +16,10 @@ enum RatchetBenchmark {
             for (size, goal) in [(1024, 20.0), (100, 6.0)] {
                 let text = [UInt8](repeating: 0x78, count: size)
                 kinds.append(
-                    ("ratchet \(size) B one way\(suffix)", goal, { try pair.oneWay(text) }, olm.map { olm in { olm.oneWay(text) } })
+                    (
+                        "ratchet \(size) B one way\(suffix)", goal, { try pair.oneWay(text) },
+                        olm.map { olm in { olm.oneWay(text) } }
+                    )
                 )
             }
             let text = [UInt8](repeating: 0x78, count: 1024)
@@ -24,7 +27,9 @@ enum RatchetBenchmark {
                 ("ratchet turns\(suffix)", 7, { try pair.turn(text) }, olm.map { olm in { olm.turn(text) } })
             )
             for kind in kinds {
-                let medians = try rounds.measure([kind.run, { floor.run() }] + (kind.peer.map { peer in [{ peer() }] } ?? []))
+                let medians = try rounds.measure(
+                    [kind.run, { floor.run() }] + (kind.peer.map { peer in [{ peer() }] } ?? [])
+                )
                 if kind.name.hasPrefix("ratchet turns") {
                     Report.line(
                         kind.name,
@@ -130,7 +135,9 @@ private struct TurnFloor {
     func run() {
         let fresh = Curve25519.KeyAgreement.PrivateKey()
         for private_ in [key, fresh] {
-            guard let shared = try? private_.sharedSecretFromKeyAgreement(with: other) else { fatalError("an agreement") }
+            guard let shared = try? private_.sharedSecretFromKeyAgreement(with: other) else {
+                fatalError("an agreement")
+            }
             keep(shared)
         }
     }

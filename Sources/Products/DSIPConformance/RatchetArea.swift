@@ -31,7 +31,10 @@ enum RatchetArea {
             )
         }
         if json["spk"] != nil, json["otpks"] != nil {
-            return vector("x3dh-state", ["signature": true, "pairs": .int(Int64(2 + (json["otpks"]?.array?.count ?? 0)))])
+            return vector(
+                "x3dh-state",
+                ["signature": true, "pairs": .int(Int64(2 + (json["otpks"]?.array?.count ?? 0)))]
+            )
         }
         if json["super"] != nil, json["skr"] != nil {
             if json["skr"]?["schain"]?.isNull ?? true { return vector("ratchet-state", ["refused": true]) }

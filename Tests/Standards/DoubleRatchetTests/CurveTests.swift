@@ -80,7 +80,9 @@ struct CurveTests {
         // y = 2 is on no point.
         #expect(EdwardsPoint([2] + [UInt8](repeating: 0, count: 31)) == nil)
         // u = -1 has no image.
-        #expect(CurveConversion.ed25519(fromX25519: [0xec] + [UInt8](repeating: 0xff, count: 30) + [0x7f], sign: 0) == nil)
+        #expect(
+            CurveConversion.ed25519(fromX25519: [0xec] + [UInt8](repeating: 0xff, count: 30) + [0x7f], sign: 0) == nil
+        )
     }
 
     @Test("An agreement with a point of small order is refused")

@@ -5,9 +5,11 @@ import Testing
 
 @Suite("A conversation over a network that loses, doubles and reorders")
 struct NetworkTests {
-    @Test("In every seeded run what arrives opens once, restarts and lost states included, and at the end both sides talk")
+    @Test(
+        "In every seeded run what arrives opens once, restarts and lost states included, and at the end both sides talk"
+    )
     func runs() throws {
-        for seed in 1...60 as ClosedRange<UInt64> { try run(seed) }
+        for seed in 1...32 as ClosedRange<UInt64> { try run(seed) }
     }
 
     private func run(_ seed: UInt64) throws {
@@ -28,7 +30,9 @@ struct NetworkTests {
 
         func receive(_ side: inout Side, _ message: [UInt8], _ other: inout Side, _ to: Int) throws -> [UInt8]? {
             do {
-                if let text = try side.text(message) { #expect(heard.insert(text).inserted, "\(text) twice, seed \(seed)") }
+                if let text = try side.text(message) {
+                    #expect(heard.insert(text).inserted, "\(text) twice, seed \(seed)")
+                }
                 return nil
             } catch let error as RatchetError {
                 guard error.callsForReset else { return nil }
@@ -70,7 +74,9 @@ struct NetworkTests {
         for round in 0..<6 {
             now += 3600
             for (sender, receiver) in [(0, 1), (1, 0)] {
-                let message = sender == 0 ? try a.say("end a\(round)", using: &random) : try b.say("end b\(round)", using: &random)
+                let message =
+                    sender == 0
+                    ? try a.say("end a\(round)", using: &random) : try b.say("end b\(round)", using: &random)
                 let reply = receiver == 1 ? try receive(&b, message, &a, 1) : try receive(&a, message, &b, 0)
                 if let reply { _ = receiver == 1 ? try a.hear(reply) : try b.hear(reply) }
             }

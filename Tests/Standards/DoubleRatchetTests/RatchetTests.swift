@@ -70,7 +70,11 @@ struct RatchetTests {
             for turn in 0..<4 as Range<UInt8> {
                 for index in 0..<5 as Range<UInt8> {
                     let message = try pair.fromA([turn, index])
-                    if index == 2 { #expect(try pair.b.decrypt(message) == [turn, index]) } else { late.append(([turn, index], message)) }
+                    if index == 2 {
+                        #expect(try pair.b.decrypt(message) == [turn, index])
+                    } else {
+                        late.append(([turn, index], message))
+                    }
                 }
                 let answer = try pair.fromB([turn])
                 #expect(try pair.a.decrypt(answer) == [turn])
@@ -92,7 +96,10 @@ struct RatchetTests {
         #expect(pair.b.save() == before)
     }
 
-    @Test("Whatever bit is flipped, the message is refused and the state is the same byte for byte", arguments: ratchetProfiles)
+    @Test(
+        "Whatever bit is flipped, the message is refused and the state is the same byte for byte",
+        arguments: ratchetProfiles
+    )
     func flipped(_ profile: RatchetProfile) throws {
         var pair = try Pair(profile)
         let opening = try pair.fromA([1])
@@ -127,7 +134,10 @@ struct RatchetTests {
         }
     }
 
-    @Test("More messages in between than the limit are refused, and the limit itself is not", arguments: ratchetProfiles)
+    @Test(
+        "More messages in between than the limit are refused, and the limit itself is not",
+        arguments: ratchetProfiles
+    )
     func skipLimit(_ profile: RatchetProfile) throws {
         var profile = profile
         profile.limits = .init(skippedAtOnce: 10, skipped: 15, skippedChains: 2)
@@ -140,7 +150,10 @@ struct RatchetTests {
         #expect(try pair.b.decrypt(messages[0]) == [0])
     }
 
-    @Test("Keys kept for late messages are bounded in number and in chains; the oldest give way", arguments: ratchetProfiles)
+    @Test(
+        "Keys kept for late messages are bounded in number and in chains; the oldest give way",
+        arguments: ratchetProfiles
+    )
     func keptLimit(_ profile: RatchetProfile) throws {
         var profile = profile
         profile.limits = .init(skippedAtOnce: 10, skipped: 15, skippedChains: 2)

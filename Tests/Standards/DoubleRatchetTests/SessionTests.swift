@@ -65,7 +65,10 @@ struct SessionTests {
         #expect(refusal { _ = try two.b.hear(message) } == .unknownPreKey)
     }
 
-    @Test("Without one-time prekeys sessions still begin, and a replayed initial message is refused", arguments: profiles)
+    @Test(
+        "Without one-time prekeys sessions still begin, and a replayed initial message is refused",
+        arguments: profiles
+    )
     func lastResort(_ profile: SessionProfile) throws {
         var random = SeededRandom(seed: 3)
         var ring = PreKeyRing(profile, oneTime: 0, using: &random)
@@ -73,7 +76,11 @@ struct SessionTests {
         var toBob = Correspondent(identity: alice.identity, profile: profile)
         let bundle = ring.takeBundle()
         #expect(bundle.oneTime == nil && bundle.kem?.isLastResort ?? true)
-        try toBob.begin(with: "b", bundle.verified(as: ring.identity.publicKey, profile: profile.agreement), using: &random)
+        try toBob.begin(
+            with: "b",
+            bundle.verified(as: ring.identity.publicKey, profile: profile.agreement),
+            using: &random
+        )
         let message = try toBob.encrypt([1], to: "b", using: &random)
         var toAlice = Correspondent(identity: ring.identity, profile: profile)
         _ = try toAlice.decrypt(message, from: "a", preKeys: &ring)
@@ -259,7 +266,9 @@ struct SessionTests {
             )
         }
         #expect(
-            refusal { _ = try Correspondent(restoring: saved, identity: identity, profile: .standard("other", kem: nil)) }
+            refusal {
+                _ = try Correspondent(restoring: saved, identity: identity, profile: .standard("other", kem: nil))
+            }
                 == .profileMismatch
         )
     }

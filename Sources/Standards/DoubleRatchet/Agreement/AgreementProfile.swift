@@ -20,7 +20,8 @@ public struct AgreementProfile: Hashable, Sendable {
     /// The parameter set of PQXDH; nil for X3DH.
     public var kem: KEMAlgorithm?
 
-    public init(hash: KDFHash = .sha256, info: [UInt8], encoding: KeyEncoding = KeyEncoding(), kem: KEMAlgorithm? = nil) {
+    public init(hash: KDFHash = .sha256, info: [UInt8], encoding: KeyEncoding = KeyEncoding(), kem: KEMAlgorithm? = nil)
+    {
         self.hash = hash
         self.info = info
         self.encoding = encoding

@@ -52,7 +52,9 @@ public struct Handshake: Hashable, Sendable {
         oneTimePreKey = try reader.optional { (reader) throws(RatchetError) in try reader.uint32() }
         encapsulation = try reader.optional { (reader) throws(RatchetError) in
             let id = try reader.uint32()
-            guard let kem = KEMAlgorithm(rawValue: try reader.byte()) else { throw RatchetError(.malformed, "an unknown KEM") }
+            guard let kem = KEMAlgorithm(rawValue: try reader.byte()) else {
+                throw RatchetError(.malformed, "an unknown KEM")
+            }
             return Encapsulation(preKey: id, kem: kem, ciphertext: Array(try reader.bytes(kem.ciphertextSize)))
         }
     }

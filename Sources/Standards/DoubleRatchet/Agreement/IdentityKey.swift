@@ -110,7 +110,9 @@ public struct IdentityKeyPair: Sendable {
     package func sign(_ message: [UInt8], using random: inout some RandomNumberGenerator) -> [UInt8] {
         switch signer {
         case .ed25519(let key):
-            guard let signature = try? key.signature(for: message) else { preconditionFailure("Ed25519 signs anything") }
+            guard let signature = try? key.signature(for: message) else {
+                preconditionFailure("Ed25519 signs anything")
+            }
             return Array(signature)
         case .xEdDSA(let secret): return XEdDSA.sign(message, secret, using: &random)
         }

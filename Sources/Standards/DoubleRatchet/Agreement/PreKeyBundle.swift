@@ -81,7 +81,9 @@ public struct PreKeyBundle: Hashable, Sendable {
         }
         kem = try reader.optional { (reader) throws(RatchetError) in
             let id = try reader.uint32()
-            guard let kem = KEMAlgorithm(rawValue: try reader.byte()) else { throw RatchetError(.malformed, "an unknown KEM") }
+            guard let kem = KEMAlgorithm(rawValue: try reader.byte()) else {
+                throw RatchetError(.malformed, "an unknown KEM")
+            }
             return KEMPreKey(
                 id: id,
                 kem: kem,

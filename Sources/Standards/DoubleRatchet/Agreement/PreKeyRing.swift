@@ -77,8 +77,12 @@ public struct PreKeyRing: ~Copyable, Sendable {
             }
         }
         // What was given out and never came back is given up, oldest first.
-        for id in held.oneTime.keys.sorted().prefix(max(0, held.oneTime.count - 2 * limits.oneTime)) { held.oneTime[id] = nil }
-        for id in held.oneTimeKEM.keys.sorted().prefix(max(0, held.oneTimeKEM.count - 2 * limits.oneTime)) { held.oneTimeKEM[id] = nil }
+        for id in held.oneTime.keys.sorted().prefix(max(0, held.oneTime.count - 2 * limits.oneTime)) {
+            held.oneTime[id] = nil
+        }
+        for id in held.oneTimeKEM.keys.sorted().prefix(max(0, held.oneTimeKEM.count - 2 * limits.oneTime)) {
+            held.oneTimeKEM[id] = nil
+        }
     }
 
     /// How many bundles with one-time prekeys are left.
@@ -112,7 +116,9 @@ public struct PreKeyRing: ~Copyable, Sendable {
         }
         var oneTimeKey: AgreementKey?
         if let id = handshake.oneTimePreKey {
-            guard let key = held.oneTime[id] else { throw RatchetError(.unknownPreKey, "the one-time prekey is not held") }
+            guard let key = held.oneTime[id] else {
+                throw RatchetError(.unknownPreKey, "the one-time prekey is not held")
+            }
             oneTimeKey = key
         }
         var kem: KEMKeyPair?
@@ -121,7 +127,8 @@ public struct PreKeyRing: ~Copyable, Sendable {
                 throw RatchetError(.profileMismatch, "no ciphertext of \(set.name)")
             }
             guard
-                let found = held.oneTimeKEM[encapsulation.preKey] ?? held.lastResort.first(where: { $0.id == encapsulation.preKey })
+                let found = held.oneTimeKEM[encapsulation.preKey]
+                    ?? held.lastResort.first(where: { $0.id == encapsulation.preKey })
             else { throw RatchetError(.unknownPreKey, "the KEM prekey is not held") }
             kem = found.key
         } else if handshake.encapsulation != nil {
@@ -163,7 +170,9 @@ public struct PreKeyRing: ~Copyable, Sendable {
         return held.nextID
     }
 
-    private mutating func makeKEM(_ kem: KEMAlgorithm, using random: inout some RandomNumberGenerator) -> HeldPreKeys.SignedKEM {
+    private mutating func makeKEM(_ kem: KEMAlgorithm, using random: inout some RandomNumberGenerator)
+        -> HeldPreKeys.SignedKEM
+    {
         let key = KEMKeyPair(kem, using: &random)
         return HeldPreKeys.SignedKEM(
             id: takeID(),

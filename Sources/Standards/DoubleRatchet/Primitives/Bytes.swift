@@ -63,7 +63,9 @@ struct ByteWriter {
     mutating func append(_ more: some Collection<UInt8>) { bytes.append(contentsOf: more) }
     mutating func append(byte: UInt8) { bytes.append(byte) }
     mutating func append(flag: Bool) { bytes.append(flag ? 1 : 0) }
-    mutating func append(_ value: UInt32) { for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(shift))) } }
+    mutating func append(_ value: UInt32) {
+        for shift in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: value >> UInt32(shift))) }
+    }
     mutating func append(_ value: UInt64) {
         append(UInt32(truncatingIfNeeded: value >> 32))
         append(UInt32(truncatingIfNeeded: value))
