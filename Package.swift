@@ -37,6 +37,7 @@ let package = Package(
     name: "dsip",
     products: [
         .library(name: "Encoding", targets: ["Encoding"]),
+        .library(name: "DoubleRatchet", targets: ["DoubleRatchet"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
@@ -65,6 +66,7 @@ let package = Package(
         // Standards
         target("Encoding", "Standards", []),
         target("WebRTC", "Standards", ["Encoding", crypto]),
+        target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
         .systemLibrary(
             name: "CQRencode",
             path: "Sources/Standards/CQRencode",
@@ -114,8 +116,8 @@ let package = Package(
             "DSIPConformance",
             "Products",
             [
-                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC", crypto,
-                cryptoExtras,
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC",
+                crypto, cryptoExtras, "DoubleRatchet",
             ]
         ),
         .executableTarget(
@@ -134,8 +136,15 @@ let package = Package(
         ),
         .executableTarget(
             name: "dsip-fuzz",
-            dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            dependencies: ["Encoding", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
             path: "Fuzz",
+            swiftSettings: strict
+        ),
+        // Interop
+        .executableTarget(
+            name: "ratchet-peer",
+            dependencies: ["DoubleRatchet", "Encoding"],
+            path: "Interop/RatchetPeer",
             swiftSettings: strict
         ),
         // Tests
@@ -147,6 +156,7 @@ let package = Package(
         ),
         tests("Encoding", "Standards"),
         tests("WebRTC", "Standards", ["Encoding"]),
+        tests("DoubleRatchet", "Standards", [crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
