@@ -113,6 +113,8 @@ public struct HPKEPrivateKey: Sendable {
 
     /// - Throws: `cryptography` when the bytes are no scalar of the curve.
     package init(_ kem: KeyEncapsulation, _ secret: Secret) throws(MLSError) {
+        // Some write a scalar without its leading zeros.
+        let secret = kem == .x25519 ? secret : secret.padded(to: kem.privateKeyByteCount)
         do {
             (key, publicKey) = try secret.withUnsafeBytes { bytes in
                 switch kem {

@@ -50,7 +50,17 @@ public struct Secret: Sendable, Equatable, CustomReflectable {
         random.fill(storage.buffer)
     }
 
-    static func zeros(_ count: Int) -> Secret { Secret(count: count) { _ in } }
+    /// The same with zeros before it, when it is shorter than `count`.
+    func padded(to count: Int) -> Secret {
+        guard self.count < count else { return self }
+        return Secret(count: count) { output in
+            withUnsafeBytes {
+                UnsafeMutableRawBufferPointer(rebasing: output[(count - self.count)...]).copyMemory(from: $0)
+            }
+        }
+    }
+
+    package static func zeros(_ count: Int) -> Secret { Secret(count: count) { _ in } }
 
     public var count: Int { storage.buffer.count }
 

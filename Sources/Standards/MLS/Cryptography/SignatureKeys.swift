@@ -8,6 +8,14 @@ package enum SignatureScheme: UInt16, Sendable, Hashable {
     case ecdsaP521SHA512 = 0x0603
     case ed25519 = 0x0807
 
+    var privateKeyByteCount: Int {
+        switch self {
+        case .ed25519, .ecdsaP256SHA256: 32
+        case .ecdsaP384SHA384: 48
+        case .ecdsaP521SHA512: 66
+        }
+    }
+
     /// Whether `signature` over `content` is by `key`. A key or signature of another form is simply not valid.
     func isValid(_ signature: [UInt8], for content: [UInt8], by key: SignaturePublicKey) -> Bool {
         switch self {
@@ -65,6 +73,8 @@ public struct SignaturePrivateKey: Sendable {
     }
 
     package init(_ scheme: SignatureScheme, _ secret: Secret) throws(MLSError) {
+        // Some write a scalar without its leading zeros.
+        let secret = secret.padded(to: scheme.privateKeyByteCount)
         do {
             (key, publicKey) = try secret.withUnsafeBytes { bytes in
                 switch scheme {
@@ -92,12 +102,7 @@ public struct SignaturePrivateKey: Sendable {
     /// - Throws: `unsupported` for a suite not supported here.
     public init<Random: RandomNumberGenerator>(_ suite: CipherSuite, using random: inout Random) throws(MLSError) {
         let scheme = try Suite(suite).signature
-        let count =
-            switch scheme {
-            case .ed25519, .ecdsaP256SHA256: 32
-            case .ecdsaP384SHA384: 48
-            case .ecdsaP521SHA512: 66
-            }
+        let count = scheme.privateKeyByteCount
         // A scalar above the curve's order is drawn again; P-521's top byte holds one bit.
         for _ in 0..<128 {
             let drawn = Secret(count: count, using: &random)

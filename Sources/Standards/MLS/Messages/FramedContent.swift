@@ -160,7 +160,7 @@ package struct FramedContent: Sendable {
 }
 
 /// A content with what proves who said it (RFC 9420 §6.1). Made by verifying, or by signing.
-package struct AuthenticatedContent: Sendable {
+package struct AuthenticatedContent: Sendable, WireDecodable {
     package let wireFormat: WireFormat
     package let content: FramedContent
     package let auth: FramedContentAuthData
@@ -169,6 +169,15 @@ package struct AuthenticatedContent: Sendable {
         self.wireFormat = wireFormat
         self.content = content
         self.auth = auth
+    }
+
+    package init(from reader: inout WireReader) throws(MLSError) {
+        guard let format = WireFormat(rawValue: try reader.uint16()) else {
+            throw MLSError(.malformed, "a content is of an unknown wire format")
+        }
+        wireFormat = format
+        content = try FramedContent(from: &reader)
+        auth = try FramedContentAuthData(content.body.type, from: &reader)
     }
 
     static func signed(

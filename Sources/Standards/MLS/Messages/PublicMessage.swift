@@ -32,6 +32,13 @@ package struct PublicMessage: Sendable, WireEncodable, WireDecodable {
         }
     }
 
+    /// Frames what one who is no member signed.
+    init(unauthenticated signed: AuthenticatedContent) {
+        content = signed.content
+        auth = signed.auth
+        membershipTag = nil
+    }
+
     private static func tbm(
         _ content: FramedContent,
         _ auth: FramedContentAuthData,

@@ -55,7 +55,7 @@ package struct EpochSecrets: Sendable {
         initSecret = suite.deriveSecret(epochSecret, "init")
     }
 
-    private init(_ secrets: [Secret]) {
+    private init(_ secrets: [Secret], encryption: Secret = .zeros(0)) {
         senderData = secrets[0]
         exporter = secrets[1]
         external = secrets[2]
@@ -64,7 +64,7 @@ package struct EpochSecrets: Sendable {
         resumptionPSK = secrets[5]
         epochAuthenticator = secrets[6]
         initSecret = secrets[7]
-        encryption = .zeros(0)
+        self.encryption = encryption
     }
 
     private var kept: [Secret] {
@@ -73,6 +73,8 @@ package struct EpochSecrets: Sendable {
 
     /// The same without the root of the secret tree (RFC 9420 §9.2: it is deleted once the tree stands).
     func withoutEncryption() -> EpochSecrets { EpochSecrets(kept) }
+
+    func with(encryption: Secret) -> EpochSecrets { EpochSecrets(kept, encryption: encryption) }
 
     func encode(to writer: inout WireWriter) {
         for secret in kept { writer.vector(secret) }

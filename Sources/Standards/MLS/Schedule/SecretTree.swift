@@ -88,11 +88,11 @@ package struct SenderRatchet: Sendable {
 /// when its two ratchets are: only the frontier is held, and a sender never heard of costs nothing.
 package struct SecretTree: Sendable {
     /// How far a receiver follows a sender who runs ahead, and how many keys of late messages it keeps.
-    public struct Limits: Hashable, Sendable {
-        public var forward: UInt32
-        public var kept: Int
+    package struct Limits: Hashable, Sendable {
+        package var forward: UInt32
+        package var kept: Int
 
-        public init(forward: UInt32 = 1000, kept: Int = 1000) {
+        package init(forward: UInt32 = 1000, kept: Int = 1000) {
             self.forward = forward
             self.kept = kept
         }

@@ -41,7 +41,7 @@ extension UnverifiedRatchetTree {
 }
 
 extension Subtree {
-    fileprivate func forEachParent<E: Error>(_ body: (ParentNode) throws(E) -> Void) throws(E) {
+    func forEachParent<E: Error>(_ body: (ParentNode) throws(E) -> Void) throws(E) {
         guard case .parent(let parent, let left, let right) = node else { return }
         if let parent { try body(parent) }
         try left.forEachParent(body)

@@ -3,7 +3,7 @@ package struct RatchetTree: Sendable {
     /// 2^20 leaves; a tree above this is refused.
     static let maximumLevel = 20
 
-    private(set) var root: Subtree
+    private(set) package var root: Subtree
     private(set) var index: TreeIndex
 
     /// The tree of a group of one.
@@ -33,7 +33,7 @@ extension Subtree {
     /// Leaves of the full tree.
     var leafCount: Int { 1 << level }
 
-    func leaf(at index: LeafIndex) -> LeafNode? {
+    package func leaf(at index: LeafIndex) -> LeafNode? {
         guard Int(index.rawValue) < leafCount, case .leaf(let leaf) = descend(to: 0, towards: index).node else {
             return nil
         }
@@ -123,7 +123,10 @@ public struct UnverifiedRatchetTree: Sendable {
         root = Self.build(nodes, level, first: 0)
     }
 
-    init(_ root: Subtree) { self.root = root }
+    package init(_ root: Subtree) { self.root = root }
+
+    /// With its tree hashes, and nothing else verified.
+    package func hashed(_ suite: Suite) -> Subtree { root.hashed(first: 0, suite) }
 
     /// Its encoding.
     public var encoded: [UInt8] { root.encodedNodes }

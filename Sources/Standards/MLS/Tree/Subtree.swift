@@ -4,20 +4,20 @@
 /// old epoch's tree stays as it was, and a commit that fails leaves nothing to undo. Each node carries what would otherwise be
 /// searched for: its tree hash, how many leaves below are occupied, and how many nodes its resolution has.
 package final class Subtree: Sendable {
-    enum Node: Sendable {
+    package enum Node: Sendable {
         case leaf(LeafNode?)
         case parent(ParentNode?, left: Subtree, right: Subtree)
     }
 
-    let node: Node
+    package let node: Node
     /// 0 for a leaf.
-    let level: Int
+    package let level: Int
     /// Occupied leaves.
     let occupied: Int
     /// Nodes of the resolution (RFC 9420 §4.1.1).
     let resolutionCount: Int
     /// The tree hash (RFC 9420 §7.8); empty until it is asked for.
-    let hash: [UInt8]
+    package let hash: [UInt8]
 
     var isBlank: Bool {
         switch node {
@@ -53,7 +53,7 @@ package final class Subtree: Sendable {
     // MARK: Reading
 
     /// The subtree of `level` that holds `leaf`; `self` starts at leaf 0 or the bits above are ignored.
-    func descend(to level: Int, towards leaf: LeafIndex) -> Subtree {
+    package func descend(to level: Int, towards leaf: LeafIndex) -> Subtree {
         var tree = self
         while tree.level > level {
             guard case .parent(_, let left, let right) = tree.node else { break }
@@ -68,7 +68,7 @@ package final class Subtree: Sendable {
         return leaf.isRight(at: level) ? (right, left) : (left, right)
     }
 
-    var parentNode: ParentNode? {
+    package var parentNode: ParentNode? {
         if case .parent(let parent, _, _) = node { parent } else { nil }
     }
 
@@ -216,5 +216,5 @@ extension LeafIndex {
     func firstBeside(at level: Int) -> UInt32 { ((rawValue >> UInt32(level - 1)) ^ 1) << UInt32(level - 1) }
 
     /// The level of the lowest node above both.
-    func commonLevel(with other: LeafIndex) -> Int { 32 - (rawValue ^ other.rawValue).leadingZeroBitCount }
+    package func commonLevel(with other: LeafIndex) -> Int { 32 - (rawValue ^ other.rawValue).leadingZeroBitCount }
 }

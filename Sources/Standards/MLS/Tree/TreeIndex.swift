@@ -32,6 +32,16 @@ struct TreeIndex: Sendable {
         func allUnderstand(_ type: CredentialType) -> Bool { credentials[type] == members }
     }
 
+    /// Of a tree that was verified before.
+    init(of root: Subtree, _ validator: any CredentialValidator) throws(MLSError) {
+        var changes = Changes(self)
+        try root.forEachLeaf(first: 0) { (_, leaf) throws(MLSError) in try changes.add(leaf, to: self, validator) }
+        try root.forEachParent { (parent) throws(MLSError) in try changes.add(parent.encryptionKey, to: self) }
+        apply(changes)
+    }
+
+    init() {}
+
     mutating func apply(_ changes: Changes) {
         encryptionKeys.subtract(changes.encryptionKeys.removed)
         encryptionKeys.formUnion(changes.encryptionKeys.added)
@@ -50,6 +60,14 @@ struct TreeIndex: Sendable {
         private(set) var counts: Counts
 
         init(_ index: TreeIndex) { counts = index.counts }
+
+        /// What makes `new` of `old`.
+        init(from old: TreeIndex, to new: TreeIndex) {
+            encryptionKeys = SetChanges(from: old.encryptionKeys, to: new.encryptionKeys)
+            signatureKeys = SetChanges(from: old.signatureKeys, to: new.signatureKeys)
+            clients = SetChanges(from: old.clients, to: new.clients)
+            counts = new.counts
+        }
 
         mutating func remove(_ leaf: LeafNode, _ validator: any CredentialValidator) {
             encryptionKeys.remove(leaf.encryptionKey)
@@ -92,6 +110,13 @@ struct TreeIndex: Sendable {
 private struct SetChanges<Element: Hashable & Sendable>: Sendable {
     var added: Set<Element> = []
     var removed: Set<Element> = []
+
+    init() {}
+
+    init(from old: Set<Element>, to new: Set<Element>) {
+        added = new.subtracting(old)
+        removed = old.subtracting(new)
+    }
 
     mutating func remove(_ element: Element) {
         if added.remove(element) == nil { removed.insert(element) }

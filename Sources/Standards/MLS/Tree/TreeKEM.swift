@@ -9,7 +9,7 @@ package struct TreePrivateKeys: Sendable {
     ///
     /// - Parameter levels: where the path has nodes, ascending.
     /// - Returns: the commit secret.
-    mutating func insert(
+    package mutating func insert(
         _ pathSecret: Secret,
         from level: Int,
         _ levels: [Int],
@@ -88,17 +88,17 @@ struct PlacedPath {
 }
 
 /// A committer's fresh path: its secrets, its place in the tree, and how it is told to the others (RFC 9420 §7.5, §7.6).
-struct FreshPath {
+package struct FreshPath {
     let levels: [Int]
     /// One for each level, and the commit secret after the last.
     let secrets: [Secret]
     let privateKeys: TreePrivateKeys
-    let root: Subtree
+    package let root: Subtree
     let leafNode: LeafNode
 
-    var commitSecret: Secret { secrets[levels.count] }
+    package var commitSecret: Secret { secrets[levels.count] }
 
-    init<Random: RandomNumberGenerator>(
+    package init<Random: RandomNumberGenerator>(
         _ owner: LeafIndex,
         _ contents: LeafNode.Contents,
         in root: Subtree,
@@ -136,7 +136,7 @@ struct FreshPath {
     /// - Parameters:
     ///   - before: the tree with the commit's proposals applied and the path not yet.
     ///   - joiners: leaves added by the same commit, ascending; they learn from the Welcome.
-    func sealed<Random: RandomNumberGenerator>(
+    package func sealed<Random: RandomNumberGenerator>(
         _ owner: LeafIndex,
         in before: Subtree,
         excluding joiners: [LeafIndex],
@@ -177,15 +177,15 @@ struct FreshPath {
 }
 
 /// A received path laid over the tree: its form checked, nothing decrypted yet (RFC 9420 §7.5, §12.4.2).
-struct ReceivedPath {
+package struct ReceivedPath {
     let path: UpdatePath
     let owner: LeafIndex
-    let levels: [Int]
+    package let levels: [Int]
     /// Before and after the path.
     let before: Subtree
-    let root: Subtree
+    package let root: Subtree
 
-    init(_ path: UpdatePath, of owner: LeafIndex, in before: Subtree, _ suite: Suite) throws(MLSError) {
+    package init(_ path: UpdatePath, of owner: LeafIndex, in before: Subtree, _ suite: Suite) throws(MLSError) {
         self.path = path
         self.owner = owner
         self.before = before
@@ -210,7 +210,7 @@ struct ReceivedPath {
     }
 
     /// Every node carries as many secrets as its copath child's resolution has nodes, without the joiners.
-    func checkCounts(excluding joiners: [LeafIndex]) throws(MLSError) {
+    package func checkCounts(excluding joiners: [LeafIndex]) throws(MLSError) {
         for (node, level) in zip(path.nodes, levels) {
             guard let beside = before.descend(to: level, towards: owner).children(towards: owner)?.beside else { continue }
             let first = owner.firstBeside(at: level)
@@ -224,7 +224,7 @@ struct ReceivedPath {
     /// Opens the secret meant for `receiver` and derives those above.
     ///
     /// - Returns: the receiver's keys after the commit, and the commit secret.
-    func open(
+    package func open(
         _ receiver: LeafIndex,
         _ keys: TreePrivateKeys,
         excluding joiners: [LeafIndex],
