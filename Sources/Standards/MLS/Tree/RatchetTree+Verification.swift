@@ -1,4 +1,10 @@
 extension UnverifiedRatchetTree {
+    /// Verifies the parent nodes alone: their unmerged leaves and their hashes.
+    package func verifyParents(_ suite: Suite) throws(MLSError) {
+        let root = hashed(suite)
+        try root.verifyParents(first: 0, in: root, suite)
+    }
+
     /// Verifies all that RFC 9420 §12.4.3.1 and §7.9.2 ask of a tree that is joined with.
     ///
     /// Lifetimes are not looked at: a member may have been added long ago (RFC 9420 §7.3).
