@@ -37,6 +37,7 @@ let package = Package(
     name: "dsip",
     products: [
         .library(name: "Encoding", targets: ["Encoding"]),
+        .library(name: "MLS", targets: ["MLS"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
@@ -64,6 +65,7 @@ let package = Package(
     targets: [
         // Standards
         target("Encoding", "Standards", []),
+        target("MLS", "Standards", [crypto]),
         target("WebRTC", "Standards", ["Encoding", crypto]),
         .systemLibrary(
             name: "CQRencode",
@@ -113,7 +115,7 @@ let package = Package(
         target(
             "DSIPConformance",
             "Products",
-            ["DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC"]
+            ["DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "MLS", "WebRTC"]
         ),
         .executableTarget(
             name: "dsip",
@@ -131,7 +133,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "dsip-fuzz",
-            dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            dependencies: ["Encoding", "MLS", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
             path: "Fuzz",
             swiftSettings: strict
         ),
@@ -143,6 +145,7 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("Encoding", "Standards"),
+        tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
