@@ -82,6 +82,13 @@ struct Room {
         }
     }
 
+    /// Every active member is saved, stopped and restored.
+    mutating func restart() throws {
+        for name in groups.keys where groups[name]!.status == .active {
+            groups[name] = try Group(restoring: groups[name]!.saved, validator: UncheckedCredentials())
+        }
+    }
+
     /// Whether all active members are in one epoch with one exporter, and can read each other.
     mutating func agree() throws -> Bool {
         let active = groups.filter { $0.value.status == .active }
