@@ -115,7 +115,10 @@ let package = Package(
         target(
             "DSIPConformance",
             "Products",
-            ["DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "MLS", "WebRTC"]
+            [
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "MLS", "WebRTC",
+                crypto, cryptoExtras,
+            ]
         ),
         .executableTarget(
             name: "dsip",

@@ -1,57 +1,6 @@
 import Encoding
 import MLS
 
-/// The test vectors of the MLS working group: arrays whose elements have no kind but their members.
-enum MLSVectors {
-    /// A kind: the members that tell it, and how one element is checked. A check throws what differs.
-    struct Kind: Sendable {
-        let name: String
-        let members: [String]
-        let check: @Sendable (VectorReader) throws -> Void
-    }
-
-    /// The first whose members are all there is the kind of an element.
-    static let kinds: [Kind] = [
-        Kind(name: "tree-math", members: ["n_leaves", "root"], check: MLSBasics.treeMath),
-        Kind(name: "crypto-basics", members: ["ref_hash", "expand_with_label"], check: MLSBasics.cryptoBasics),
-        Kind(name: "deserialization", members: ["vlbytes_header", "length"], check: MLSBasics.deserialization),
-        Kind(name: "key-schedule", members: ["initial_init_secret", "epochs"], check: MLSSchedule.keySchedule),
-        Kind(name: "psk_secret", members: ["psks", "psk_secret"], check: MLSSchedule.preSharedKeys),
-        Kind(name: "transcript-hashes", members: ["authenticated_content"], check: MLSSchedule.transcriptHashes),
-        Kind(name: "secret-tree", members: ["encryption_secret", "leaves"], check: MLSSchedule.secretTree),
-        Kind(name: "message-protection", members: ["proposal_priv", "commit_priv"], check: MLSFraming.protection),
-        Kind(name: "messages", members: ["mls_welcome", "commit"], check: MLSFraming.messages),
-        Kind(name: "tree-validation", members: ["tree", "tree_hashes"], check: MLSTrees.validation),
-        Kind(name: "tree-operations", members: ["tree_before", "tree_after"], check: MLSTrees.operations),
-        Kind(name: "treekem", members: ["update_paths", "ratchet_tree"], check: MLSTrees.treeKEM),
-        Kind(name: "passive-client", members: ["initial_epoch_authenticator"], check: MLSGroups.passiveClient),
-        Kind(name: "welcome", members: ["welcome", "signer_pub"], check: MLSGroups.welcome),
-    ]
-
-    static func kind(of vector: JSONValue) -> Kind? {
-        kinds.first { $0.members.allSatisfy { vector[$0] != nil } }
-    }
-
-    /// What became of an element.
-    enum Outcome {
-        case passed
-        case skipped(String)
-        case failed(String)
-    }
-
-    static func run(_ vector: JSONValue, _ kind: Kind) -> Outcome {
-        if let suite = vector["cipher_suite"]?.int, suite == 4 || suite == 6 {
-            return .skipped("cipher suite \(suite) needs X448, which is not to be had")
-        }
-        do {
-            try kind.check(VectorReader(vector))
-            return .passed
-        } catch {
-            return .failed("\(error)")
-        }
-    }
-}
-
 /// Reads members of a vector, hexadecimal where bytes are meant.
 struct VectorReader {
     let value: JSONValue
