@@ -108,9 +108,9 @@ struct Room {
 }
 
 /// Runs `body` and gives the code of the error that it throws.
-func code(_ body: () throws -> Void) -> MLSError.Code? {
+func code<Value>(_ body: () throws -> Value) -> MLSError.Code? {
     do {
-        try body()
+        _ = try body()
         return nil
     } catch {
         return (error as? MLSError)?.code

@@ -178,14 +178,15 @@ extension Group {
         publicGroup.tree.root.leaf(at: index).map { Member(index: index, leafNode: $0) }
     }
 
-    /// The same for all members of an epoch, and for nobody else (RFC 9420 §8.7).
-    public var epochAuthenticator: [UInt8] { secrets.epochAuthenticator.bytes }
+    /// The same for all members of an epoch, and for nobody else (RFC 9420 §8.7); empty once this member was removed.
+    public var epochAuthenticator: [UInt8] { status == .removed ? [] : secrets.epochAuthenticator.bytes }
 
     /// A secret for other uses, the same for all members of the epoch (RFC 9420 §8.5).
     ///
     /// - Parameter count: at most 255 hashes.
-    /// - Throws: `usage` for a longer one.
+    /// - Throws: `usage` for a longer one, `inactive` once this member was removed.
     public func export(label: String, context: [UInt8] = [], count: Int) throws(MLSError) -> Secret {
+        guard status != .removed else { throw MLSError(.inactive, "this member was removed from the group") }
         guard (0...255 * suite.hash.byteCount).contains(count) else {
             throw MLSError(.usage, "an exported secret has at most 255 hashes")
         }
@@ -194,7 +195,8 @@ extension Group {
 
     /// The resumption key of the present or a past epoch that is still kept (RFC 9420 §8.6).
     public func resumptionKey(of epoch: UInt64) -> Secret? {
-        epoch == self.epoch ? secrets.resumptionPSK : resumptionKeys.last { $0.epoch == epoch }?.key
+        if epoch == self.epoch { return status == .removed ? nil : secrets.resumptionPSK }
+        return resumptionKeys.last { $0.epoch == epoch }?.key
     }
 
     /// The tree as a `ratchet_tree` extension carries it, for those who join with a GroupInfo that has none.
