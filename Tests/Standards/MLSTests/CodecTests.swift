@@ -51,8 +51,10 @@ struct CodecTests {
     @Test("bytes that peers choose give a value or an error", arguments: [UInt64(1), 2, 3])
     func mutations(_ seed: UInt64) throws {
         var room = try Room(["alice", "bob"])
-        let made = try room.groups["alice"]!.commit(at: now, using: &room.random)
-        var seeds = [made.commit.encoded, made.groupInfo.encoded, room.groups["alice"]!.ratchetTree.encoded]
+        var options = CommitOptions()
+        options.makesGroupInfo = true
+        let made = try room.groups["alice"]!.commit(options, at: now, using: &room.random)
+        var seeds = [made.commit.encoded, made.groupInfo!.encoded, room.groups["alice"]!.ratchetTree.encoded]
         seeds.append(try room.people["bob"]!.bundle().keyPackage.message.encoded)
         var random = SeededRandom(seed: seed)
         for _ in 0..<400 {

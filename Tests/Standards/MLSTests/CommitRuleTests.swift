@@ -6,7 +6,9 @@ import Testing
 /// Commits that no honest member makes, signed and framed as if one did.
 @Suite("Rules of commits")
 struct CommitRuleTests {
-    private let (alice, bob, carol) = (LeafIndex(rawValue: 0), LeafIndex(rawValue: 1), LeafIndex(rawValue: 2))
+    private let alice = LeafIndex(rawValue: 0)
+    private let bob = LeafIndex(rawValue: 1)
+    private let carol = LeafIndex(rawValue: 2)
 
     /// A commit by alice of `proposals` whatever they are, its confirmation tag made up: rules are judged before it.
     private func rogue(
@@ -323,7 +325,7 @@ struct CommitRuleTests {
         #expect(made.summary.custom.first?.contents == [7])
         #expect(try room.agree())
         // One who does not cannot be added.
-        #expect(code { try room.add("carol", by: "alice") } == .leafNode)
+        #expect(code { try room.add("carol", by: "alice") } == .proposal)
     }
 
     @Test("meaningless values change nothing")
