@@ -74,7 +74,10 @@ struct GroupTests {
         options.contents = LeafNode.Contents(credential: .basic(identity: Array("alice 2".utf8)))
         try room.commit(options, by: "alice")
         #expect(try room.agree())
-        #expect(room.groups["bob"]!.member(at: LeafIndex(rawValue: 0))?.credential == .basic(identity: Array("alice 2".utf8)))
+        #expect(
+            room.groups["bob"]!.member(at: LeafIndex(rawValue: 0))?.credential
+                == .basic(identity: Array("alice 2".utf8))
+        )
         let update = try room.groups["bob"]!.proposeUpdate(
             signer: SignaturePrivateKey(.x25519AES128, using: &room.random),
             at: now,
@@ -183,7 +186,9 @@ struct GroupTests {
             at: now,
             using: &room.random
         )
-        #expect(code { try room.groups["bob"]!.process(proposal, at: now, accept: { $0.type != .remove }) } == .proposal)
+        #expect(
+            code { try room.groups["bob"]!.process(proposal, at: now, accept: { $0.type != .remove }) } == .proposal
+        )
         room.groups["alice"]!.clearQueuedProposals()
         let made = try room.groups["alice"]!.commit(at: now, using: &room.random)
         #expect(code { try room.groups["bob"]!.process(made.commit, at: now, review: { _ in false }) } == .commit)

@@ -36,7 +36,11 @@ struct TreeTests {
                 var options = CommitOptions([.add(bundle.keyPackage)])
                 options.forcesPath = step.isMultiple(of: 2)
                 let made = try room.commit(options, by: actor)
-                room.groups["p\(step)"] = try Group(joining: made.welcome!, with: bundle, validator: UncheckedCredentials())
+                room.groups["p\(step)"] = try Group(
+                    joining: made.welcome!,
+                    with: bundle,
+                    validator: UncheckedCredentials()
+                )
             }
             let group = room.groups[actor]!
             #expect(verify(group.publicGroup.tree.root, of: group) == nil)

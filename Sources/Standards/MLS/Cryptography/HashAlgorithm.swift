@@ -66,7 +66,9 @@ package enum HashAlgorithm: UInt16, Sendable, Hashable {
                         let block = UnsafeMutableRawBufferPointer(rebasing: block[..<size])
                         hmac(key: key, info, suffix: 1, into: block)
                         defer { block.initializeMemory(as: UInt8.self, repeating: 0) }
-                        return Secret(count: count) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: block[..<count])) }
+                        return Secret(count: count) {
+                            $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: block[..<count]))
+                        }
                     }
                 }
                 return Secret(count: count) { output in
