@@ -38,6 +38,7 @@ let package = Package(
     products: [
         .library(name: "Encoding", targets: ["Encoding"]),
         .library(name: "DoubleRatchet", targets: ["DoubleRatchet"]),
+        .library(name: "MLS", targets: ["MLS"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
@@ -65,6 +66,7 @@ let package = Package(
     targets: [
         // Standards
         target("Encoding", "Standards", []),
+        target("MLS", "Standards", [crypto]),
         target("WebRTC", "Standards", ["Encoding", crypto]),
         target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
         .systemLibrary(
@@ -117,7 +119,7 @@ let package = Package(
             "Products",
             [
                 "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC",
-                crypto, cryptoExtras, "DoubleRatchet",
+                crypto, cryptoExtras, "DoubleRatchet", "MLS",
             ]
         ),
         .executableTarget(
@@ -136,7 +138,9 @@ let package = Package(
         ),
         .executableTarget(
             name: "dsip-fuzz",
-            dependencies: ["Encoding", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            dependencies: [
+                "Encoding", "MLS", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia",
+            ],
             path: "Fuzz",
             swiftSettings: strict
         ),
@@ -155,6 +159,7 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("Encoding", "Standards"),
+        tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DoubleRatchet", "Standards", [crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
