@@ -106,11 +106,13 @@ struct NoiseXX: Sendable {
         )
     }
 
-    /// A key of small order, which gives a secret of zeros, is refused.
+    /// A key of small order, which gives a secret of zeros (RFC 7748 §6.1), is refused.
     private mutating func mix(_ own: PrivateKey, _ remote: PublicKey?) throws(Libp2pError) {
-        guard let remote, let secret = try? own.sharedSecretFromKeyAgreement(with: remote) else {
+        guard let remote, let shared = try? own.sharedSecretFromKeyAgreement(with: remote) else {
             throw Libp2pError(.unauthentic, "no shared secret with the peer's key")
         }
-        symmetric.mixKey(secret.withUnsafeBytes { Array($0) })
+        let secret = shared.withUnsafeBytes { Array($0) }
+        guard secret.reduce(0, |) != 0 else { throw Libp2pError(.unauthentic, "a key of small order") }
+        symmetric.mixKey(secret)
     }
 }
