@@ -204,6 +204,9 @@ public struct Connection: Sendable {
         return yamux.write(bytes, to: id.number)
     }
 
+    /// Bytes that `write` takes before it says there is no room; none on a stream that is gone.
+    public func room(in id: StreamID) -> Int { streams[id.number] == nil ? 0 : yamux.room(in: id.number) }
+
     /// Ends our direction once what was written is sent.
     public mutating func end(_ id: StreamID, at now: Int64) {
         guard streams[id.number] != nil else { return }

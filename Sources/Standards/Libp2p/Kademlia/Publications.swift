@@ -53,9 +53,9 @@ struct ResponseTime: Sendable {
 
 /// Keys that fall into a given bucket, for refreshing it: hashes cannot be aimed, so they are tried.
 enum RefreshKey {
-    private static let attempts: UInt64 = 8192
+    private static let attempts: UInt64 = 1024
 
-    /// - Returns: of some thousand keys the one that falls nearest to the bucket.
+    /// - Returns: of a thousand keys the one that falls nearest to the bucket.
     static func make(bucket: Int, own: KademliaKey, salt: UInt64) -> [UInt8] {
         var best: (key: [UInt8], miss: Int)?
         for attempt in 0..<attempts {
