@@ -12,8 +12,9 @@ public struct KademliaConfiguration: Hashable, Sendable {
     public var alpha = 10
     /// Paths of a lookup that share no peer: a liar spoils its own path only.
     public var disjointPaths = 2
-    /// A request without an answer for so long no longer counts against `alpha`; its answer is still welcome.
-    public var stallTime: Int64 = 400
+    /// A request without an answer for so long is no longer waited for; its answer is still welcome. Against `alpha` it counts for a
+    /// shorter time, which follows how long answers take.
+    public var stallTime: Int64 = 1_000
     /// A request without an answer for so long has failed.
     public var requestTime: Int64 = 5_000
     /// A lookup ends then with what it has.

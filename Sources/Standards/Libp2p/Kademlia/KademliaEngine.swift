@@ -178,7 +178,9 @@ public struct KademliaEngine: Sendable {
         let stall = responseTime.stall(configuration)
         for (id, lookup) in lookups {
             next = min(next, lookup.startedAt + configuration.lookupTime)
-            if let at = lookup.nextStall(after: lastDriven[id] ?? .min, stall: stall) { next = min(next, at) }
+            for stall in [stall, configuration.stallTime] {
+                if let at = lookup.nextStall(after: lastDriven[id] ?? .min, stall: stall) { next = min(next, at) }
+            }
         }
         return next
     }
@@ -263,7 +265,8 @@ public struct KademliaEngine: Sendable {
                 }
             send(KademliaMessage(kind, key: lookup.key), to: peer, for: id, isStore: false, at: now)
         }
-        if lookups[id]?.isExhausted(at: now, stall: stall) == true { searched(id, at: now) }
+        // The search goes on beside a slow peer soon, and ends without it late: a peer that must be dialled first takes longer.
+        if lookups[id]?.isExhausted(at: now, stall: configuration.stallTime) == true { searched(id, at: now) }
     }
 
     /// The search is over; a put or provide goes on with its second phase.

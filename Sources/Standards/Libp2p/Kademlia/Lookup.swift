@@ -122,7 +122,7 @@ struct Lookup: Sendable {
         }
     }
 
-    /// When a request under way begins to count as stalled.
+    /// When a request under way, the earliest that was not by `now`, begins to count as stalled.
     func nextStall(after now: Int64, stall: Int64) -> Int64? {
         var earliest: Int64?
         for path in paths {
