@@ -40,10 +40,13 @@ unit:
 	}
 
 conformance:
-	@vectors="$${DSIP_VECTORS:-../shared/vectors}/dsip"
-	if [ -d "$$vectors" ]; then
-	  echo "==> Conformance vectors in $$vectors"
-	  .build/debug/dsip conformance "$$vectors"
+	@vectors="$${DSIP_VECTORS:-../shared/vectors}"
+	if [ -d "$$vectors/dsip" ]; then
+	  for area in dsip cbor jcs json-parsing cose jose; do
+	    [ -d "$$vectors/$$area" ] || continue
+	    echo "==> Conformance vectors in $$vectors/$$area"
+	    .build/debug/dsip conformance "$$vectors/$$area"
+	  done
 	else
 	  echo "==> No published vectors here (set DSIP_VECTORS); the project's own fixtures have been run"
 	fi

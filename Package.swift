@@ -113,7 +113,10 @@ let package = Package(
         target(
             "DSIPConformance",
             "Products",
-            ["DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC"]
+            [
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC", crypto,
+                cryptoExtras,
+            ]
         ),
         .executableTarget(
             name: "dsip",

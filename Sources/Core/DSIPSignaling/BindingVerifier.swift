@@ -12,7 +12,7 @@ struct BindingContext {
 struct BindingVerifier: Sendable {
     private let allowES256: Bool
     /// Delegation envelopes whose signature has been checked, and how that went.
-    private var signatures: GenerationalCache<ByteKey, Signature>
+    private var signatures: GenerationalCache<DigestKey, Signature>
 
     private enum Signature {
         /// Right, under this key.

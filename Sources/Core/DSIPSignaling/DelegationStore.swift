@@ -40,7 +40,7 @@ struct PresentedDelegation: Sendable {
     /// Whether the subject is a `did:key`.
     let isSelfCertifying: Bool
     /// Under which its signature is remembered.
-    let key: ByteKey
+    let key: DigestKey
 
     init?(_ envelope: Envelope) {
         guard let claim = Delegation.decode(envelope) else { return nil }
@@ -48,6 +48,6 @@ struct PresentedDelegation: Sendable {
         self.claim = claim
         self.signer = ProtectedHeader.kid(of: envelope)
         self.isSelfCertifying = claim.subject.method == "key"
-        self.key = ByteKey(envelope.bytes)
+        self.key = DigestKey(envelope.bytes)
     }
 }

@@ -14,12 +14,19 @@ public struct EnvelopeVerifier: Sendable {
     private var headers: GenerationalCache<ByteKey, ProtectedHeader>
     private var bindings: BindingVerifier
 
-    /// - Parameter cacheCapacity: headers, and as many delegations, to remember; a few KiB each with a delegation inside.
-    public init(policy: VerificationPolicy = VerificationPolicy(), cacheCapacity: Int = 256) {
+    /// - Parameter cacheBytes: about as much memory as protected headers may take: 1 KiB for a device, 4 KiB for one that presents
+    ///   its delegation with every message. The outcome of a delegation's signature, which is dear and small, outlives its header.
+    public init(policy: VerificationPolicy = VerificationPolicy(), cacheBytes: Int = 4 << 20) {
         self.policy = policy
-        self.headers = GenerationalCache(capacity: cacheCapacity)
-        self.bindings = BindingVerifier(allowES256: policy.allowES256, cacheCapacity: cacheCapacity)
+        self.headers = GenerationalCache(capacity: cacheBytes)
+        self.bindings = BindingVerifier(
+            allowES256: policy.allowES256,
+            cacheCapacity: cacheBytes / EnvelopeVerifier.bytesPerSignature
+        )
     }
+
+    /// Of `cacheBytes`, what goes with one remembered signature, which takes about as much again.
+    private static let bytesPerSignature = 256
 
     /// Verifies one frame.
     ///
@@ -124,7 +131,7 @@ public struct EnvelopeVerifier: Sendable {
         guard let envelope = Envelope(frame) else {
             throw .rejected(Rejection(.envelopeShape, "not an object of protected, payload and signature"))
         }
-        let header = try header(of: envelope)
+        let (header, newKey) = try header(of: envelope)
         var recovery: [DIDURL]?
         let key: PublicKey
         if header.isSelfCertifying {
@@ -147,6 +154,8 @@ public struct EnvelopeVerifier: Sendable {
         guard key.isValidSignature(envelope.decodedSignature(), for: envelope.signingInput) else {
             throw .rejected(Rejection(.signatureInvalid, "the signature does not verify"))
         }
+        // Only now: what nobody signed pushes nothing out of the cache.
+        if let newKey { headers.insert(header, for: newKey, weight: header.weight + newKey.bytes.count) }
         return Opened(
             envelope: envelope,
             header: header,
@@ -155,13 +164,14 @@ public struct EnvelopeVerifier: Sendable {
         )
     }
 
-    private mutating func header(of envelope: Envelope) throws(Stop) -> ProtectedHeader {
+    /// The header of `envelope`, from memory or read anew.
+    ///
+    /// - Returns: under which key it is to be remembered once the signature is known to be right; nil when it is.
+    private mutating func header(of envelope: Envelope) throws(Stop) -> (ProtectedHeader, new: ByteKey?) {
         let key = ByteKey(envelope.bytes[envelope.protectedRange])
-        if let header = headers.value(for: key) { return header }
+        if let header = headers.value(for: key) { return (header, nil) }
         do {
-            let header = try ProtectedHeader(envelope.decodedProtected(), allowES256: policy.allowES256)
-            headers.insert(header, for: key)
-            return header
+            return (try ProtectedHeader(envelope.decodedProtected(), allowES256: policy.allowES256), key)
         } catch {
             throw .rejected(error)
         }

@@ -1,28 +1,40 @@
+import Crypto
+
 /// A bounded cache of two generations: when the young one is full it becomes the old one, and the old one is dropped.
 /// What is used survives; lookup and insertion cost a dictionary access.
 struct GenerationalCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
-    private let generation: Int
-    private var young: [Key: Value] = [:]
-    private var old: [Key: Value] = [:]
+    private struct Entry: Sendable {
+        let value: Value
+        let weight: Int
+    }
 
-    /// - Parameter capacity: the most values held.
+    private let generation: Int
+    private var young: [Key: Entry] = [:]
+    private var old: [Key: Entry] = [:]
+    private var youngWeight = 0
+
+    /// - Parameter capacity: what the weights of all values held may add up to.
     init(capacity: Int) { self.generation = max(1, capacity / 2) }
 
     var count: Int { young.count + old.count }
 
     mutating func value(for key: Key) -> Value? {
-        if let value = young[key] { return value }
-        guard let value = old.removeValue(forKey: key) else { return nil }
-        insert(value, for: key)
-        return value
+        if let entry = young[key] { return entry.value }
+        guard let entry = old.removeValue(forKey: key) else { return nil }
+        insert(entry.value, for: key, weight: entry.weight)
+        return entry.value
     }
 
-    mutating func insert(_ value: Value, for key: Key) {
-        if young.count >= generation, young[key] == nil {
+    /// - Parameter weight: of key and value. What outweighs a generation alone is not kept.
+    mutating func insert(_ value: Value, for key: Key, weight: Int = 1) {
+        guard weight <= generation else { return }
+        if youngWeight + weight > generation {
             old = young
             young = [:]
+            youngWeight = 0
         }
-        young[key] = value
+        let replaced = young.updateValue(Entry(value: value, weight: weight), forKey: key)
+        youngWeight += weight - (replaced?.weight ?? 0)
     }
 }
 
@@ -65,4 +77,18 @@ struct ByteKey: Hashable, Sendable {
             if bytes.count < 32 { hasher.combine(bytes: bytes) }
         }
     }
+}
+
+/// A SHA-256 digest as a dictionary key, for what is too large to keep as one.
+struct DigestKey: Hashable, Sendable {
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    init(_ bytes: [UInt8]) {
+        words = SHA256.hash(data: bytes).withUnsafeBytes { $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self) }
+    }
+
+    static func == (a: DigestKey, b: DigestKey) -> Bool { a.words == b.words }
+
+    /// A part tells as much as the whole: every bit depends on all that was hashed.
+    func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
 }

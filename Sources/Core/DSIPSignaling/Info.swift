@@ -7,13 +7,18 @@ public struct Info: Hashable, Sendable {
 
     /// A registered namespace; an unknown one is ignored by receivers. Empty only in a sealed info.
     public var about: String
-    /// As the binding named in `about` defines; checked for the bindings known here.
-    public var data: JSONObject
     public var sealed: SealedBody?
+    private var open: OpenMembers
+
+    /// As the binding named in `about` defines; checked for the bindings known here.
+    public var data: JSONObject {
+        get { open.object }
+        set { open = OpenMembers(newValue) }
+    }
 
     public init(about: String, data: JSONObject) {
         self.about = about
-        self.data = data
+        self.open = OpenMembers(data)
     }
 
     public init(_ candidates: WebRTCCandidates) { self.init(about: Info.webRTC, data: candidates.json) }
@@ -25,8 +30,10 @@ public struct Info: Hashable, Sendable {
         self.sealed = try fields.sealed()
         guard sealed != nil || about != nil && data != nil else { throw ShapeFault("an info without data") }
         self.about = about ?? ""
-        self.data = try data.map { (view) throws(ShapeFault) in try view.object("data") } ?? [:]
+        self.open = OpenMembers(JSONObject())
         if let data {
+            guard data.isObject else { throw ShapeFault("data is no object") }
+            self.open = OpenMembers(of: data, except: [])
             switch about {
             case Info.webRTC: _ = try WebRTCCandidates(data)
             case Info.dtmf: _ = try DTMFDigits(data)

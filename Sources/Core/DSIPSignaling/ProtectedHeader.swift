@@ -57,6 +57,9 @@ struct ProtectedHeader: Sendable {
         self.presentsMalformed = malformed
     }
 
+    /// About how many bytes a copy in memory takes.
+    var weight: Int { delegations.reduce(768) { $0 + 2 * $1.envelope.bytes.count + 512 } }
+
     /// The `kid` of an envelope, unverified.
     static func kid(of envelope: Envelope) -> DIDURL? {
         let document = try? JSONDocument(scanning: envelope.decodedProtected())

@@ -73,11 +73,13 @@ public struct ConformanceReport: Sendable {
 
     public var total: Count { count { _ in true } }
 
+    private static let known = ConformanceArea.all.map(\.name) + StandardVectors.areas
+
     public func count(area: String) -> Count { count { $0.area == area } }
 
     /// Areas in the order of their table, then what is unknown.
     public var areas: [String] {
-        let known = ConformanceArea.all.map(\.name)
+        let known = Self.known
         let seen = Set(results.map(\.area))
         return known.filter(seen.contains) + seen.subtracting(known).sorted()
     }
@@ -93,7 +95,7 @@ public struct ConformanceReport: Sendable {
         var lines: [String] = []
         for result in results where verbose || result.area == "unreadable" { lines += describe(result) }
         lines += areas.map { line($0, count(area: $0)) }
-        for area in areas where !ConformanceArea.all.contains(where: { $0.name == area }) && area != "unreadable" {
+        for area in areas where !Self.known.contains(area) && area != "unreadable" {
             lines.append("The kind \(area) is not implemented; its vectors were skipped.")
         }
         if others > 0 { lines.append("\(others) JSON files are no vectors.") }

@@ -24,7 +24,12 @@ public struct ConformanceRunner: Sendable {
                 report.add(.unreadable(path, "the file cannot be read"))
                 continue
             }
-            report.add(run(file: Array(data), path: path))
+            let bytes = Array(data)
+            if let results = StandardVectors.run(bytes, path: path) {
+                for result in results { report.add(result) }
+            } else {
+                report.add(run(file: bytes, path: path))
+            }
         }
         return report
     }

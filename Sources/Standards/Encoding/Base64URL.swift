@@ -60,23 +60,16 @@ public enum Base64URL {
 
     /// The offset of the first byte at or after `start` that is not of the alphabet.
     public static func span(of text: UnsafeRawBufferPointer, from start: Int) -> Int {
-        var at = start
-        // Eight lanes of seven bits: the top bit of a lane becomes set where the byte lies between two bounds.
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        @inline(__always)
-        func within(_ word: UInt64, _ low: UInt64, _ high: UInt64) -> UInt64 {
-            (word &+ ones &* (0x80 - low)) & ~(word &+ ones &* (0x7f - high))
-        }
-        while at + 8 <= text.count {
-            let word = text.loadUnaligned(fromByteOffset: at, as: UInt64.self)
-            let low = word & (ones &* 0x7f)
-            let known =
-                within(low | ones &* 0x20, 0x61, 0x7a) | within(low, 0x30, 0x39) | within(low, 0x2d, 0x2d)
-                | within(low, 0x5f, 0x5f)
-            if known & ~word & (ones &* 0x80) != ones &* 0x80 { break }
-            at += 8
-        }
-        return reverse.withUnsafeBufferPointer { table in
+        reverse.withUnsafeBufferPointer { table in
+            var at = start
+            while at + 8 <= text.count {
+                let seen =
+                    table[Int(text[at])] | table[Int(text[at + 1])] | table[Int(text[at + 2])]
+                    | table[Int(text[at + 3])] | table[Int(text[at + 4])] | table[Int(text[at + 5])]
+                    | table[Int(text[at + 6])] | table[Int(text[at + 7])]
+                if seen & 0x80 != 0 { break }
+                at += 8
+            }
             while at < text.count, table[Int(text[at])] != 0xff { at += 1 }
             return at
         }

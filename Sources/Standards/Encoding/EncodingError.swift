@@ -11,6 +11,12 @@ public struct EncodingError: Error, Hashable, Sendable, CustomStringConvertible 
         case limit
         /// A value lies outside what its type can hold.
         case range
+        /// Valid, but not the one encoding that deterministic CBOR allows (RFC 8949 §4.2).
+        case notDeterministic = "not-deterministic"
+        /// Well-formed, but not of the shape that its COSE or JOSE structure has.
+        case structure
+        /// A header parameter marked critical is not understood here (RFC 7515 §4.1.11, RFC 9052 §3.1).
+        case critical
     }
 
     public let code: Code

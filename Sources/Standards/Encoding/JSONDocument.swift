@@ -36,15 +36,12 @@ public final class JSONDocument: @unchecked Sendable {
         guard bytes.count <= limits.bytes else {
             throw EncodingError(.limit, "JSON text of \(bytes.count) bytes exceeds the limit of \(limits.bytes)")
         }
-        var nodes = JSONNodes(capacity: bytes.count / 12 + 8)
+        let nodes: JSONNodes
         do {
-            self.firstNonInteger = try bytes.withUnsafeBufferPointer { (text) throws(EncodingError) -> Int? in
-                var scanner = JSONScanner(text: text, limits: limits)
-                try scanner.scanDocument(into: &nodes)
-                return scanner.firstNonInteger
+            (nodes, self.firstNonInteger) = try bytes.withUnsafeBufferPointer { (text) throws(EncodingError) in
+                try JSONScanner.scan(text, limits)
             }
         } catch {
-            nodes.deallocate()
             if error.code != .notUTF8, let bad = UTF8Check.firstInvalid(in: bytes) {
                 throw EncodingError(.notUTF8, at: bad, "the text is not UTF-8")
             }

@@ -44,6 +44,9 @@ extension JSONValue {
                 member.value.write(to: &out, canonical: canonical)
             }
             out.append(UInt8(ascii: "}"))
+        // RFC 8785 §3.2.2.3: every number is an IEEE double, so an integer beyond 2^53 is written as the double it is read as.
+        case .int(let value) where canonical && value.magnitude > 1 << 53:
+            out.append(contentsOf: ECMAScriptNumber.text(Double(value)).utf8)
         default: writeScalar(to: &out)
         }
     }
@@ -109,9 +112,10 @@ extension JSONValue {
 }
 
 /// Number to text as ECMAScript writes it, which RFC 8785 §3.2.2.3 takes over.
-enum ECMAScriptNumber {
-    static func text(_ value: Double) -> String {
-        // JSON has no spelling for these; null is what ECMAScript writes in their place.
+public enum ECMAScriptNumber {
+    /// The shortest digits that read back as `value`; "null" for what JSON cannot spell.
+    public static func text(_ value: Double) -> String {
+        // What ECMAScript's JSON.stringify writes in their place. The parsers here let none in.
         guard value.isFinite else { return "null" }
         if value == 0 { return "0" }
         let sign = value < 0 ? "-" : ""

@@ -10,9 +10,22 @@ public enum JSONValue: Hashable, Sendable {
     case array([JSONValue])
     case object(JSONObject)
 
-    /// - Throws: `EncodingError` as `JSONDocument` does.
+    /// - Throws: `EncodingError` as `JSONDocument` does, and `.range` for a number beyond what a double holds.
     public init(parsing bytes: [UInt8], limits: JSONDocument.Limits = JSONDocument.Limits()) throws(EncodingError) {
-        self = try JSONDocument(scanning: bytes, limits: limits).root.value
+        let document = try JSONDocument(scanning: bytes, limits: limits)
+        self = document.root.value
+        if let offset = document.firstNonInteger, !isFinite {
+            throw EncodingError(.range, at: offset, "a number beyond what a double holds")
+        }
+    }
+
+    private var isFinite: Bool {
+        switch self {
+        case .double(let value): value.isFinite
+        case .array(let elements): elements.allSatisfy(\.isFinite)
+        case .object(let object): object.members.allSatisfy(\.value.isFinite)
+        default: true
+        }
     }
 
     public init(parsing text: String, limits: JSONDocument.Limits = JSONDocument.Limits()) throws(EncodingError) {
@@ -45,15 +58,19 @@ public struct JSONObject: Sendable {
     public var isEmpty: Bool { members.isEmpty }
 
     public subscript(_ name: String) -> JSONValue? {
-        get { members.first { $0.name == name }?.value }
+        get { members.first { JSONObject.isSame($0.name, name) }?.value }
         set {
-            if let i = members.firstIndex(where: { $0.name == name }) {
+            if let i = members.firstIndex(where: { JSONObject.isSame($0.name, name) }) {
                 if let newValue { members[i].value = newValue } else { members.remove(at: i) }
             } else if let newValue {
                 members.append((name: name, value: newValue))
             }
         }
     }
+
+    /// Names are compared by code points (RFC 8259 §8.3). Strings here compare by canonical equivalence, which takes two spellings of é for one, and
+    /// the Kelvin sign for K.
+    static func isSame(_ a: String, _ b: String) -> Bool { a == b && a.utf8.elementsEqual(b.utf8) }
 }
 
 extension JSONObject: Hashable {

@@ -129,7 +129,7 @@ public struct JSONView: Sendable {
 
     /// The same for a name known only at run time.
     public func member(_ name: String) -> JSONView? {
-        members.first { $0.name == name }?.value
+        members.first { JSONObject.isSame($0.name, name) }?.value
     }
 
     /// Elements of an array in order; empty for anything else.
@@ -178,7 +178,7 @@ public struct JSONView: Sendable {
     }
 
     private static func matches(_ text: UnsafeBufferPointer<UInt8>, _ node: JSONNode, _ name: StaticString) -> Bool {
-        if node.escaped { return JSONText.decode(text, node) == name.description }
+        if node.escaped { return JSONObject.isSame(JSONText.decode(text, node), name.description) }
         let length = Int(node.end - node.start)
         guard length == name.utf8CodeUnitCount else { return false }
         for i in 0..<length where text[Int(node.start) + i] != name.utf8Start[i] { return false }

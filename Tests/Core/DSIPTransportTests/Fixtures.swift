@@ -137,11 +137,6 @@ final class EmbeddedConnection {
         var configuration = SignalingService.Configuration(key: relay, clock: { noon })
         change(&configuration)
         service = SignalingService(configuration, source: SelfCertifyingSource(), delegate: recorder)
-        let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(WebSocketFrameEncoder())
-        try pipeline.addHandler(
-            ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: Binding.maximumEnvelopeBytes))
-        )
         try service.install(on: channel)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }

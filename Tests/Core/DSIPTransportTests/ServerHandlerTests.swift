@@ -213,6 +213,37 @@ import Testing
         #expect(try connection.channel.readOutbound(as: ByteBuffer.self) == nil)
     }
 
+    @Test("what one read brings for a peer leaves in one buffer, sixteen messages at a time") func readCycle() throws {
+        let connection = try EmbeddedConnection()
+        let alice = Person()
+        try connection.bind(alice)
+        connection.recorder.onReceive { face, message in face.send(message.envelope.bytes) }
+        var input = ByteBuffer()
+        let envelopes = (0..<20).map { _ in alice.bye(to: connection.relay.did) }
+        for envelope in envelopes { FrameWriter.append(.text, envelope.bytes, mask: 7, to: &input) }
+        try connection.channel.writeInbound(input)
+        // Nothing waits for another turn of the loop.
+        var sizes: [Int] = []
+        while let buffer = try connection.channel.readOutbound(as: ByteBuffer.self) {
+            sizes.append(buffer.readableBytes)
+        }
+        let framed = envelopes.map { $0.bytes.count + 4 }
+        #expect(sizes == [framed.prefix(16).reduce(0, +), framed.suffix(4).reduce(0, +)])
+    }
+
+    @Test("fragments and pings without end close the connection; a few each second do not") func minorFrames() throws {
+        let connection = try EmbeddedConnection()
+        try connection.bind()
+        for _ in 0..<5 {
+            for _ in 0..<200 { try connection.receive(.pong, []) }
+            connection.advance(1)
+        }
+        #expect(try connection.closes() == [])
+        try connection.receive(raw: ByteBuffer(bytes: [0x01, 0x80, 1, 2, 3, 4]))
+        for _ in 0..<300 { try connection.receive(raw: ByteBuffer(bytes: [0x00, 0x80, 1, 2, 3, 4])) }
+        #expect(try connection.closes() == [1008])
+    }
+
     @Test("bytes at random never crash and never bind") func garbage() throws {
         var random = SeededRandom(seed: 77)
         for _ in 0..<300 {

@@ -3,7 +3,6 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
-import NIOWebSocket
 
 extension SignalingClient {
     /// TCP, TLS 1.3 and the WebSocket upgrade, together within `Binding.connectTimeout`. The `hello` is on its way when this returns.
@@ -35,16 +34,11 @@ extension SignalingClient {
         if !address.isLiteral { try pipeline.addHandler(ServerNameCheck(address.host)) }
         try pipeline.addHandler(FailureWitnessHandler(witness))
         try pipeline.addHandler(UpgradeDeadline(after: TimeAmount(Binding.connectTimeout)))
-        let upgrader = NIOTypedWebSocketClientUpgrader<ClientLink>(
-            maxFrameSize: Binding.maximumEnvelopeBytes,
-            enableAutomaticErrorHandling: false
-        ) { channel, _ in
-            channel.eventLoop.makeCompletedFuture {
-                UpgradeDeadline.remove(from: channel)
-                let handler = SignalingClientHandler(self, on: channel.eventLoop)
-                try channel.pipeline.syncOperations.addHandler(handler)
-                return handler.link
-            }
+        let upgrader = ClientHandshake<ClientLink> { channel in
+            UpgradeDeadline.remove(from: channel)
+            let handler = SignalingClientHandler(self, on: channel.eventLoop)
+            try channel.pipeline.syncOperations.addHandler(handler)
+            return handler.link
         }
         var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: address.target)
         head.headers.add(name: "Host", value: address.hostHeader)

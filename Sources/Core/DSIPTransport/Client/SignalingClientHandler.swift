@@ -6,7 +6,7 @@ import NIOWebSocket
 
 /// The client's end of one `ws/1.0` connection: says `hello`, checks the answer, verifies what comes (DSIP §13.2).
 final class SignalingClientHandler: ChannelDuplexHandler {
-    typealias InboundIn = WebSocketFrame
+    typealias InboundIn = ByteBuffer
     typealias InboundOut = Never
     typealias OutboundIn = Never
     typealias OutboundOut = ByteBuffer
@@ -29,7 +29,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     /// The id of the `hello` that awaits its answer.
     private var sentHello: ULID?
     private var relay: SignalingClient.Relay?
-    private var assembler = MessageAssembler(.client)
+    private var reader = MessageReader(.client)
     private var pending = PendingFrames()
     private var liveness: Liveness
     private var timer: RepeatedTask?
@@ -39,13 +39,12 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     private var isFlushScheduled = false
     private var failure: TransportError?
     private var context: ChannelHandlerContext?
-    private var outlet: ChannelHandlerContext?
     private(set) var link: ClientLink!
 
     init(_ client: SignalingClient, on eventLoop: any EventLoop) {
         self.client = client
         self.eventLoop = eventLoop
-        self.verifier = EnvelopeVerifier(policy: client.configuration.policy, cacheCapacity: 64)
+        self.verifier = EnvelopeVerifier(policy: client.configuration.policy, cacheBytes: 1 << 18)
         self.replay = client.replay
         self.liveness = Liveness(at: eventLoop.now.uptimeNanoseconds)
         self.bound = eventLoop.makePromise()
@@ -58,7 +57,6 @@ final class SignalingClientHandler: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        outlet = (try? context.pipeline.syncOperations.context(handlerType: WebSocketFrameEncoder.self)) ?? context
         let link = ClientLink(self, on: context.channel)
         self.link = link
         client.sink.onResume { link.perform { $0.readAgain() } }
@@ -80,12 +78,15 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase == .greeting || phase == .bound else { return }
         liveness.received(at: now)
-        switch assembler.receive(Self.unwrapInboundIn(data)) {
-        case .message(let frame): received(frame)
-        case .ping(let payload): write(.pong, payload)
-        case .pong, .incomplete: break
-        case .close(let code): closedByPeer(code)
-        case .violation(let code): fail(code, "the relay broke the framing of the binding")
+        var buffer = Self.unwrapInboundIn(data)
+        while phase == .greeting || phase == .bound, let event = reader.next(&buffer) {
+            switch event {
+            case .message(let frame): received(frame)
+            case .ping(let payload): write(.pong, payload)
+            case .pong, .fragment: break
+            case .close(let code): closedByPeer(code)
+            case .violation(let code): fail(code, "the relay broke the framing of the binding")
+            }
         }
     }
 
@@ -94,12 +95,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if let error = error as? NIOWebSocketError {
-            fail(CloseCode(error), "the relay sent a frame that the binding does not admit")
-        } else {
-            failure = failure ?? TransportError(.unreachable, "the connection failed: \(error)")
-            context.close(promise: nil)
-        }
+        failure = failure ?? TransportError(.unreachable, "the connection failed: \(error)")
+        context.close(promise: nil)
     }
 
     /// The listener has caught up, or a document has come: read what was left.
@@ -233,13 +230,13 @@ final class SignalingClientHandler: ChannelDuplexHandler {
 
     /// Flushes once for all that is written in a turn of the loop.
     private func write(_ opcode: WebSocketOpcode, _ payload: [UInt8], _ promise: EventLoopPromise<Void>? = nil) {
-        guard let context, let outlet else {
+        guard let context else {
             promise?.fail(TransportError(.notConnected, "not connected to the relay"))
             return
         }
         var buffer = context.channel.allocator.buffer(capacity: payload.count + FrameWriter.maximumHeader)
         FrameWriter.append(opcode, payload, mask: .random(in: 0 ... .max), to: &buffer)
-        outlet.write(Self.wrapOutboundOut(buffer), promise: promise)
+        context.write(Self.wrapOutboundOut(buffer), promise: promise)
         guard !isFlushScheduled else { return }
         isFlushScheduled = true
         let link = link!
@@ -248,7 +245,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
 
     private func flush() {
         isFlushScheduled = false
-        outlet?.flush()
+        context?.flush()
     }
 
     // MARK: Time and end
@@ -279,7 +276,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
 
     /// Says goodbye; the connection ends when the relay has, or shortly after.
     func close(_ code: CloseCode) {
-        guard phase == .greeting || phase == .bound, let context, let outlet else { return }
+        guard phase == .greeting || phase == .bound, let context else { return }
         phase = .closing
         failure = failure ?? TransportError(.closed, "the connection was closed")
         pending.removeAll()
@@ -291,7 +288,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
             // The relay has what it needs to know; there is nothing left to wait for.
             channel.close(promise: nil)
         }
-        outlet.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
+        context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
     }
 
     private func end() {
@@ -306,6 +303,5 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         ended.succeed(failure)
         link.detach()
         context = nil
-        outlet = nil
     }
 }

@@ -2,12 +2,13 @@ import DSIPIdentity
 import DSIPSignaling
 import NIOCore
 
-/// What the connections of one event loop share: a verifier with its caches, and one timer. Used on that loop only.
+/// What the connections of one event loop share: a verifier with its caches, a read cycle, and one timer. Used on that loop only.
 final class ConnectionLoop {
     /// How long a peer may take to go after our close frame.
     static let linger: Duration = .seconds(2)
 
     let service: SignalingService
+    let cycle: ReadCycle
     private let eventLoop: any EventLoop
     private var verifier: EnvelopeVerifier
     private var replay: SharedReplayWindow
@@ -16,6 +17,7 @@ final class ConnectionLoop {
 
     init(_ service: SignalingService, on eventLoop: any EventLoop) {
         self.service = service
+        self.cycle = ReadCycle.ofThread
         self.eventLoop = eventLoop
         self.verifier = EnvelopeVerifier(policy: service.configuration.policy)
         self.replay = service.replay

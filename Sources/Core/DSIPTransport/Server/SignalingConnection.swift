@@ -41,7 +41,8 @@ public final class SignalingConnection: Sendable {
     /// Nil until a `hello` has been verified, and after the connection ended.
     public var device: Device? { state.withLock(\.device) }
 
-    /// Queues one envelope, unchanged. All that is queued in one turn of the event loop leaves in one flush.
+    /// Queues one envelope, unchanged. All that is queued in one turn of the event loop leaves in one flush, and so does what one
+    /// read of another connection brings.
     ///
     /// - Returns: false when the connection has ended, or ends now because its peer reads too slowly: the envelope is not going to
     ///   arrive. True says that it will, or that the connection fails (DSIP §13.2).
@@ -50,7 +51,7 @@ public final class SignalingConnection: Sendable {
         switch state.withLock({ $0.outbox.append(envelope, limit: outboundLimit) }) {
         case .queued: return true
         case .queuedFirst:
-            eventLoop.execute { self.handler.value?.drain() }
+            if let cycle = ReadCycle.current { cycle.add(self) } else { drainSoon(inTurn: true) }
             return true
         case .overflow:
             eventLoop.execute { self.handler.value?.abandon() }
@@ -64,7 +65,24 @@ public final class SignalingConnection: Sendable {
         eventLoop.execute { self.handler.value?.close(code) }
     }
 
+    /// Runs `body` on the event loop once what was queued so far has been handed to the channel.
+    public func whenWritten(_ body: @escaping @Sendable () -> Void) {
+        eventLoop.execute {
+            self.handler.value?.drain()
+            body()
+        }
+    }
+
     // MARK: For the handler
+
+    /// - Parameter inTurn: whether what else this turn of the loop queues shall leave together with what is queued now.
+    func drainSoon(inTurn: Bool = false) {
+        if !inTurn, eventLoop.inEventLoop {
+            handler.value?.drain()
+        } else {
+            eventLoop.execute { self.handler.value?.drain() }
+        }
+    }
 
     /// A document that a frame of this connection waited for has been resolved, or not.
     func resume() { eventLoop.execute { self.handler.value?.resume() } }

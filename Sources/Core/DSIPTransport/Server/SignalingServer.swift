@@ -2,7 +2,6 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
-import NIOWebSocket
 
 /// A listener that speaks `ws/1.0` over TLS 1.3 and nothing else; every other request is answered with 404.
 ///

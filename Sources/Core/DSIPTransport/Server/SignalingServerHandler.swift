@@ -5,11 +5,11 @@ import NIOWebSocket
 
 /// The server's end of one `ws/1.0` connection: frames in, verified messages to the delegate, envelopes out (DSIP §13.2).
 ///
-/// It comes after NIO's WebSocket decoder, on a channel upgraded to WebSocket; `SignalingService.install(on:)` puts it there. All
-/// that connections of one event loop share (verifier, timer, configuration) stands in a `ConnectionLoop`; an idle connection holds
+/// It comes last on a channel upgraded to WebSocket, whose frames it reads and writes itself; `SignalingService.install(on:)` puts it
+/// there. All that connections of one event loop share (verifier, timer, configuration) stands in a `ConnectionLoop`; an idle connection holds
 /// no buffer and no timer of its own.
 final class SignalingServerHandler: ChannelDuplexHandler {
-    typealias InboundIn = WebSocketFrame
+    typealias InboundIn = ByteBuffer
     typealias InboundOut = Never
     typealias OutboundIn = Never
     typealias OutboundOut = ByteBuffer
@@ -22,19 +22,22 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         case closing
     }
 
+    /// Fragments, pings and pongs in a second; a message of the largest size in fragments of 256 bytes has as many.
+    private static let maximumMinorFrames = 256
+
     private let loop: ConnectionLoop
     private var phase = Phase.unbound
-    private var assembler = MessageAssembler(.server)
+    private var reader = MessageReader(.server)
     private var pending = PendingFrames()
     private var liveness: Liveness
     /// When the phase began, in nanoseconds of the loop's clock.
     private var since: UInt64
     /// Envelopes refused in a row.
     private var strikes = 0
+    /// Fragments, pings and pongs since the last tick.
+    private var minorFrames = 0
     private var isReadWithheld = false
     private var context: ChannelHandlerContext?
-    /// Writes from here pass by NIO's frame encoder: frames are already written, many to a buffer.
-    private var outlet: ChannelHandlerContext?
     private(set) var connection: SignalingConnection!
     /// Place in `ConnectionLoop`.
     var slot = -1
@@ -51,7 +54,6 @@ final class SignalingServerHandler: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        outlet = (try? context.pipeline.syncOperations.context(handlerType: WebSocketFrameEncoder.self)) ?? context
         connection = SignalingConnection(
             context.channel,
             handler: self,
@@ -69,13 +71,29 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase != .closing, slot >= 0 else { return }
         liveness.received(at: loop.now)
-        switch assembler.receive(Self.unwrapInboundIn(data)) {
-        case .message(let frame): received(frame)
-        case .ping(let payload): write(.pong, payload)
-        case .pong, .incomplete: break
-        case .close: close(.normal)
-        case .violation(let code): close(code)
+        var buffer = Self.unwrapInboundIn(data)
+        let cycle = loop.cycle
+        cycle.begin()
+        defer { cycle.end() }
+        while phase != .closing, slot >= 0, let event = reader.next(&buffer) {
+            switch event {
+            case .message(let frame):
+                received(frame)
+                cycle.step()
+            case .ping(let payload):
+                write(.pong, payload)
+                countMinor()
+            case .pong, .fragment: countMinor()
+            case .close: close(.normal)
+            case .violation(let code): close(code)
+            }
         }
+    }
+
+    /// Frames that are no message are cheap, but not free, and no limit of the delegate's sees them.
+    private func countMinor() {
+        minorFrames += 1
+        if minorFrames > SignalingServerHandler.maximumMinorFrames { close(.policyViolation) }
     }
 
     /// While a document is being resolved nothing more is read.
@@ -84,8 +102,8 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // The decoder has stopped, or TLS has failed.
-        if let error = error as? NIOWebSocketError { close(CloseCode(error)) } else { abandon() }
+        // TLS has failed, or the socket.
+        abandon()
     }
 
     // MARK: Inbound
@@ -188,26 +206,27 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     // MARK: Outbound
 
     func drain() {
-        guard let context, let outlet, let batch = connection.takeBatch() else { return }
+        guard let context, let batch = connection.takeBatch() else { return }
         let connection = connection!
         let buffers = batch.buffers(context.channel.allocator)
-        for buffer in buffers.dropLast() { outlet.write(Self.wrapOutboundOut(buffer), promise: nil) }
+        for buffer in buffers.dropLast() { context.write(Self.wrapOutboundOut(buffer), promise: nil) }
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.whenComplete { _ in connection.settled(batch.bytes) }
-        outlet.writeAndFlush(Self.wrapOutboundOut(buffers[buffers.count - 1]), promise: promise)
+        context.writeAndFlush(Self.wrapOutboundOut(buffers[buffers.count - 1]), promise: promise)
     }
 
     private func write(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
-        guard let context, let outlet, context.channel.isWritable else { return }
+        guard let context, context.channel.isWritable else { return }
         var buffer = context.channel.allocator.buffer(capacity: payload.count + FrameWriter.maximumHeader)
         FrameWriter.append(opcode, payload, to: &buffer)
-        outlet.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+        context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
     }
 
     // MARK: Time and end
 
     /// Once a second, from the loop.
     func tick(_ now: UInt64) {
+        minorFrames = 0
         switch phase {
         case .unbound where now >= since + Binding.helloTimeout.nanoseconds: close(.policyViolation)
         case .unbound: break
@@ -225,7 +244,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     /// Sends what is queued and a close frame, then waits a little for the peer to go: closing at once would discard the close
     /// frame together with what the peer is still sending.
     func close(_ code: CloseCode) {
-        guard phase != .closing, let context, let outlet else { return }
+        guard phase != .closing, let context else { return }
         drain()
         phase = .closing
         since = loop.now
@@ -236,7 +255,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         let channel = context.channel
         let written = channel.eventLoop.makePromise(of: Void.self)
         written.futureResult.whenComplete { _ in channel.close(mode: .output, promise: nil) }
-        outlet.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
+        context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: written)
     }
 
     /// Ends the connection at once.
@@ -252,7 +271,6 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         connection.detach()
         pending.removeAll()
         context = nil
-        outlet = nil
         service.delegate.closed(connection, device)
     }
 }

@@ -3,12 +3,11 @@ import DSIPSignaling
 import Encoding
 import NIOCore
 import NIOHTTP1
-import NIOWebSocket
 import Synchronization
 
 /// The server side of `ws/1.0`: admits connections, verifies what they send and hands it to a delegate (DSIP §13.2).
 ///
-/// It owns no socket. Put it behind a listener of your own with `upgrader()` (on a channel that speaks HTTP/1.1 over TLS) or
+/// It owns no socket. Put it behind a listener of your own with `typedUpgrader(_:)` (on a channel that speaks HTTP/1.1 over TLS) or
 /// `install(on:)` (on a channel already upgraded to WebSocket), or use `SignalingServer`. It routes nothing and stores nothing.
 public final class SignalingService: Sendable {
     public struct Configuration: Sendable {
@@ -81,42 +80,22 @@ public final class SignalingService: Sendable {
         head.method == .GET && head.uri.prefix { $0 != "?" } == configuration.path && isAdmitting
     }
 
-    /// The upgrade for NIO's HTTP/1.1 server pipeline. No extension is negotiated, so nothing is compressed.
-    public func upgrader() -> NIOWebSocketServerUpgrader {
-        NIOWebSocketServerUpgrader(
-            maxFrameSize: Binding.maximumEnvelopeBytes,
-            automaticErrorHandling: false,
-            shouldUpgrade: { channel, head in
-                channel.eventLoop.makeSucceededFuture(self.accepts(head) ? HTTPHeaders() : nil)
-            },
-            upgradePipelineHandler: { channel, _ in
-                channel.eventLoop.makeCompletedFuture { try self.install(on: channel) }
-            }
-        )
-    }
-
-    /// The same for NIO's typed upgrade, such as a `ServerChildChannel` that offers HTTP beside.
+    /// The WebSocket upgrade for NIO's typed HTTP/1.1 server pipeline, such as that of a `ServerChildChannel` that offers HTTP beside.
     ///
     /// - Parameter result: what the upgrade shall produce, made after the connection was installed.
     public func typedUpgrader<Result: Sendable>(
         _ result: @escaping @Sendable (any Channel) -> Result
-    ) -> NIOTypedWebSocketServerUpgrader<Result> {
-        NIOTypedWebSocketServerUpgrader(
-            maxFrameSize: Binding.maximumEnvelopeBytes,
-            enableAutomaticErrorHandling: false,
-            shouldUpgrade: { channel, head in
-                channel.eventLoop.makeSucceededFuture(self.accepts(head) ? HTTPHeaders() : nil)
-            },
-            upgradePipelineHandler: { channel, _ in
-                channel.eventLoop.makeCompletedFuture {
-                    try self.install(on: channel)
-                    return result(channel)
-                }
+    ) -> some NIOTypedHTTPServerProtocolUpgrader<Result> {
+        ServerHandshake(
+            accepts: accepts,
+            opened: { channel in
+                try self.install(on: channel)
+                return result(channel)
             }
         )
     }
 
-    /// Takes over a channel whose pipeline ends in NIO's WebSocket codec. Call on the channel's event loop.
+    /// Takes over a channel that has been upgraded to WebSocket and carries bare bytes. Call on the channel's event loop.
     public func install(on channel: any Channel) throws {
         let handler = SignalingServerHandler(loop(of: channel.eventLoop))
         try channel.pipeline.syncOperations.addHandler(handler)

@@ -1,5 +1,3 @@
-import NIOWebSocket
-
 /// Status codes of a WebSocket close (RFC 6455 §7.4.1) that this binding uses.
 public enum CloseCode: UInt16, Sendable {
     case normal = 1000
@@ -20,13 +18,6 @@ public enum CloseCode: UInt16, Sendable {
         switch code {
         case 1000...1003, 1007...1014, 3000...4999: true
         default: false
-        }
-    }
-
-    init(_ error: NIOWebSocketError) {
-        switch error {
-        case .invalidFrameLength: self = .tooLarge
-        case .fragmentedControlFrame, .multiByteControlFrameLength: self = .protocolError
         }
     }
 }

@@ -58,30 +58,3 @@ extension ByteBuffer {
         }
     }
 }
-
-enum Masking {
-    /// - Parameter word: the key twice over, in memory order.
-    static func apply(_ word: UInt64, to bytes: UnsafeMutableRawBufferPointer) {
-        var i = 0
-        while i + 8 <= bytes.count {
-            let value = bytes.loadUnaligned(fromByteOffset: i, as: UInt64.self) ^ word
-            bytes.storeBytes(of: value, toByteOffset: i, as: UInt64.self)
-            i += 8
-        }
-        withUnsafeBytes(of: word) { key in
-            while i < bytes.count {
-                bytes[i] ^= key[i & 7]
-                i += 1
-            }
-        }
-    }
-
-    /// The key of a received frame, twice over, in memory order.
-    static func word(_ key: WebSocketMaskingKey) -> UInt64 {
-        var word: UInt64 = 0
-        withUnsafeMutableBytes(of: &word) { out in
-            for i in 0..<8 { out[i] = key[i & 3] }
-        }
-        return word
-    }
-}

@@ -8,7 +8,6 @@ import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import NIOPosix
 import NIOSSL
-import NIOWebSocket
 
 /// A TLS connection that becomes either a signaling connection or an HTTP/1.1 one.
 ///
@@ -53,7 +52,7 @@ struct UpgradingChannel: ServerChildChannel, HTTPChannelHandler {
         try pipeline.addHandler(tls.makeHandler())
         let timeout = channel.eventLoop.scheduleTask(in: UpgradingChannel.patience) { channel.close(promise: nil) }
         let upgrade = NIOTypedHTTPServerUpgradeConfiguration<Negotiated>(
-            upgraders: [signaling.typedUpgrader { _ in .signaling }],
+            upgraders: [signaling.typedUpgrader { _ in Negotiated.signaling }],
             notUpgradingCompletionHandler: { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations

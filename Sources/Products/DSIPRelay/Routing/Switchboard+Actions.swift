@@ -117,9 +117,8 @@ extension Switchboard {
         parcel.markDelivered()
         metrics.delivered.add(type.rawValue)
         guard parcel.row != nil else { return }
-        // The loop writes in the turn that `send` asked for; the row goes after that turn, so that a process that dies between
-        // the two delivers again rather than never.
-        connection.eventLoop.execute { [self] in
+        // The row goes after the bytes, so that a process that dies between the two delivers again rather than never.
+        connection.whenWritten { [self] in
             self.state.withLockedValue { release(parcel, &$0) }
         }
     }
