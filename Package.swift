@@ -37,6 +37,7 @@ let package = Package(
     name: "dsip",
     products: [
         .library(name: "Encoding", targets: ["Encoding"]),
+        .library(name: "Libp2p", targets: ["Libp2p"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
@@ -64,6 +65,7 @@ let package = Package(
     targets: [
         // Standards
         target("Encoding", "Standards", []),
+        target("Libp2p", "Standards", ["Encoding", crypto, cryptoExtras] + nio),
         target("WebRTC", "Standards", ["Encoding", crypto]),
         .systemLibrary(
             name: "CQRencode",
@@ -114,8 +116,8 @@ let package = Package(
             "DSIPConformance",
             "Products",
             [
-                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC", crypto,
-                cryptoExtras,
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "Libp2p", "WebRTC",
+                crypto, cryptoExtras,
             ]
         ),
         .executableTarget(
@@ -134,8 +136,14 @@ let package = Package(
         ),
         .executableTarget(
             name: "dsip-fuzz",
-            dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            dependencies: ["Encoding", "Libp2p", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
             path: "Fuzz",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "libp2p-peer",
+            dependencies: ["Libp2p", "Encoding"],
+            path: "Interop/Libp2pPeer",
             swiftSettings: strict
         ),
         // Tests
@@ -146,6 +154,11 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("Encoding", "Standards"),
+        tests(
+            "Libp2p",
+            "Standards",
+            ["Encoding", crypto, product("NIOCore", "swift-nio"), product("NIOPosix", "swift-nio")]
+        ),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),

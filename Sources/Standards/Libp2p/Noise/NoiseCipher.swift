@@ -1,7 +1,7 @@
 import Crypto
 
 /// The CipherState of the Noise framework §5.1 with ChaCha20-Poly1305.
-struct NoiseCipher: Sendable {
+package struct NoiseCipher: Sendable {
     static let tagLength = 16
 
     private let key: SymmetricKey
@@ -9,7 +9,7 @@ struct NoiseCipher: Sendable {
 
     init(key: [UInt8]) { self.key = SymmetricKey(data: key) }
 
-    mutating func encrypt(_ plaintext: some Collection<UInt8>, authenticating: [UInt8] = []) throws(Libp2pError) -> [UInt8] {
+    package mutating func encrypt(_ plaintext: some Collection<UInt8>, authenticating: [UInt8] = []) throws(Libp2pError) -> [UInt8] {
         let nonce = try nextNonce()
         do {
             let box = try ChaChaPoly.seal(Array(plaintext), using: key, nonce: nonce, authenticating: authenticating)
@@ -20,7 +20,7 @@ struct NoiseCipher: Sendable {
     }
 
     /// - Throws: `unauthentic` when the bytes were not sealed under this key, nonce and associated data.
-    mutating func decrypt(_ sealed: some Collection<UInt8>, authenticating: [UInt8] = []) throws(Libp2pError) -> [UInt8] {
+    package mutating func decrypt(_ sealed: some Collection<UInt8>, authenticating: [UInt8] = []) throws(Libp2pError) -> [UInt8] {
         guard sealed.count >= NoiseCipher.tagLength else { throw Libp2pError(.malformed, "shorter than its tag") }
         let nonce = try nextNonce()
         let split = sealed.count - NoiseCipher.tagLength

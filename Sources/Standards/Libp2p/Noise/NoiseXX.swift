@@ -11,20 +11,20 @@ import Crypto
 ///
 /// The two sides take turns with `write` and `read`; after the third message `finish` gives the transport ciphers. A call out of
 /// turn is the caller's fault and traps; whatever a peer sends ends in a thrown error.
-struct NoiseXX: Sendable {
-    enum Role: Sendable { case initiator, responder }
+package struct NoiseXX: Sendable {
+    package enum Role: Sendable { case initiator, responder }
 
-    struct Result: Sendable {
-        var sending: NoiseCipher
-        var receiving: NoiseCipher
+    package struct Result: Sendable {
+        package var sending: NoiseCipher
+        package var receiving: NoiseCipher
         let remoteStatic: [UInt8]
-        let handshakeHash: [UInt8]
+        package let handshakeHash: [UInt8]
     }
 
-    typealias PrivateKey = Curve25519.KeyAgreement.PrivateKey
+    package typealias PrivateKey = Curve25519.KeyAgreement.PrivateKey
     typealias PublicKey = Curve25519.KeyAgreement.PublicKey
 
-    static let name = "Noise_XX_25519_ChaChaPoly_SHA256"
+    package static let name = "Noise_XX_25519_ChaChaPoly_SHA256"
 
     private let role: Role
     private let staticKey: PrivateKey
@@ -38,7 +38,7 @@ struct NoiseXX: Sendable {
     /// - Parameters:
     ///   - staticKey: proven to the other side.
     ///   - ephemeral: used for this handshake only.
-    init(_ role: Role, staticKey: PrivateKey, ephemeral: PrivateKey, prologue: [UInt8] = []) {
+    package init(_ role: Role, staticKey: PrivateKey, ephemeral: PrivateKey, prologue: [UInt8] = []) {
         self.role = role
         self.staticKey = staticKey
         self.ephemeral = ephemeral
@@ -52,7 +52,7 @@ struct NoiseXX: Sendable {
     /// The other side's proven static key; known from the message that carries it.
     var remoteStaticKey: [UInt8]? { remoteStatic.map { Array($0.rawRepresentation) } }
 
-    mutating func write(_ payload: [UInt8]) throws(Libp2pError) -> [UInt8] {
+    package mutating func write(_ payload: [UInt8]) throws(Libp2pError) -> [UInt8] {
         precondition(isOurTurn, "a Noise message out of turn")
         var message: [UInt8] = []
         if passed < 2 {
@@ -71,7 +71,7 @@ struct NoiseXX: Sendable {
     }
 
     /// - Returns: the payload.
-    mutating func read(_ message: some Collection<UInt8>) throws(Libp2pError) -> [UInt8] {
+    package mutating func read(_ message: some Collection<UInt8>) throws(Libp2pError) -> [UInt8] {
         precondition(!isFinished && !isOurTurn, "a Noise message out of turn")
         var rest = Array(message)[...]
         func take(_ count: Int) throws(Libp2pError) -> [UInt8] {
@@ -95,7 +95,7 @@ struct NoiseXX: Sendable {
         return payload
     }
 
-    func finish() -> Result {
+    package func finish() -> Result {
         precondition(isFinished, "the handshake is not over")
         let (initiator, responder) = symmetric.split()
         return Result(

@@ -3,10 +3,10 @@
 /// Bytes go in with `receive`, what happened comes out of `pollEvent`, what is to be sent out of `output`. The session buffers what
 /// is written up to `Limits.sendBuffer` a stream; what it received belongs to the caller at once, who gives credit back with `consumed`.
 /// A peer that overruns a window, floods, or opens more than it may ends the session or loses the stream, never memory.
-struct YamuxSession: Sendable {
-    enum Role: Sendable { case client, server }
+package struct YamuxSession: Sendable {
+    package enum Role: Sendable { case client, server }
 
-    struct Limits: Hashable, Sendable {
+    package struct Limits: Hashable, Sendable {
         /// Open at one time; more are reset.
         var inboundStreams = 128
         var outboundStreams = 256
@@ -22,10 +22,10 @@ struct YamuxSession: Sendable {
         var idleFrames = 1024
         var strayBytes = 4 << 20
 
-        init() {}
+        package init() {}
     }
 
-    enum Event: Hashable, Sendable {
+    package enum Event: Hashable, Sendable {
         /// The peer opened a stream.
         case opened(UInt32)
         case data(UInt32, [UInt8])
@@ -39,7 +39,7 @@ struct YamuxSession: Sendable {
         case pong(UInt32)
     }
 
-    enum Termination: UInt32, Sendable {
+    package enum Termination: UInt32, Sendable {
         case normal = 0
         case protocolError = 1
         case internalError = 2
@@ -90,7 +90,7 @@ struct YamuxSession: Sendable {
     /// Streams of the peer that were refused for want of room.
     private(set) var refusedStreams = 0
 
-    init(_ role: Role, limits: Limits = Limits()) {
+    package init(_ role: Role, limits: Limits = Limits()) {
         self.role = role
         self.limits = limits
         self.nextID = role == .client ? 1 : 2
@@ -98,7 +98,7 @@ struct YamuxSession: Sendable {
 
     var streamCount: Int { streams.count }
 
-    mutating func pollEvent() -> Event? {
+    package mutating func pollEvent() -> Event? {
         guard nextEvent < events.count else {
             events.removeAll(keepingCapacity: true)
             nextEvent = 0
@@ -127,7 +127,7 @@ struct YamuxSession: Sendable {
     /// Queues `bytes`; on a stream that is gone or ended they are dropped.
     ///
     /// - Returns: whether there is room for more; when not, `writable` follows.
-    mutating func write(_ bytes: some Collection<UInt8>, to id: UInt32) -> Bool {
+    package mutating func write(_ bytes: some Collection<UInt8>, to id: UInt32) -> Bool {
         guard var stream = streams[id], !stream.wantsEnd else { return true }
         stream.outgoing.append(bytes)
         stream.isFull = stream.outgoing.count >= limits.sendBuffer
@@ -153,7 +153,7 @@ struct YamuxSession: Sendable {
     }
 
     /// The caller is done with `count` bytes it was given.
-    mutating func consumed(_ count: Int, of id: UInt32) {
+    package mutating func consumed(_ count: Int, of id: UInt32) {
         guard var stream = streams[id] else { return }
         let count = min(count, stream.unconsumed)
         stream.unconsumed -= count
@@ -179,7 +179,7 @@ struct YamuxSession: Sendable {
     // MARK: Sending
 
     /// Frames that are to be sent, up to about `limit` bytes; empty when there are none.
-    mutating func output(limit: Int = 64 << 10) -> [UInt8] {
+    package mutating func output(limit: Int = 64 << 10) -> [UInt8] {
         var out = control
         control.removeAll(keepingCapacity: true)
         while out.count < limit, !ready.isEmpty {
@@ -212,7 +212,7 @@ struct YamuxSession: Sendable {
     // MARK: Receiving
 
     /// - Throws: when the peer broke the rules; the session is over then.
-    mutating func receive(_ bytes: some Collection<UInt8>) throws(Libp2pError) {
+    package mutating func receive(_ bytes: some Collection<UInt8>) throws(Libp2pError) {
         input.append(bytes)
         while true {
             if let (id, remaining, ends) = body {
