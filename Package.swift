@@ -45,6 +45,8 @@ let package = Package(
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
+        // For the benchmarks beside this package.
+        .library(name: "KademliaSimulation", targets: ["KademliaSimulation"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -116,7 +118,8 @@ let package = Package(
             "DSIPConformance",
             "Products",
             [
-                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "Libp2p", "WebRTC",
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "Libp2p",
+                "WebRTC",
                 crypto, cryptoExtras,
             ]
         ),
@@ -153,11 +156,20 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: strict
         ),
+        .target(
+            name: "KademliaSimulation",
+            dependencies: ["Support", "Libp2p", crypto],
+            path: "Tests/KademliaSimulation",
+            swiftSettings: strict
+        ),
         tests("Encoding", "Standards"),
         tests(
             "Libp2p",
             "Standards",
-            ["Encoding", crypto, product("NIOCore", "swift-nio"), product("NIOPosix", "swift-nio")]
+            [
+                "KademliaSimulation", "Encoding", crypto, product("NIOCore", "swift-nio"),
+                product("NIOPosix", "swift-nio"),
+            ]
         ),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DSIPIdentity", "Core", [crypto]),

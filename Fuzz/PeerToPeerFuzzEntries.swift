@@ -5,8 +5,10 @@ import Libp2p
 let peerToPeerFuzzEntries: [FuzzEntry] = [
     FuzzEntry(
         "multiaddr",
-        seeds: ["/ip4/127.0.0.1/tcp/4001/ws", "/ip6/2001:db8::1/udp/1/quic-v1", "/dns4/example.com/tcp/443/wss/p2p-circuit"]
-            .flatMap { [Array($0.utf8), (try? Multiaddr($0).bytes) ?? []] }
+        seeds: [
+            "/ip4/127.0.0.1/tcp/4001/ws", "/ip6/2001:db8::1/udp/1/quic-v1", "/dns4/example.com/tcp/443/wss/p2p-circuit",
+        ]
+        .flatMap { [Array($0.utf8), (try? Multiaddr($0).bytes) ?? []] }
     ) { bytes in
         if let address = try? Multiaddr(bytes: bytes) {
             precondition(address.bytes == bytes, "a second binary form of one address")
@@ -18,7 +20,8 @@ let peerToPeerFuzzEntries: [FuzzEntry] = [
         }
         if let peer = PeerID(text) { precondition(PeerID(peer.cid) == peer, "a peer id changed as a CID") }
     },
-    FuzzEntry("peer-record", seeds: [peerRecordSeed, fuzzIdentity.publicKey.protobuf, fuzzIdentity.peerID.bytes]) { bytes in
+    FuzzEntry("peer-record", seeds: [peerRecordSeed, fuzzIdentity.publicKey.protobuf, fuzzIdentity.peerID.bytes]) {
+        bytes in
         if let key = try? PublicKey(protobuf: bytes) { precondition(key.protobuf == bytes, "two encodings of a key") }
         if let peer = PeerID(bytes: bytes) { precondition(PeerID(peer.description) == peer, "a peer id changed") }
         if let envelope = try? SignedEnvelope(bytes: bytes) { _ = try? PeerRecord(verifying: envelope) }
@@ -83,7 +86,9 @@ private let kademliaSeed = KademliaMessage(
     .putValue,
     key: Array("/t/1".utf8),
     value: [1, 2, 3],
-    closerPeers: [KademliaPeer(id: fuzzPeer.peerID, addresses: ["/ip4/192.0.2.1/tcp/1"].compactMap { try? Multiaddr($0) })]
+    closerPeers: [
+        KademliaPeer(id: fuzzPeer.peerID, addresses: ["/ip4/192.0.2.1/tcp/1"].compactMap { try? Multiaddr($0) })
+    ]
 ).bytes
 
 /// A dialler's first bytes: header, `/noise`, and a Noise message that is a key.

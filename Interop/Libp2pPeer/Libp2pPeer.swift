@@ -16,7 +16,8 @@ struct Libp2pPeer {
 
     static func main() async throws {
         let host = PeerHost(identity: IdentityKey())
-        await host.handle(echo) { stream in while let bytes = try await stream.read() { try await stream.write(bytes) } }
+        await host.handle(echo) { stream in while let bytes = try await stream.read() { try await stream.write(bytes) }
+        }
         let address = try await host.listen(on: Multiaddr("/ip4/127.0.0.1/tcp/0"))
         var rules = RecordRules()
         rules.register("dsip", TextValidator())

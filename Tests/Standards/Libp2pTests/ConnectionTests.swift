@@ -178,7 +178,9 @@ struct ConnectionTests {
             var pair = ConnectionPair()
             let at = Int.random(in: 0..<6, using: &random)
             for step in 0..<8 {
-                guard var bytes = step % 2 == 0 ? pair.dialler.pollOutput() : pair.listener.pollOutput() else { continue }
+                guard var bytes = step % 2 == 0 ? pair.dialler.pollOutput() : pair.listener.pollOutput() else {
+                    continue
+                }
                 if step == at, !bytes.isEmpty {
                     bytes[Int.random(in: 0..<bytes.count, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
                 }

@@ -49,7 +49,9 @@ struct FormatTests {
     @Test("A public key in a second encoding, of an unknown type or a wrong length is refused")
     func malformedKeys() throws {
         let good = IdentityKey().publicKey.protobuf
-        #expect(throws: Libp2pError(.malformed, "")) { try PublicKey(protobuf: [0x08, 0x81, 0x00] + good.dropFirst(2)) }
+        #expect(throws: Libp2pError(.malformed, "")) {
+            try PublicKey(protobuf: [0x08, 0x81, 0x00] + good.dropFirst(2))
+        }
         #expect(throws: Libp2pError(.malformed, "")) { try PublicKey(protobuf: good + [0x18, 0x01]) }
         #expect(throws: Libp2pError(.malformed, "")) { try PublicKey(protobuf: good.dropLast()) }
         #expect(throws: Libp2pError(.unsupported, "")) { try PublicKey(protobuf: [0x08, 0x07] + good.dropFirst(2)) }
@@ -96,7 +98,9 @@ struct FormatTests {
         ] {
             #expect(IPAddress(text)?.description == canonical)
         }
-        for text in [":", ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2:3:4:5:6:7:8", "::1.2.3", "1.2.3.4::", "g::"] {
+        for text in [
+            ":", ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2:3:4:5:6:7:8", "::1.2.3", "1.2.3.4::", "g::",
+        ] {
             #expect(IPAddress(text) == nil, "\(text)")
         }
         #expect(IPAddress("::ffff:10.1.2.3")?.isPrivate == true)
@@ -136,7 +140,9 @@ struct FormatTests {
         for index in envelope.bytes.indices {
             var bytes = envelope.bytes
             bytes[index] ^= 1
-            #expect(throws: Libp2pError.self, "byte \(index)") { try PeerRecord(verifying: SignedEnvelope(bytes: bytes)) }
+            #expect(throws: Libp2pError.self, "byte \(index)") {
+                try PeerRecord(verifying: SignedEnvelope(bytes: bytes))
+            }
         }
     }
 
@@ -144,7 +150,8 @@ struct FormatTests {
     func multihashes() throws {
         guard let file = Vectors.root?.appending(path: "multiformats/multihash/test_cases.csv") else { return }
         let functions: [String: Multihash.Function] = [
-            "sha1": .sha1, "sha2-256": .sha256, "sha2-512": .sha512, "dbl-sha2-256": .doubleSHA256, "identity": .identity,
+            "sha1": .sha1, "sha2-256": .sha256, "sha2-512": .sha512, "dbl-sha2-256": .doubleSHA256,
+            "identity": .identity,
         ]
         var run = 0
         for line in try String(contentsOf: file, encoding: .utf8).split(whereSeparator: \.isNewline).dropFirst() {
@@ -192,7 +199,9 @@ struct FormatTests {
         message.signedPeerRecord = try record.envelope(signedBy: key).bytes
         let read = try Identify(bytes: message.bytes)
         #expect(read == message)
-        #expect(try read.addresses(of: key.peerID).map(\.description) == ["/ip4/9.9.9.9/tcp/1", "/ip4/127.0.0.1/tcp/1"])
+        #expect(
+            try read.addresses(of: key.peerID).map(\.description) == ["/ip4/9.9.9.9/tcp/1", "/ip4/127.0.0.1/tcp/1"]
+        )
         #expect(throws: Libp2pError(.wrongPeer, "")) { try read.addresses(of: IdentityKey().peerID) }
     }
 }

@@ -1,3 +1,4 @@
+import KademliaSimulation
 import Libp2p
 import NIOCore
 import NIOPosix
@@ -7,7 +8,9 @@ import Testing
 struct HostTests {
     private func host(_ configuration: HostConfiguration = HostConfiguration()) async throws -> (PeerHost, Multiaddr) {
         let host = PeerHost(identity: IdentityKey(), configuration: configuration)
-        await host.handle("/echo/1.0.0") { stream in while let bytes = try await stream.read() { try await stream.write(bytes) } }
+        await host.handle("/echo/1.0.0") { stream in
+            while let bytes = try await stream.read() { try await stream.write(bytes) }
+        }
         let address = try await host.listen(on: Multiaddr("/ip4/127.0.0.1/tcp/0"))
         return (host, address.naming(host.peerID))
     }

@@ -1,3 +1,4 @@
+import KademliaSimulation
 import Support
 import Testing
 

@@ -151,7 +151,9 @@ struct NoiseTests {
         #expect(throws: Libp2pError(.wrongPeer, "")) { try pair.handshake() }
     }
 
-    @Test("Muxers: the initiator's preference among what both know; none in common ends it; a silent peer is asked later")
+    @Test(
+        "Muxers: the initiator's preference among what both know; none in common ends it; a silent peer is asked later"
+    )
     func muxers() throws {
         var preferred = Pair(muxers: (["/b", "/a"], ["/a", "/b"]))
         expectEqual(try preferred.handshake().0?.muxer, "/b")

@@ -160,14 +160,20 @@ struct YamuxTests {
         }
     }
 
-    @Test("Any chopping of the bytes gives the same events; random bytes never trap", arguments: [1, 2, 3, 4] as [UInt64])
+    @Test(
+        "Any chopping of the bytes gives the same events; random bytes never trap",
+        arguments: [1, 2, 3, 4] as [UInt64]
+    )
     func chopping(_ seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
         var client = YamuxSession(.client)
         var wire: [UInt8] = []
         for _ in 0..<5 {
             let id = try client.open()
-            _ = client.write((0..<Int.random(in: 0...40_000, using: &random)).map { UInt8(truncatingIfNeeded: $0) }, to: id)
+            _ = client.write(
+                (0..<Int.random(in: 0...40_000, using: &random)).map { UInt8(truncatingIfNeeded: $0) },
+                to: id
+            )
             client.end(id)
             wire += client.output(limit: .max)
         }
@@ -189,7 +195,9 @@ struct YamuxTests {
         for _ in 0..<300 {
             var session = YamuxSession(.server)
             var bytes = wire.prefix(200).map { $0 }
-            for _ in 0..<8 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
+            for _ in 0..<8 {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
             try? session.receive(bytes)
             while session.pollEvent() != nil {}
             _ = session.output()

@@ -1,3 +1,4 @@
+import Crypto
 import Encoding
 import FoundationEssentials
 import Libp2p
@@ -9,7 +10,8 @@ enum PeerToPeerVectors {
 
     /// Whether a file that is no JSON belongs here.
     static func isVector(folder: String, name: String) -> Bool {
-        ["ipns-record", "csv", "der", "pub"].contains { name.hasSuffix(".\($0)") } || folder.contains("/FuzzNewMultiaddr")
+        ["ipns-record", "csv", "der", "pub"].contains { name.hasSuffix(".\($0)") }
+            || folder.contains("/FuzzNewMultiaddr")
     }
 
     /// - Returns: nil when the file is none of these; nothing for a file that belongs to another's case.
@@ -76,7 +78,9 @@ enum NoiseArea {
         ]
         return StandardVectors.result(id, area: "noise", expected: expected) {
             func bytes(_ name: String, _ value: JSONValue) throws -> [UInt8] {
-                guard let bytes = value[name]?.string.flatMap({ Hex.decode($0) }) else { throw VectorFault("no \(name)") }
+                guard let bytes = value[name]?.string.flatMap({ Hex.decode($0) }) else {
+                    throw VectorFault("no \(name)")
+                }
                 return bytes
             }
             func side(_ role: NoiseXX.Role, _ prefix: String) throws -> NoiseXX {

@@ -43,7 +43,8 @@ public struct PublicKey: Hashable, Sendable {
     /// - Throws: `malformed`, or `unsupported` for an unknown key type.
     public init(protobuf bytes: some Collection<UInt8>) throws(Libp2pError) {
         var reader = ProtobufReader(Array(bytes))
-        guard let first = try reader.next(), first.number == 1, let second = try reader.next(), second.number == 2 else {
+        guard let first = try reader.next(), first.number == 1, let second = try reader.next(), second.number == 2
+        else {
             throw Libp2pError(.malformed, "no public key")
         }
         guard let type = KeyType(rawValue: try first.varint()) else {

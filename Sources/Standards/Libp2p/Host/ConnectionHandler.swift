@@ -315,7 +315,9 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     private func closedFuture<Value: Sendable>() -> EventLoopFuture<Value> {
         let error = Libp2pError(.closed, "the stream or its connection is over")
-        guard let loop = context?.eventLoop ?? handle?.eventLoop else { preconditionFailure("used before it was added") }
+        guard let loop = context?.eventLoop ?? handle?.eventLoop else {
+            preconditionFailure("used before it was added")
+        }
         return loop.makeFailedFuture(error)
     }
 }

@@ -337,7 +337,9 @@ public actor PeerHost {
     /// Tells those who are connected what has changed; nobody is waited for.
     private func push() async {
         for connection in connections.values.compactMap(\.first) {
-            guard known.identify(of: connection.peer)?.protocols.contains(Identify.pushProtocolID) == true else { continue }
+            guard known.identify(of: connection.peer)?.protocols.contains(Identify.pushProtocolID) == true else {
+                continue
+            }
             let message = ownIdentify(to: connection).bytes.delimited
             Task {
                 let stream = try await connection.openStream([Identify.pushProtocolID])

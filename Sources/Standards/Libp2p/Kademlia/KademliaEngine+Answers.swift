@@ -109,7 +109,8 @@ extension KademliaEngine {
         guard let until = rules.validity(key: key, value: value, at: now, lifetime: configuration.recordLifetime) else {
             return false
         }
-        if let old = records.record(key, at: now), old.value != value, !rules.prefers(value, over: old.value, key: key) {
+        if let old = records.record(key, at: now), old.value != value, !rules.prefers(value, over: old.value, key: key)
+        {
             return false
         }
         return records.put(key, .init(value: value, expiresAt: until), at: now)

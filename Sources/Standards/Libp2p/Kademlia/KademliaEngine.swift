@@ -216,7 +216,11 @@ public struct KademliaEngine: Sendable {
         _ = bootstrap(at: now)
         for index in table.stale(before: now - configuration.refreshInterval).prefix(8) {
             table.refreshed(index, at: now)
-            _ = begin(.refresh, key: RefreshKey.make(bucket: index, own: table.own, salt: UInt64(bitPattern: now)), at: now)
+            _ = begin(
+                .refresh,
+                key: RefreshKey.make(bucket: index, own: table.own, salt: UInt64(bitPattern: now)),
+                at: now
+            )
         }
     }
 
@@ -245,7 +249,8 @@ public struct KademliaEngine: Sendable {
         let stall = responseTime.stall(configuration)
         if let storing = lookups[id]?.storing {
             let waiting = requests.values.contains {
-                $0.lookup == id && $0.isStore && storing.contains($0.peer.id) && now - $0.sentAt < configuration.stallTime
+                $0.lookup == id && $0.isStore && storing.contains($0.peer.id)
+                    && now - $0.sentAt < configuration.stallTime
             }
             if !waiting { finish(id, at: now) }
             return

@@ -54,7 +54,8 @@ struct Multistream {
     mutating func receive(_ input: inout ByteQueue) throws(Libp2pError) -> [UInt8] {
         var output: [UInt8] = []
         while outcome == .undecided, let frame = try input.takeDelimited(limit: Multistream.maximumMessage) {
-            guard frame.last == UInt8(ascii: "\n"), let text = String(validating: frame.dropLast(), as: UTF8.self) else {
+            guard frame.last == UInt8(ascii: "\n"), let text = String(validating: frame.dropLast(), as: UTF8.self)
+            else {
                 throw Libp2pError(.malformed, "no multistream message")
             }
             guard heardHeader else {

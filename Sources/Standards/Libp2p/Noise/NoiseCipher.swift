@@ -9,7 +9,9 @@ package struct NoiseCipher: Sendable {
 
     init(key: [UInt8]) { self.key = SymmetricKey(data: key) }
 
-    package mutating func encrypt(_ plaintext: some Collection<UInt8>, authenticating: [UInt8] = []) throws(Libp2pError) -> [UInt8] {
+    package mutating func encrypt(_ plaintext: some Collection<UInt8>, authenticating: [UInt8] = []) throws(Libp2pError)
+        -> [UInt8]
+    {
         let nonce = try nextNonce()
         do {
             let box = try ChaChaPoly.seal(Array(plaintext), using: key, nonce: nonce, authenticating: authenticating)
@@ -20,7 +22,9 @@ package struct NoiseCipher: Sendable {
     }
 
     /// - Throws: `unauthentic` when the bytes were not sealed under this key, nonce and associated data.
-    package mutating func decrypt(_ sealed: some Collection<UInt8>, authenticating: [UInt8] = []) throws(Libp2pError) -> [UInt8] {
+    package mutating func decrypt(_ sealed: some Collection<UInt8>, authenticating: [UInt8] = []) throws(Libp2pError)
+        -> [UInt8]
+    {
         guard sealed.count >= NoiseCipher.tagLength else { throw Libp2pError(.malformed, "shorter than its tag") }
         let nonce = try nextNonce()
         let split = sealed.count - NoiseCipher.tagLength

@@ -33,7 +33,9 @@ struct NoisePayload: Sendable {
                 var extensions = ProtobufReader(try field.bytes())
                 while let part = try extensions.next() {
                     guard part.number == 2 else { continue }
-                    guard muxers.count < NoisePayload.maximumMuxers else { throw Libp2pError(.limit, "too many muxers") }
+                    guard muxers.count < NoisePayload.maximumMuxers else {
+                        throw Libp2pError(.limit, "too many muxers")
+                    }
                     muxers.append(try part.text(limit: 128))
                 }
             default: break

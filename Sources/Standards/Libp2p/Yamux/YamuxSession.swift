@@ -113,7 +113,8 @@ package struct YamuxSession: Sendable {
     /// - Throws: `limit` when too many are open or unanswered, `closed` when the peer takes no more.
     mutating func open() throws(Libp2pError) -> UInt32 {
         guard !isGoingAway else { throw Libp2pError(.closed, "the peer takes no more streams") }
-        guard streams.count - inboundCount < limits.outboundStreams, unacknowledged < 256, nextID < UInt32.max - 2 else {
+        guard streams.count - inboundCount < limits.outboundStreams, unacknowledged < 256, nextID < UInt32.max - 2
+        else {
             throw Libp2pError(.limit, "too many streams")
         }
         let id = nextID
@@ -333,7 +334,9 @@ package struct YamuxSession: Sendable {
 
     private mutating func countIdle() throws(Libp2pError) {
         idleFrames += 1
-        guard idleFrames <= limits.idleFrames else { throw Libp2pError(.protocolViolation, "frames that carry nothing") }
+        guard idleFrames <= limits.idleFrames else {
+            throw Libp2pError(.protocolViolation, "frames that carry nothing")
+        }
     }
 
     private mutating func removeIfOver(_ id: UInt32) {

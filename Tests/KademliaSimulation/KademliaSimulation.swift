@@ -2,65 +2,48 @@ import Crypto
 import Libp2p
 import Support
 
-/// Records of the tests: eight bytes of sequence, then a check that binds it to its key. The highest sequence is the one.
-struct SequenceValidator: RecordValidator {
-    struct Invalid: Error {}
-
-    static func value(_ key: [UInt8], sequence: UInt64) -> [UInt8] {
-        let number = (0..<8).map { UInt8(truncatingIfNeeded: sequence >> (56 - 8 * UInt64($0))) }
-        return number + Array(SHA256.hash(data: key + number))
-    }
-
-    func validate(key: [UInt8], value: [UInt8], at now: Int64) throws -> Int64? {
-        guard value.count == 40 else { throw Invalid() }
-        let sequence = value.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard SequenceValidator.value(key, sequence: sequence) == value else { throw Invalid() }
-        return nil
-    }
-
-    func select(key: [UInt8], values: [[UInt8]]) -> Int {
-        values.indices.max { values[$0].lexicographicallyPrecedes(values[$1]) } ?? 0
-    }
-}
-
 /// Many engines on one simulated network and one virtual clock.
-struct KademliaSimulation {
-    enum Behaviour { case honest, silent, poisoner, eclipser }
+public struct KademliaSimulation {
+    public enum Behaviour { case honest, silent, poisoner, eclipser }
 
-    enum Payload: Sendable {
-        case request(KademliaEngine.RequestID, [UInt8])
-        case response(KademliaEngine.RequestID, [UInt8]?)
+    public enum Payload: Sendable {
+        case request(KademliaEngine.RequestID, KademliaMessage)
+        case response(KademliaEngine.RequestID, KademliaMessage?)
     }
 
     /// What a lookup told: the first value and when, and its end.
-    struct Report {
-        var firstValue: (value: [UInt8], hops: Int, after: Int64)?
-        var providers: [KademliaPeer] = []
-        var result: KademliaResult?
+    public struct Report {
+        public var firstValue: (value: [UInt8], hops: Int, after: Int64)?
+        public var providers: [KademliaPeer] = []
+        public var result: KademliaResult?
         let startedAt: Int64
     }
 
-    static let rules: RecordRules = {
+    public static let rules: RecordRules = {
         var rules = RecordRules()
         rules.register("t", SequenceValidator())
         return rules
     }()
 
-    var network: SimulatedNetwork<Int, Payload>
-    var engines: [KademliaEngine] = []
-    var peers: [KademliaPeer] = []
-    var behaviours: [Behaviour] = []
+    public var network: SimulatedNetwork<Int, Payload>
+    public var engines: [KademliaEngine] = []
+    public var peers: [KademliaPeer] = []
+    public var behaviours: [Behaviour] = []
     private var index: [PeerID: Int] = [:]
     private var active: Set<Int> = []
     private var reports: [Int: [KademliaEngine.LookupID: Report]] = [:]
-    private(set) var messages = 0
+    public private(set) var messages = 0
+    /// Whether messages pass through their wire form.
+    private let encodes: Bool
 
-    init(
+    public init(
         seed: UInt64,
         nodes: Int,
         latency: ClosedRange<Int64> = 10...50,
+        encodes: Bool = true,
         configure: (inout KademliaConfiguration) -> Void = { _ in }
     ) {
+        self.encodes = encodes
         network = SimulatedNetwork(seed: seed, link: .init(latency: latency, isOrdered: false))
         var configuration = KademliaConfiguration(protocolID: "/test/kad/1.0.0")
         configure(&configuration)
@@ -77,10 +60,10 @@ struct KademliaSimulation {
         }
     }
 
-    var now: Int64 { network.clock.milliseconds }
+    public var now: Int64 { network.clock.milliseconds }
 
     /// Every node learns of a few earlier ones and looks itself up.
-    mutating func joinAll() {
+    public mutating func joinAll() {
         for node in engines.indices.dropFirst() {
             for _ in 0..<3 {
                 let other = network.pick(0...node - 1)
@@ -93,7 +76,7 @@ struct KademliaSimulation {
     }
 
     /// Runs until the lookup ends.
-    mutating func run(_ node: Int, _ lookup: KademliaEngine.LookupID) -> Report {
+    public mutating func run(_ node: Int, _ lookup: KademliaEngine.LookupID) -> Report {
         reports[node, default: [:]][lookup] = Report(startedAt: now)
         active.insert(node)
         drain(node)
@@ -104,17 +87,17 @@ struct KademliaSimulation {
     }
 
     /// Lets what goes on behind finish.
-    mutating func settle(_ milliseconds: Int64) {
+    public mutating func settle(_ milliseconds: Int64) {
         let end = now + milliseconds
         while let at = network.nextArrival, at <= end { step() }
         while network.next(before: end) != nil {}
     }
 
-    mutating func get(_ key: [UInt8], from node: Int) -> Report {
+    public mutating func get(_ key: [UInt8], from node: Int) -> Report {
         run(node, engines[node].get(key, at: now))
     }
 
-    mutating func put(_ key: [UInt8], _ value: [UInt8], from node: Int) throws -> Report {
+    public mutating func put(_ key: [UInt8], _ value: [UInt8], from node: Int) throws -> Report {
         run(node, try engines[node].put(key, value, at: now))
     }
 
@@ -132,18 +115,21 @@ struct KademliaSimulation {
     private mutating func deliver(_ payload: Payload, from: Int, to: Int) {
         messages += 1
         switch payload {
-        case .request(let id, let bytes):
-            guard behaviours[to] != .silent, let request = try? KademliaMessage(bytes: bytes) else { return }
+        case .request(let id, let request):
+            guard behaviours[to] != .silent, let request = pass(request) else { return }
             var answer = engines[to].handle(request, from: peers[from].id, at: now)
             // Who asks is a server of this network too, as identify tells.
             engines[to].identified(peers[from], servesDHT: engines[from].mode == .server, at: now)
             corrupt(&answer, by: to, key: request.key)
-            network.send(.response(id, answer?.bytes), from: to, to: from)
-        case .response(let id, let bytes):
-            let message = bytes.flatMap { try? KademliaMessage(bytes: $0) }
-            engines[to].answered(id, message, at: now)
+            network.send(.response(id, answer), from: to, to: from)
+        case .response(let id, let message):
+            engines[to].answered(id, message.flatMap(pass), at: now)
             drain(to)
         }
+    }
+
+    private func pass(_ message: KademliaMessage) -> KademliaMessage? {
+        encodes ? try? KademliaMessage(bytes: message.bytes) : message
     }
 
     private mutating func corrupt(_ answer: inout KademliaMessage?, by node: Int, key: [UInt8]) {
@@ -163,13 +149,12 @@ struct KademliaSimulation {
         }
     }
 
-    mutating func drain(_ node: Int) {
+    public mutating func drain(_ node: Int) {
         while let output = engines[node].pollOutput() {
             switch output {
-            case .send(let id, let peer, let message, let expectsAnswer):
+            case .send(let id, let peer, let message, _):
                 guard let to = index[peer.id] else { continue }
-                network.send(.request(id, message.bytes), from: node, to: to)
-                _ = expectsAnswer
+                network.send(.request(id, message), from: node, to: to)
             case .event(let lookup, let event):
                 guard var report = reports[node]?[lookup] else { continue }
                 switch event {
@@ -181,12 +166,5 @@ struct KademliaSimulation {
                 reports[node]?[lookup] = report
             }
         }
-    }
-}
-
-extension [Int] {
-    /// The value below which `share` of all lie.
-    func percentile(_ share: Double) -> Int {
-        isEmpty ? 0 : sorted()[Swift.min(count - 1, Int(Double(count) * share))]
     }
 }
