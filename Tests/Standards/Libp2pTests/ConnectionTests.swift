@@ -162,6 +162,25 @@ struct ConnectionTests {
         #expect(back == text)
     }
 
+    @Test("A peer that opens and resets streams without end is not listened to, and is again after a pause")
+    func rapidReset() throws {
+        var pair = ConnectionPair()
+        pair.settle()
+        for _ in 0..<600 {
+            let id = try pair.dialler.open(["/echo/1"], at: pair.now)
+            pair.settle()
+            pair.dialler.reset(id)
+            pair.settle()
+        }
+        func opened() -> Int { pair.listenerEvents.count { if case .opened = $0 { true } else { false } } }
+        #expect(opened() == 512)
+        #expect(!pair.listener.isClosed && pair.listener.streamCount == 0)
+        pair.now += 1000
+        _ = try pair.dialler.open(["/echo/1"], at: pair.now)
+        pair.settle()
+        #expect(opened() == 513)
+    }
+
     @Test("Goodbye reaches the other side")
     func goodbye() {
         var pair = ConnectionPair()

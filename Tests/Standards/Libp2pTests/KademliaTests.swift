@@ -162,6 +162,30 @@ struct KademliaTests {
         #expect(Set(kept) == Set(nearest))
     }
 
+    @Test("A node alone keeps what it puts and announces, and finds it again")
+    func alone() throws {
+        var engine = KademliaEngine(own: peer(1).id, configuration: configuration, rules: KademliaSimulation.rules)
+        let key = Array("/t/1".utf8)
+        let value = SequenceValidator.value(key, sequence: 1)
+        _ = try engine.put(key, value, at: 0)
+        _ = engine.provide([1], at: 0)
+        while engine.pollOutput() != nil {}
+        let lookup = engine.get(key, at: 1)
+        guard case .event(lookup, .found(value, 0))? = engine.pollOutput(),
+            case .event(lookup, .finished(let result))? = engine.pollOutput()
+        else {
+            Issue.record("not found at once")
+            return
+        }
+        #expect(result.value == value)
+        _ = engine.getProviders([1], at: 1)
+        guard case .event(_, .providers(let providers))? = engine.pollOutput() else {
+            Issue.record("no providers")
+            return
+        }
+        #expect(providers.map(\.id) == [peer(1).id])
+    }
+
     @Test("A lookup with nobody to ask ends at once; too many lookups are refused")
     func lonely() {
         var engine = KademliaEngine(own: peer(1).id, configuration: configuration, rules: KademliaSimulation.rules)

@@ -42,6 +42,9 @@ public struct Connection: Sendable {
         public var handshakeTime: Int64 = 10_000
         public var negotiationTime: Int64 = 10_000
         public var inboundStreams = 128
+        /// Streams a peer may open at once after a pause, and by the second: more are reset unread.
+        public var inboundBurst = 512
+        public var inboundPerSecond = 256
         public var outboundStreams = 256
         /// Bytes received and not read, over all streams.
         public var received = 16 << 20
@@ -81,6 +84,7 @@ public struct Connection: Sendable {
     private var negotiating: Set<UInt32> = []
     private var events: [Event] = []
     private var nextEvent = 0
+    private var openings: Allowance
     private let handshakeDeadline: Int64
     /// Who is at the other end, from `established` on.
     public private(set) var peer: PeerID?
@@ -120,6 +124,7 @@ public struct Connection: Sendable {
         var negotiation = Multistream(role == .dialler ? .dialler : .listener, [NoiseChannel.protocolID])
         self.raw = negotiation.start()
         self.stage = .security(negotiation)
+        self.openings = Allowance(burst: limits.inboundBurst, perSecond: limits.inboundPerSecond, at: now)
         self.handshakeDeadline = now + limits.handshakeTime
         self.busyUntil = now
     }
@@ -294,6 +299,10 @@ public struct Connection: Sendable {
         while let event = yamux.pollEvent() {
             switch event {
             case .opened(let id):
+                guard openings.take(at: now ?? busyUntil) else {
+                    yamux.reset(id)
+                    continue
+                }
                 var negotiation = Multistream(.listener, offered)
                 _ = yamux.write(negotiation.start(), to: id)
                 let now = now ?? busyUntil

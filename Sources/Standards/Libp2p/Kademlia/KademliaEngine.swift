@@ -104,12 +104,7 @@ public struct KademliaEngine: Sendable {
 
     /// Looks for a record. What is kept here is told at once, and the network is asked all the same.
     public mutating func get(_ key: [UInt8], at now: Int64) -> LookupID {
-        let id = begin(.getValue, key: key, at: now)
-        if let record = records.record(key, at: now) {
-            lookups[id]?.best = record.value
-            emit(.event(id, .found(value: record.value, hops: 0)))
-        }
-        return id
+        begin(.getValue, key: key, best: records.record(key, at: now)?.value, at: now)
     }
 
     /// Puts a record at the peers nearest to its key.
@@ -126,13 +121,7 @@ public struct KademliaEngine: Sendable {
     public mutating func provide(_ key: [UInt8], at now: Int64) -> LookupID { begin(.provide, key: key, at: now) }
 
     public mutating func getProviders(_ key: [UInt8], at now: Int64) -> LookupID {
-        let id = begin(.getProviders, key: key, at: now)
-        let known = providers.peers(key, at: now)
-        if !known.isEmpty {
-            lookups[id]?.providers = known
-            emit(.event(id, .providers(known)))
-        }
-        return id
+        begin(.getProviders, key: key, providers: providers.peers(key, at: now), at: now)
     }
 
     /// Looks up the own neighbourhood, which fills the table.
@@ -226,19 +215,32 @@ public struct KademliaEngine: Sendable {
 
     // MARK: Driving lookups
 
-    private mutating func begin(_ purpose: Lookup.Purpose, key: [UInt8], at now: Int64) -> LookupID {
+    /// - Parameters:
+    ///   - best: the record kept here.
+    ///   - known: the providers known here.
+    private mutating func begin(
+        _ purpose: Lookup.Purpose,
+        key: [UInt8],
+        best: [UInt8]? = nil,
+        providers known: [KademliaPeer] = [],
+        at now: Int64
+    ) -> LookupID {
         nextNumber += 1
         let id = LookupID(number: nextNumber)
         statistics.lookups += 1
         let seeds = table.closest(to: KademliaKey(hashing: key), count: configuration.k).map(\.peer)
-        let lookup = Lookup(purpose, key: key, seeds: seeds, own: own, configuration: configuration, at: now)
+        var lookup = Lookup(purpose, key: key, seeds: seeds, own: own, configuration: configuration, at: now)
         guard lookups.count < configuration.maximumLookups else {
             var result = KademliaResult()
             result.isTimedOut = true
             emit(.event(id, .finished(result)))
             return id
         }
+        lookup.best = best
+        lookup.providers = known
         lookups[id] = lookup
+        if let best { emit(.event(id, .found(value: best, hops: 0))) }
+        if !known.isEmpty { emit(.event(id, .providers(known))) }
         drive(id, at: now)
         return id
     }
