@@ -23,6 +23,8 @@ public struct KademliaEngine: Sendable {
         public var lookups = 0
     }
 
+    private static let maximumRequests = 4096
+
     struct Request: Sendable {
         let lookup: LookupID
         let peer: KademliaPeer
@@ -306,7 +308,10 @@ public struct KademliaEngine: Sendable {
     mutating func finish(_ id: LookupID, at now: Int64, isTimedOut: Bool = false) {
         guard let lookup = lookups.removeValue(forKey: id) else { return }
         lastDriven[id] = nil
-        requests = requests.filter { $0.value.lookup != id || $0.value.isStore }
+        // What is under way still tells who lives; it is let go only when there is much of it.
+        if requests.count > KademliaEngine.maximumRequests {
+            requests = requests.filter { $0.value.lookup != id || $0.value.isStore }
+        }
         var result = KademliaResult()
         result.closest = lookup.closest(configuration.k)
         result.value = lookup.best
