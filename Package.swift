@@ -38,6 +38,8 @@ let package = Package(
     products: [
         .library(name: "Encoding", targets: ["Encoding"]),
         .library(name: "Libp2p", targets: ["Libp2p"]),
+        .library(name: "DoubleRatchet", targets: ["DoubleRatchet"]),
+        .library(name: "MLS", targets: ["MLS"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
@@ -68,7 +70,9 @@ let package = Package(
         // Standards
         target("Encoding", "Standards", []),
         target("Libp2p", "Standards", ["Encoding", crypto, cryptoExtras] + nio),
+        target("MLS", "Standards", [crypto]),
         target("WebRTC", "Standards", ["Encoding", crypto]),
+        target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
         .systemLibrary(
             name: "CQRencode",
             path: "Sources/Standards/CQRencode",
@@ -118,9 +122,8 @@ let package = Package(
             "DSIPConformance",
             "Products",
             [
-                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "Libp2p",
-                "WebRTC",
-                crypto, cryptoExtras,
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC",
+                crypto, cryptoExtras, "DoubleRatchet", "Libp2p", "MLS",
             ]
         ),
         .executableTarget(
@@ -139,14 +142,23 @@ let package = Package(
         ),
         .executableTarget(
             name: "dsip-fuzz",
-            dependencies: ["Encoding", "Libp2p", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            dependencies: [
+                "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia",
+            ],
             path: "Fuzz",
             swiftSettings: strict
         ),
+        // Interop
         .executableTarget(
             name: "libp2p-peer",
             dependencies: ["Libp2p", "Encoding"],
             path: "Interop/Libp2pPeer",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "ratchet-peer",
+            dependencies: ["DoubleRatchet", "Encoding"],
+            path: "Interop/RatchetPeer",
             swiftSettings: strict
         ),
         // Tests
@@ -171,7 +183,9 @@ let package = Package(
                 product("NIOPosix", "swift-nio"),
             ]
         ),
+        tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),
+        tests("DoubleRatchet", "Standards", [crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
@@ -192,7 +206,7 @@ let package = Package(
         tests(
             "DSIPAgent",
             "Products",
-            ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPTransport", "Encoding", crypto, log] + nio
+            ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPSignaling", "DSIPTransport", "Encoding", crypto, log] + nio
         ),
     ]
 )

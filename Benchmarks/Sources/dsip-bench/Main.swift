@@ -7,6 +7,7 @@ enum Main {
         ("verify", { _ in try VerifyBenchmark.run() }),
         ("scan", { _ in try ScanBenchmark.run() }),
         ("dht", { _ in try KademliaBenchmark.run() }),
+        ("ratchet", { _ in try RatchetBenchmark.run() }),
         ("relay", RelayBenchmark.run),
         ("memory", MemoryBenchmark.run),
         ("ringing", RingingBenchmark.run),

@@ -32,6 +32,7 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("media-binding", run: MediaBindingArea.run),
         ConformanceArea("trust", run: TrustArea.run),
         ConformanceArea("dht", run: HintArea.run),
+        ConformanceArea("ratchet", run: RatchetArea.run),
         ConformanceArea("state", member: "steps", expectation: stepExpectations, run: StateArea.run),
     ]
 

@@ -38,12 +38,13 @@ public struct ConformanceRunner: Sendable {
     ///
     /// - Returns: nil when the file is JSON but no vector of a format known here.
     public func run(file bytes: [UInt8], path: String) -> ConformanceResult? {
-        let vector: JSONValue
+        var vector: JSONValue
         do {
             vector = try JSONValue(parsing: bytes, limits: .init(bytes: 64 << 20, depth: 64, members: 65_000))
         } catch {
             return .unreadable(path, "the file is no JSON: \(error)")
         }
+        if let wrapped = RatchetArea.wrap(vector, path: path) { vector = wrapped }
         guard let id = vector["vector"]?.string, let kind = vector["kind"]?.string, vector["input"] != nil else {
             return nil
         }

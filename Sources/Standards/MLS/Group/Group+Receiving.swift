@@ -1,0 +1,465 @@
+/// Application data with who said it, proven.
+public struct ApplicationMessage: Sendable {
+    public let sender: LeafIndex
+    public let epoch: UInt64
+    public let data: [UInt8]
+    /// What the sender authenticated and did not encrypt.
+    public let authenticatedData: [UInt8]
+}
+
+/// A proposal that waits for a commit.
+public struct ProposalSummary: Sendable {
+    public let type: ProposalType
+    public let sender: Sender
+    /// What a commit names it by.
+    public let reference: [UInt8]
+    public let proposal: Proposal
+}
+
+/// What a commit changed.
+public struct CommitSummary: Sendable {
+    /// Of the epoch that it led to.
+    public let epoch: UInt64
+    public let committer: Sender
+    /// The committer's leaf, which for one who joined by the commit is new.
+    public let committerLeaf: LeafIndex
+    public let added: [LeafIndex]
+    public let removed: [LeafIndex]
+    public let updated: [LeafIndex]
+    /// The context's extensions, when the commit changed them.
+    public let extensions: Extensions?
+    public let reInit: ReInit?
+    public let custom: [CustomProposal]
+    public let preSharedKeyCount: Int
+    public let authenticatedData: [UInt8]
+}
+
+/// What became of a message.
+public enum Received: Sendable {
+    case application(ApplicationMessage)
+    case proposal(ProposalSummary)
+    /// The group is in the next epoch, or this member was removed.
+    case commit(CommitSummary)
+}
+
+extension Group {
+    /// Takes in a message of this group.
+    ///
+    /// - Parameters:
+    ///   - now: Unix seconds.
+    ///   - accept: may refuse a proposal before it is queued; the RFC's rules are checked whatever it says.
+    ///   - review: may refuse a commit that is valid, before it is entered.
+    /// - Throws: any code; the group is then unchanged.
+    @discardableResult
+    public mutating func process(
+        _ message: MLSMessage,
+        at now: UInt64,
+        accept: (ProposalSummary) -> Bool = { _ in true },
+        review: (CommitSummary) -> Bool = { _ in true }
+    ) throws(MLSError) -> Received {
+        switch message {
+        case .publicMessage(let frame):
+            if let summary = try mergeIfOwn(message) { return .commit(summary) }
+            let content = try verify(frame.value.message)
+            return try process(content, at: now, accept, review)
+        case .privateMessage(let frame):
+            if let summary = try mergeIfOwn(message) { return .commit(summary) }
+            return try process(frame.value.message, at: now, accept, review)
+        case .welcome, .groupInfo, .keyPackage:
+            throw MLSError(.usage, "this message is not for members of a group")
+        }
+    }
+
+    // MARK: Public messages
+
+    private func verify(_ message: PublicMessage) throws(MLSError) -> AuthenticatedContent {
+        let content = message.content
+        guard content.groupID == id else { throw MLSError(.wrongEpoch, "a message is of another group") }
+        guard content.epoch == epoch else { throw MLSError(.wrongEpoch, "a message is of epoch \(content.epoch)") }
+        // RFC 9420 §6.2: application data never travels in the clear.
+        if case .application = content.body {
+            throw MLSError(.malformed, "application data came as a public message")
+        }
+        if case .member = content.sender {
+            guard message.hasValidMembershipTag(secrets.membershipKey, context, suite) else {
+                throw MLSError(.authentication, "a membership tag does not authenticate")
+            }
+        }
+        let key = try publicGroup.signatureKey(of: content)
+        guard message.unverified.hasValidSignature(by: key, context, suite) else {
+            throw MLSError(.signature, "a message's signature does not verify")
+        }
+        return message.unverified
+    }
+
+    // MARK: Private messages (RFC 9420 §6.3)
+
+    private mutating func process(
+        _ message: PrivateMessage,
+        at now: UInt64,
+        _ accept: (ProposalSummary) -> Bool,
+        _ review: (CommitSummary) -> Bool
+    ) throws(MLSError) -> Received {
+        guard message.groupID == id else { throw MLSError(.wrongEpoch, "a message is of another group") }
+        guard message.epoch == epoch else { return try processPast(message) }
+        let (content, sender, ratchet) = try Self.open(
+            message,
+            context,
+            publicGroup.tree.root,
+            secrets.senderData,
+            &secretTree,
+            configuration.ratchetLimits,
+            suite
+        )
+        let kind: SecretTree.Kind = message.contentType == .application ? .application : .handshake
+        if case .application(let data) = content.content.body {
+            secretTree.put(ratchet, kind, of: sender)
+            return .application(
+                ApplicationMessage(
+                    sender: sender,
+                    epoch: message.epoch,
+                    data: data,
+                    authenticatedData: message.authenticatedData
+                )
+            )
+        }
+        let received = try process(content, at: now, accept, review)
+        // A commit has gone to the next epoch; its key went with the last one's secret tree, or is consumed there.
+        if case .commit = received {
+            if let last = pastEpochs.indices.last { pastEpochs[last].secretTree.put(ratchet, kind, of: sender) }
+        } else {
+            secretTree.put(ratchet, kind, of: sender)
+        }
+        return received
+    }
+
+    private mutating func processPast(_ message: PrivateMessage) throws(MLSError) -> Received {
+        guard let at = pastEpochs.lastIndex(where: { $0.context.epoch == message.epoch }) else {
+            throw MLSError(.wrongEpoch, "a message is of epoch \(message.epoch), which is not held")
+        }
+        guard message.contentType == .application else {
+            throw MLSError(.wrongEpoch, "a handshake is of a past epoch")
+        }
+        let (content, sender, ratchet) = try Self.open(
+            message,
+            pastEpochs[at].context,
+            pastEpochs[at].root,
+            pastEpochs[at].senderData,
+            &pastEpochs[at].secretTree,
+            configuration.ratchetLimits,
+            suite
+        )
+        guard case .application(let data) = content.content.body else {
+            throw MLSError(.malformed, "a content is not what its message says")
+        }
+        pastEpochs[at].secretTree.put(ratchet, .application, of: sender)
+        return .application(
+            ApplicationMessage(
+                sender: sender,
+                epoch: message.epoch,
+                data: data,
+                authenticatedData: message.authenticatedData
+            )
+        )
+    }
+
+    /// Decrypts and verifies; the ratchet comes back advanced and is put in place by the caller once the message proved good.
+    private static func open(
+        _ message: PrivateMessage,
+        _ context: GroupContext,
+        _ root: Subtree,
+        _ senderDataSecret: Secret,
+        _ tree: inout SecretTree,
+        _ limits: SecretTree.Limits,
+        _ suite: Suite
+    ) throws(MLSError) -> (AuthenticatedContent, LeafIndex, SenderRatchet) {
+        let senderData = try message.openSenderData(senderDataSecret, suite)
+        guard let leaf = root.leaf(at: senderData.leafIndex) else {
+            throw MLSError(.authentication, "a message is from no member")
+        }
+        let kind: SecretTree.Kind = message.contentType == .application ? .application : .handshake
+        var ratchet = try tree.ratchet(kind, of: senderData.leafIndex, suite)
+        let key = try ratchet.key(at: senderData.generation, limits, suite)
+        let content = try message.openContent(senderData, key, suite)
+        guard content.hasValidSignature(by: leaf.signatureKey, context, suite) else {
+            throw MLSError(.signature, "a message's signature does not verify")
+        }
+        return (content, senderData.leafIndex, ratchet)
+    }
+
+    // MARK: Handshakes
+
+    private mutating func process(
+        _ content: AuthenticatedContent,
+        at now: UInt64,
+        _ accept: (ProposalSummary) -> Bool,
+        _ review: (CommitSummary) -> Bool
+    ) throws(MLSError) -> Received {
+        try requireActive()
+        switch content.content.body {
+        case .application: throw MLSError(.malformed, "a content is not what its message says")
+        case .proposal(let proposal):
+            return .proposal(try queue(proposal, content, at: now, accept))
+        case .commit(let commit):
+            return .commit(try apply(commit, content, at: now, review))
+        }
+    }
+
+    private mutating func queue(
+        _ proposal: Proposal,
+        _ content: AuthenticatedContent,
+        at now: UInt64,
+        _ accept: (ProposalSummary) -> Bool
+    ) throws(MLSError) -> ProposalSummary {
+        try check(proposal, from: content.content.sender, at: now)
+        let reference = content.proposalReference(suite)
+        let summary = ProposalSummary(
+            type: proposal.type,
+            sender: content.content.sender,
+            reference: reference,
+            proposal: proposal
+        )
+        guard accept(summary) else { throw MLSError(.proposal, "the application refused a proposal") }
+        try proposals.insert(
+            QueuedProposal(proposal: proposal, sender: content.content.sender, reference: reference),
+            reference,
+            limit: configuration.maximumProposals
+        )
+        return summary
+    }
+
+    // RFC 9420 §12.1: what a proposal must be by itself. Its fit with others is judged in the commit.
+    func check(_ proposal: Proposal, from sender: Sender, at now: UInt64?) throws(MLSError) {
+        // RFC 9420 §12.1.8: who is no member may not update, and a joiner may only add itself.
+        switch (sender, proposal) {
+        case (.member, .externalInit), (.external, .externalInit), (.external, .update):
+            throw MLSError(.proposal, "a proposal is from a sender who may not make it")
+        case (.newMemberProposal, .add), (.member, _), (.external, _): break
+        case (.newMemberProposal, _), (.newMemberCommit, _):
+            throw MLSError(.proposal, "a proposal is from a sender who may not make it")
+        }
+        switch proposal {
+        case .add(let keyPackage): try keyPackage.verify(suite, at: now, validator)
+        case .update(let leaf):
+            guard case .member(let index) = sender, let old = publicGroup.tree.root.leaf(at: index) else {
+                throw MLSError(.proposal, "an update is from no member")
+            }
+            try leaf.value.check(replacing: old, at: index, of: id, suite, validator)
+        case .remove(let index):
+            guard publicGroup.tree.root.leaf(at: index) != nil else {
+                throw MLSError(.proposal, "a remove is of no member")
+            }
+        case .preSharedKey(let id):
+            guard id.nonce.count == suite.hash.byteCount else {
+                throw MLSError(.proposal, "a pre-shared key's nonce is not as long as the hash")
+            }
+        case .reInit, .externalInit, .groupContextExtensions, .custom: break
+        }
+    }
+
+    // RFC 9420 §12.4.2
+    private mutating func apply(
+        _ commit: Commit,
+        _ content: AuthenticatedContent,
+        at now: UInt64,
+        _ review: (CommitSummary) -> Bool
+    ) throws(MLSError) -> CommitSummary {
+        let framed = content.content
+        guard let tag = content.auth.confirmationTag else {
+            throw MLSError(.commit, "a commit has no confirmation tag")
+        }
+        var list: [QueuedProposal] = []
+        list.reserveCapacity(commit.items.count)
+        for item in commit.items {
+            switch item {
+            case .proposal(let proposal):
+                list.append(QueuedProposal(proposal: proposal, sender: framed.sender, reference: nil))
+            case .reference(let reference):
+                guard let queued = proposals[reference] else {
+                    throw MLSError(.unknownProposal, "a commit names a proposal that is not known here")
+                }
+                list.append(queued)
+            }
+        }
+        let committer: LeafIndex? = if case .member(let index) = framed.sender { index } else { nil }
+        if committer == ownLeaf { throw MLSError(.commit, "a commit of this member came back that is not pending") }
+        var provisional = try ProposalList(
+            group: publicGroup,
+            proposals: list,
+            committer: committer,
+            validator: validator,
+            now: now
+        ).applied()
+        guard commit.path != nil || !provisional.requiresPath else {
+            throw MLSError(.commit, "a commit has no path and needs one")
+        }
+
+        let owner: LeafIndex
+        var received: ReceivedPath?
+        if let path = commit.path {
+            (owner, received) = try place(path, of: committer, on: &provisional)
+        } else if let committer {
+            owner = committer
+        } else {
+            throw MLSError(.commit, "an external commit has no path")
+        }
+        try provisional.checkUnderstanding()
+        let summary = CommitSummary(
+            epoch: epoch + 1,
+            committer: framed.sender,
+            committerLeaf: owner,
+            added: provisional.joiners.map(\.index),
+            removed: provisional.removed,
+            updated: provisional.updated,
+            extensions: provisional.extensions == extensions ? nil : provisional.extensions,
+            reInit: provisional.reInit,
+            custom: provisional.custom,
+            preSharedKeyCount: provisional.preSharedKeys.count,
+            authenticatedData: framed.authenticatedData
+        )
+        guard !provisional.removed.contains(ownLeaf) else {
+            // The new epoch's secrets are not for this member; all it can check is the committer's signature.
+            guard review(summary) else { throw MLSError(.commit, "the application refused a commit") }
+            leave()
+            return summary
+        }
+
+        let root = received?.root ?? provisional.root.hashed(first: 0, suite)
+        let pathContext = try publicGroup.pathContext(root, provisional.extensions)
+        var keys = keys
+        var signer = signer
+        if provisional.updated.contains(ownLeaf) {
+            guard let leaf = root.leaf(at: ownLeaf), let own = ownUpdates[leaf.encryptionKey] else {
+                throw MLSError(.commit, "a commit applies an update of this member that it did not make")
+            }
+            keys.leaf = own.encryptionKey
+            signer = own.signer
+        }
+        keys.prune(ownLeaf, in: provisional.root)
+        var commitSecret = Secret.zeros(suite.hash.byteCount)
+        if let received {
+            (keys, commitSecret) = try received.open(
+                ownLeaf,
+                keys,
+                excluding: provisional.joinerIndices,
+                pathContext,
+                suite
+            )
+        }
+        var initSecret = secrets.initSecret
+        if let kemOutput = provisional.externalInit {
+            initSecret = try ExternalInit.receive(kemOutput, secrets.externalKey(suite), suite)
+        }
+        let transition = EpochTransition(
+            content,
+            from: publicGroup,
+            pathContext,
+            initSecret: initSecret,
+            commitSecret: commitSecret,
+            preSharedKeys: try self.keys(for: provisional.preSharedKeys)
+        )
+        guard constantTimeEqual(transition.confirmationTag, tag) else {
+            throw MLSError(.authentication, "a commit's confirmation tag does not authenticate")
+        }
+        guard review(summary) else { throw MLSError(.commit, "the application refused a commit") }
+        enter(
+            NextEpoch(
+                context: transition.context,
+                root: root,
+                changes: provisional.changes,
+                secrets: transition.secrets,
+                confirmationTag: transition.confirmationTag,
+                interimTranscriptHash: transition.interimTranscriptHash,
+                keys: keys,
+                ownLeaf: ownLeaf,
+                signer: signer,
+                reInit: provisional.reInit
+            )
+        )
+        return summary
+    }
+
+    /// Lays a received path over the provisional tree, with all that must hold before anything is decrypted.
+    private func place(
+        _ path: UpdatePath,
+        of committer: LeafIndex?,
+        on provisional: inout ProvisionalGroup
+    ) throws(MLSError) -> (LeafIndex, ReceivedPath) {
+        let leaf = path.leafNode.value
+        let owner: LeafIndex
+        var replaced: LeafNode?
+        if let committer {
+            owner = committer
+            replaced = publicGroup.tree.root.leaf(at: committer)
+        } else {
+            owner = try provisional.occupy(leaf)
+            // RFC 9420 §12.2: one who removes its old self and joins anew must be its successor.
+            if let old = provisional.removed.first.flatMap(publicGroup.tree.root.leaf(at:)) { replaced = old }
+        }
+        try leaf.check(replacing: replaced, at: owner, of: id, suite, validator)
+        let received = try ReceivedPath(path, of: owner, in: provisional.root, suite)
+        try received.checkCounts(excluding: provisional.joinerIndices)
+        try provisional.replacePath(
+            of: owner,
+            replacing: committer == nil ? nil : replaced,
+            with: leaf,
+            path.nodes.map(\.encryptionKey),
+            publicGroup.tree.index,
+            validator
+        )
+        return (owner, received)
+    }
+
+    /// Forgets what only a member may know; the past epochs' messages can still be read.
+    private mutating func leave() {
+        status = .removed
+        let gone = Secret.zeros(suite.hash.byteCount)
+        secrets = EpochSecrets(epochSecret: gone, suite).withoutEncryption()
+        keys.parents = [:]
+        proposals = ProposalQueue()
+        ownUpdates = [:]
+        pendingCommit = nil
+    }
+}
+
+extension ProvisionalGroup {
+    /// Exchanges a committer's keys in the index for its new path's; the keys must be new to the tree (RFC 9420 §12.4.2).
+    mutating func replacePath(
+        of owner: LeafIndex,
+        replacing old: LeafNode?,
+        with leaf: LeafNode,
+        _ keys: [HPKEPublicKey],
+        _ index: TreeIndex,
+        _ validator: any CredentialValidator
+    ) throws(MLSError) {
+        // New keys are compared with the old ones of the path too: taking out comes after.
+        for key in keys { try changes.add(key, to: index) }
+        if let old { changes.remove(old, validator) }
+        var tree = root
+        while let (on, _) = tree.children(towards: owner) {
+            if let parent = tree.parentNode { changes.remove(parent) }
+            tree = on
+        }
+        try changes.add(leaf, to: index, validator)
+    }
+}
+
+/// How an external joiner and the members come to one init secret (RFC 9420 §8.3).
+enum ExternalInit {
+    private static let label = Array("MLS 1.0 external init secret".utf8)
+
+    static func send<Random: RandomNumberGenerator>(
+        to key: HPKEPublicKey,
+        _ suite: Suite,
+        using random: inout Random
+    ) throws(MLSError) -> (kemOutput: [UInt8], initSecret: Secret) {
+        let ephemeral = try suite.kem.generateKeyPair(using: &random)
+        let context = try suite.hpke.setUpSender(to: key, suite.hpke.prepare(info: []), ephemeral: ephemeral)
+        return (ephemeral.publicKey.bytes, context.export(label, count: suite.hash.byteCount))
+    }
+
+    static func receive(_ kemOutput: [UInt8], _ key: HPKEPrivateKey, _ suite: Suite) throws(MLSError) -> Secret {
+        try suite.hpke.setUpRecipient(kemOutput, with: key, suite.hpke.prepare(info: []))
+            .export(label, count: suite.hash.byteCount)
+    }
+}
