@@ -37,6 +37,7 @@ let package = Package(
     name: "dsip",
     products: [
         .library(name: "Encoding", targets: ["Encoding"]),
+        .library(name: "Libp2p", targets: ["Libp2p"]),
         .library(name: "DoubleRatchet", targets: ["DoubleRatchet"]),
         .library(name: "MLS", targets: ["MLS"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
@@ -46,6 +47,8 @@ let package = Package(
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
+        // For the benchmarks beside this package.
+        .library(name: "KademliaSimulation", targets: ["KademliaSimulation"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -66,6 +69,7 @@ let package = Package(
     targets: [
         // Standards
         target("Encoding", "Standards", []),
+        target("Libp2p", "Standards", ["Encoding", crypto, cryptoExtras] + nio),
         target("MLS", "Standards", [crypto]),
         target("WebRTC", "Standards", ["Encoding", crypto]),
         target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
@@ -119,7 +123,7 @@ let package = Package(
             "Products",
             [
                 "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC",
-                crypto, cryptoExtras, "DoubleRatchet", "MLS",
+                crypto, cryptoExtras, "DoubleRatchet", "Libp2p", "MLS",
             ]
         ),
         .executableTarget(
@@ -139,12 +143,18 @@ let package = Package(
         .executableTarget(
             name: "dsip-fuzz",
             dependencies: [
-                "Encoding", "MLS", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia",
+                "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia",
             ],
             path: "Fuzz",
             swiftSettings: strict
         ),
         // Interop
+        .executableTarget(
+            name: "libp2p-peer",
+            dependencies: ["Libp2p", "Encoding"],
+            path: "Interop/Libp2pPeer",
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "ratchet-peer",
             dependencies: ["DoubleRatchet", "Encoding"],
@@ -158,7 +168,21 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: strict
         ),
+        .target(
+            name: "KademliaSimulation",
+            dependencies: ["Support", "Libp2p", crypto],
+            path: "Tests/KademliaSimulation",
+            swiftSettings: strict
+        ),
         tests("Encoding", "Standards"),
+        tests(
+            "Libp2p",
+            "Standards",
+            [
+                "KademliaSimulation", "Encoding", crypto, product("NIOCore", "swift-nio"),
+                product("NIOPosix", "swift-nio"),
+            ]
+        ),
         tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DoubleRatchet", "Standards", [crypto]),

@@ -25,9 +25,9 @@ public struct ConformanceRunner: Sendable {
                 continue
             }
             let bytes = Array(data)
-            if let results = StandardVectors.run(bytes, path: path) {
+            if let results = PeerToPeerVectors.run(bytes, path: path) ?? StandardVectors.run(bytes, path: path) {
                 for result in results { report.add(result) }
-            } else {
+            } else if path.hasSuffix(".json") {
                 report.add(run(file: bytes, path: path))
             }
         }
@@ -90,7 +90,7 @@ public struct ConformanceRunner: Sendable {
             guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { continue }
             if isFolder {
                 files += try Self.files(under: path, depth: depth + 1)
-            } else if name.hasSuffix(".json") {
+            } else if name.hasSuffix(".json") || PeerToPeerVectors.isVector(folder: folder, name: name) {
                 files.append(path)
             }
         }
