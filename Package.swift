@@ -41,6 +41,7 @@ let package = Package(
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
         .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
+        .library(name: "DSIPMessaging", targets: ["DSIPMessaging"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
@@ -85,6 +86,7 @@ let package = Package(
         ),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
+        target("DSIPMessaging", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
         // Products
         target(
@@ -113,7 +115,10 @@ let package = Package(
         target(
             "DSIPConformance",
             "Products",
-            ["DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC"]
+            [
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging", "Encoding",
+                "WebRTC", crypto,
+            ]
         ),
         .executableTarget(
             name: "dsip",
@@ -131,7 +136,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "dsip-fuzz",
-            dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            dependencies: ["Encoding", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia", "DSIPMessaging"],
             path: "Fuzz",
             swiftSettings: strict
         ),
@@ -156,6 +161,7 @@ let package = Package(
             ] + nio + nioWebSocket
         ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
+        tests("DSIPMessaging", "Profiles", ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         tests(
             "DSIPRelay",
             "Products",
