@@ -144,7 +144,7 @@ enum Read {
     }
 
     /// Integers that every implementation holds exactly (RFC 7493 §2.2); sums of two of them do not overflow.
-    static let largestInteger: Int64 = 1 << 53 - 1
+    static let largestInteger: Int64 = (1 << 53) - 1
 
     static func integer(
         _ value: JSONValue,
