@@ -35,17 +35,25 @@ struct ItemIndex: Sendable {
 
     /// - Returns: what went.
     mutating func remove(where isGone: (MailboxItem) -> Bool) -> [Cursor] {
-        var gone: [Cursor] = []
-        items.removeAll { item in
-            guard isGone(item) else { return false }
-            gone.append(item.cursor)
+        let gone = items.filter(isGone)
+        guard !gone.isEmpty else { return [] }
+        for item in gone {
             count(item, -1)
-            if let place = place(of: item) {
-                if item.itemClass == .archive { archived[place] = nil } else { sequenced[place] = nil }
-            }
-            return true
+            guard let place = place(of: item) else { continue }
+            if item.itemClass == .archive { archived[place] = nil } else { sequenced[place] = nil }
         }
-        return gone
+        items.removeAll(where: isGone)
+        return gone.map(\.cursor)
+    }
+
+    /// The first item behind `position`.
+    func firstIndex(after position: UInt64) -> Int {
+        var (low, high) = (0, items.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if items[middle].position <= position { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     /// How long items of each class are kept, in seconds. M§4.4

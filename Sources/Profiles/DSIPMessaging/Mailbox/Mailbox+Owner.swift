@@ -17,8 +17,7 @@ extension Mailbox {
         let dropped = dropAcknowledged()
         if request.live { liveDevices.insert(device) }
         let limit = Int(min(request.limit ?? Int64(limits.page), Int64(limits.page)))
-        let start = index.items.firstIndex { $0.position > since } ?? index.items.endIndex
-        let page = index.items[start...].prefix(max(1, limit))
+        let page = index.items[index.firstIndex(after: since)...].prefix(max(1, limit))
         let next = page.endIndex < index.items.endIndex ? page.last?.cursor : nil
         return [.items(to: device, inReplyTo: id, cursors: page.map(\.cursor), next: next)] + dropped
     }
