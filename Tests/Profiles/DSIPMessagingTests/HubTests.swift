@@ -246,7 +246,7 @@ import Testing
             context(),
             [
                 Scene.step(
-                    deposit(1, "@bob.phone", "handshake", commit(leaf("@alice.tablet").replacing("@alice.tablet", with: "@bob.tablet"))),
+                    deposit(1, "@bob.phone", "handshake", commit(#"{"identity":"@alice","device":"@bob.tablet"}"#)),
                     error(1, "@bob.phone", "policy.blocked")
                 ),
                 Scene.step(

@@ -42,7 +42,7 @@ public struct LeafCredential: Hashable, Sendable {
         guard found.count == 1, let data = found.first?.data else {
             throw MessagingError(.delegationMissing, "not exactly one dsip_delegation")
         }
-        guard let envelope = Envelope(compact: data), let claim = Delegation.decode(envelope), claim.device == device,
+        guard let envelope = Envelope(compact: String(decoding: data, as: UTF8.self)), let claim = Delegation.decode(envelope), claim.device == device,
             let subject = DIDKey.document(of: claim.subject) ?? document(claim.subject)
         else { throw MessagingError(.delegationInvalid, "no delegation of this device in compact form") }
         let delegation: Delegation
@@ -81,20 +81,4 @@ public struct LeafCredential: Hashable, Sendable {
         case .revoked: .delegationRevoked
         }
     }
-}
-
-extension Envelope {
-    /// From the compact form `protected.payload.signature`.
-    ///
-    /// - Returns: nil when the bytes are not three parts of base64url.
-    public init?(compact bytes: [UInt8]) {
-        let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 3, parts.allSatisfy({ !$0.isEmpty }) else { return nil }
-        let texts = parts.map { String(decoding: $0, as: UTF8.self) }
-        guard texts.allSatisfy(Grammar.isBase64URL) else { return nil }
-        self.init(protected: texts[0], payload: texts[1], signature: texts[2])
-    }
-
-    /// The compact form, as leaf extensions and the `grants`, `origin` and `envelope` of deposits carry it. M§5.2, M§6.2
-    public var compact: String { "\(protectedText).\(payloadText).\(signatureText)" }
 }
