@@ -12,7 +12,7 @@ import Encoding
 public struct EnvelopeVerifier: Sendable {
     public let policy: VerificationPolicy
     private var headers: GenerationalCache<ByteKey, ProtectedHeader>
-    private var bindings: BindingVerifier
+    var bindings: BindingVerifier
 
     /// - Parameter cacheCapacity: headers, and as many delegations, to remember; a few KiB each with a delegation inside.
     public init(policy: VerificationPolicy = VerificationPolicy(), cacheCapacity: Int = 256) {
@@ -106,7 +106,7 @@ public struct EnvelopeVerifier: Sendable {
     }
 
     /// An envelope whose signature is right, its payload decoded.
-    private struct Opened {
+    struct Opened {
         let envelope: Envelope
         let header: ProtectedHeader
         let payload: PayloadHead
@@ -115,7 +115,7 @@ public struct EnvelopeVerifier: Sendable {
     }
 
     /// Stages 1 to 6.
-    private mutating func open(_ frame: [UInt8], _ documents: (DID) -> DocumentLookup) throws(Stop) -> Opened {
+    mutating func open(_ frame: [UInt8], _ documents: (DID) -> DocumentLookup) throws(Stop) -> Opened {
         guard frame.count <= ProtocolLimits.frame else {
             throw .rejected(
                 Rejection(.frameTooLarge, reason: .transportEnvelopeTooLarge, "a frame of \(frame.count) bytes")
