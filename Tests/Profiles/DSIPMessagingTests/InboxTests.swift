@@ -206,23 +206,27 @@ import Testing
 @Suite("The proposal's receipts, typing and edits") struct ProposalTests {
     @Test("proposal 0.3 §8: statements are read and written; anything else is none")
     func statements() throws {
+        let alice = try #require(DID("did:web:alice.example"))
+        let bob = try #require(DID("did:web:bob.example"))
         for text in [
             #"{"type":"dsip.receipt","for":"%1","kind":"delivered","ts":7,"from":"@alice"}"#,
             #"{"type":"dsip.receipt","for":"%1","kind":"read","ts":7,"from":"@alice"}"#,
-            #"{"type":"dsip.typing","thread":"th-123","state":"on","ts":7,"from":"@alice"}"#,
-            #"{"type":"dsip.typing","thread":"th-123","state":"off","ts":7,"from":"@alice"}"#,
-            #"{"type":"dsip.msgUpdate","for":"b9f8","patch":{"text":"x"},"ts":7,"from":"@alice"}"#,
-            #"{"type":"dsip.msgUpdate","for":"b9f8","patch":{"retracted":true},"ts":7,"from":"@alice"}"#,
+            #"{"type":"dsip.typing","thread":"th-123","state":"on","ts":7}"#,
+            #"{"type":"dsip.typing","thread":"th-123","state":"off","ts":7}"#,
+            #"{"type":"dsip.msgUpdate","for":"b9f8","patch":{"text":"x"}}"#,
+            #"{"type":"dsip.msgUpdate","for":"b9f8","patch":{"retracted":true},"ts":7}"#,
         ] {
             let json = try Scene.json(text)
-            #expect(ProposalStatement(json)?.json == json)
-            let keyed = try Scene.json(text.replacing("@alice", with: "@alice#key-1"))
-            #expect(ProposalStatement(keyed) == ProposalStatement(json))
-            for missing in ["ts", "from", "type", "kind", "state", "patch", "for", "thread"] {
-                var object = try #require(json.object)
-                guard object[missing] != nil else { continue }
-                object[missing] = nil
-                #expect(ProposalStatement(.object(object)) == nil, "\(missing)")
+            let statement = try #require(ProposalStatement(json, signedBy: alice))
+            #expect(statement.json == json)
+            var object = try #require(json.object)
+            object["from"] = .string("\(alice)#key-1")
+            #expect(ProposalStatement(.object(object), signedBy: alice) == statement)
+            #expect(ProposalStatement(.object(object), signedBy: bob) == nil)
+            for missing in ["type", "kind", "state", "patch", "for", "thread"] where object[missing] != nil {
+                var less = object
+                less[missing] = nil
+                #expect(ProposalStatement(.object(less), signedBy: alice) == nil, "\(missing)")
             }
         }
     }

@@ -5,12 +5,12 @@ import Encoding
 ///
 /// ```
 /// { "type":"dsip.receipt",   "for":"<id>",    "kind":"delivered|read", "ts":1733871700, "from":"did:…#key-1" }
-/// { "type":"dsip.typing",    "thread":"<id>", "state":"on|off",        "ts":1733871701, "from":"did:…#key-1" }
-/// { "type":"dsip.msgUpdate", "for":"<id>",    "patch":{…},             "ts":1733871702, "from":"did:…#key-1" }
+/// { "type":"dsip.typing",    "thread":"<id>", "state":"on|off",        "ts":1733871701 }
+/// { "type":"dsip.msgUpdate", "for":"<id>",    "patch":{…} }
 /// ```
 ///
-/// The `sig` member is the dialect's; it is verified and taken away before a statement is read here. What is not mentioned above is
-/// passed over. Ids are kept as text: the dialect does not say that they are ULIDs.
+/// The `sig` member is the dialect's: it is verified before a statement is read here, and says who speaks. What is not mentioned
+/// above is passed over. Ids are kept as text: the dialect does not say that they are ULIDs.
 public struct ProposalStatement: Hashable, Sendable {
     public enum Body: Hashable, Sendable {
         case delivered(String)
@@ -23,25 +23,27 @@ public struct ProposalStatement: Hashable, Sendable {
     public static let maximumID = 256
 
     public var body: Body
-    /// Who says it: a DID URL in the dialect, of which the DID is kept.
+    /// Who signed it.
     public var from: DID
-    /// Unix seconds.
-    public var timestamp: Int64
+    /// Unix seconds; an edit may have none.
+    public var timestamp: Int64?
 
-    public init(_ body: Body, from: DID, timestamp: Int64) {
+    public init(_ body: Body, from: DID, timestamp: Int64?) {
         self.body = body
         self.from = from
         self.timestamp = timestamp
     }
 
+    /// - Parameter signer: of the verified `sig`; a `from` beside it must name the same DID.
     /// - Returns: nil when it is none of the three, or not well formed.
-    public init?(_ value: JSONValue) {
-        guard let from = value["from"]?.string.flatMap({ DID($0.prefix { $0 != "#" }) }),
-            let timestamp = value["ts"]?.int, timestamp >= 0,
-            let subject = (value["for"] ?? value["thread"])?.string, (1...Self.maximumID).contains(subject.utf8.count)
+    public init?(_ value: JSONValue, signedBy signer: DID) {
+        let named = value["from"].map { $0.string.flatMap { DID($0.prefix { $0 != "#" }) } }
+        guard named == nil || named == signer, let subject = (value["for"] ?? value["thread"])?.string,
+            (1...Self.maximumID).contains(subject.utf8.count)
         else { return nil }
-        self.from = from
-        self.timestamp = timestamp
+        self.from = signer
+        timestamp = value["ts"]?.int
+        guard timestamp.map({ $0 >= 0 }) ?? (value["type"]?.string == "dsip.msgUpdate") else { return nil }
         switch (value["type"]?.string, value["kind"]?.string ?? value["state"]?.string) {
         case ("dsip.receipt", "delivered"): body = .delivered(subject)
         case ("dsip.receipt", "read"): body = .read(subject)
@@ -73,8 +75,11 @@ public struct ProposalStatement: Hashable, Sendable {
             case .retraction: object["patch"] = ["retracted": true]
             }
         }
-        object["ts"] = .int(timestamp)
-        object["from"] = .string(from.string)
+        if let timestamp { object["ts"] = .int(timestamp) }
+        switch body {
+        case .delivered, .read: object["from"] = .string(from.string)
+        case .typing, .update: break
+        }
         return .object(object)
     }
 
