@@ -36,7 +36,9 @@ struct HubTrace: TraceMachine {
             return (isWelcome ? hub.acknowledgedWelcome(seq, by: identity) : hub.acknowledged(seq, by: identity)).map(
                 emission
             )
-        case "restart": return hub.retry().map(emission)
+        case "restart":
+            hub = Hub(restoring: hub.state)
+            return hub.retry().map(emission)
         case "advance":
             now += try value.asInt(event)
             return []

@@ -117,7 +117,14 @@ struct MailboxTrace: TraceMachine {
         case "advance":
             now += try value.asInt(event)
             return mailbox.advance(to: now)
-        case "restart": mailbox.restarted()
+        case "restart":
+            mailbox = Mailbox(
+                restoring: mailbox.state,
+                did: mailbox.did,
+                owner: mailbox.owner,
+                serves: mailbox.serves,
+                limits: mailbox.limits
+            )
         default: throw VectorFault("no such event: \(event)")
         }
         return []

@@ -28,10 +28,10 @@ public struct DeviceInbox: Hashable, Sendable {
 
     public let gapTimeout: Int64
     /// Where each mailbox has been read to.
-    public private(set) var cursors: [DID: Cursor] = [:]
-    private var trackers: [GroupID: GapTracker] = [:]
+    public internal(set) var cursors: [DID: Cursor] = [:]
+    var trackers: [GroupID: GapTracker] = [:]
     /// Joined by a welcome that did not say where to start.
-    private var unplaced: Set<GroupID> = []
+    var unplaced: Set<GroupID> = []
 
     public init(gapTimeout: Int64 = MessagingProfile.gapTimeout) { self.gapTimeout = gapTimeout }
 

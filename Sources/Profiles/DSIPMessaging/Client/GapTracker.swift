@@ -11,10 +11,18 @@ public struct GapTracker: Hashable, Sendable {
         case rejoin(held: [Int64])
     }
 
-    private struct Held: Hashable, Sendable {
-        var seq: Int64
-        var isHandshake: Bool
-        var since: Int64
+    /// An item that waits for the gap before it to fill.
+    public struct Held: Hashable, Sendable {
+        public var seq: Int64
+        public var isHandshake: Bool
+        /// Unix seconds.
+        public var since: Int64
+
+        public init(seq: Int64, isHandshake: Bool, since: Int64) {
+            self.seq = seq
+            self.isHandshake = isHandshake
+            self.since = since
+        }
     }
 
     /// Items held before the device gives up at once.
@@ -23,11 +31,14 @@ public struct GapTracker: Hashable, Sendable {
     public let timeout: Int64
     public private(set) var position: GroupPosition
     /// Ascending by `seq`.
-    private var waiting: [Held] = []
+    public private(set) var waiting: [Held]
 
-    /// - Parameter timeout: seconds, the device's own choice.
-    public init(position: GroupPosition, timeout: Int64 = MessagingProfile.gapTimeout) {
+    /// - Parameters:
+    ///   - waiting: what was held when the state was committed.
+    ///   - timeout: seconds, the device's own choice.
+    public init(position: GroupPosition, waiting: [Held] = [], timeout: Int64 = MessagingProfile.gapTimeout) {
         self.position = position
+        self.waiting = waiting.sorted { $0.seq < $1.seq }
         self.timeout = max(0, timeout)
     }
 

@@ -8,6 +8,11 @@ struct DigestLog: Hashable, Sendable {
 
     init(capacity: Int) { self.capacity = max(1, capacity) }
 
+    /// The oldest first.
+    var entries: [(digest: String, seq: Int64)] {
+        order[oldest...].compactMap { digest in seqs[digest].map { (digest, $0) } }
+    }
+
     func seq(of digest: String) -> Int64? { seqs[digest] }
 
     mutating func insert(_ digest: String, seq: Int64) {

@@ -5,30 +5,35 @@ import Encoding
 /// The ordering authority of one group: it takes the first commit of an epoch, numbers every item and brings each member's mailbox
 /// all of them in order. M§6.5
 ///
-/// The whole value is state that a restart must keep: forgetting the epoch or the next `seq` forks the group, forgetting a queue
+/// All of it is ``State`` that a restart must keep: forgetting the epoch or the next `seq` forks the group, forgetting a queue
 /// loses messages. Bytes are the owner's: keep those of item `seq` until nothing is pending under it.
 public struct Hub: Hashable, Sendable {
     public let group: GroupID
     public let kind: ConversationKind
     /// Of a personal group: the owner of the mailbox that hosts it. M§6.8
     public let owner: DID?
-    public private(set) var epoch: UInt64
-    public private(set) var roster: Roster
-    public private(set) var nextSeq: Int64
+    public internal(set) var epoch: UInt64
+    public internal(set) var roster: Roster
+    public internal(set) var nextSeq: Int64
     /// Items that a member's mailbox has not acknowledged, in order; the head is on its way.
-    public private(set) var pending: [DID: [QueuedItem]] = [:]
+    public internal(set) var pending: [DID: [QueuedItem]] = [:]
     /// Welcomes on their way to identities that gained a device, by the `seq` of their commit.
-    public private(set) var welcomes: [DID: [Int64]] = [:]
+    public internal(set) var welcomes: [DID: [Int64]] = [:]
     /// Identities brought in by a commit whose mailbox has not taken the welcome: their queue is held, for want of a registration.
-    public private(set) var unregistered: Set<DID> = []
-    public private(set) var hasGroupInfo = false
+    public internal(set) var unregistered: Set<DID> = []
+    public internal(set) var hasGroupInfo = false
     /// The hub that the group has moved to.
-    public private(set) var movedTo: DID?
-    private var digests: DigestLog
+    public internal(set) var movedTo: DID?
+    var digests: DigestLog
 
     public struct QueuedItem: Hashable, Sendable {
         public var seq: Int64
         public var itemClass: DepositClass
+
+        public init(seq: Int64, itemClass: DepositClass) {
+            self.seq = seq
+            self.itemClass = itemClass
+        }
     }
 
     /// Digests kept for answering re-deposits: as many as a group may make in the retention, and no more. M§9.3

@@ -30,12 +30,13 @@ public struct HubHandover: Hashable, Sendable {
     public let lastSeq: Int64
     /// When the owner's device named the new hub.
     public let since: Int64
-    public private(set) var phase: Phase = .waiting
+    public private(set) var phase: Phase
 
     /// Missing `seq` remembered by an expired wait; more than this is a hub that lost everything.
     public static let maximumMissing: Int64 = 4096
 
-    public init(from previousHub: DID, through lastSeq: Int64, since: Int64) {
+    public init(from previousHub: DID, through lastSeq: Int64, since: Int64, phase: Phase = .waiting) {
+        self.phase = phase
         self.previousHub = previousHub
         self.lastSeq = lastSeq
         self.since = since

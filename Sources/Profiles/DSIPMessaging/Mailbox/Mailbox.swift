@@ -5,8 +5,8 @@ import Encoding
 /// The store of one identity: it takes what hubs and strangers deposit, keeps it for the identity's devices, and knows nothing of
 /// what it holds. M§4–M§6.6, M§7.4, M§12.2, M§14
 ///
-/// Messages reach it verified and shaped; grants, origins and delegations are verified before. All of the value but
-/// ``liveDevices`` is durable, and an answer is sent only when the change behind it is on disk.
+/// Messages reach it verified and shaped; grants, origins and delegations are verified before. Its ``State`` is
+/// durable, and an answer is sent only when the change behind it is on disk.
 public struct Mailbox: Sendable {
     /// What the service allows, and how long it waits.
     public struct Limits: Hashable, Sendable {
@@ -85,9 +85,6 @@ public struct Mailbox: Sendable {
 
     /// A device said `hello` for the owner, its delegation verified.
     public mutating func registered(_ device: DID) { devices.insert(device) }
-
-    /// The service starts again: nobody is bound until it syncs. M§6.6
-    public mutating func restarted() { liveDevices = [] }
 
     // MARK: Storing
 

@@ -2,10 +2,17 @@ import DSIPIdentity
 
 /// First contact counted over a sliding window, by who sends and by whom it is for. DSIP §19.4, M§14.1
 public struct RateWindow: Hashable, Sendable {
-    private struct Deposit: Hashable, Sendable {
-        var at: Int64
-        var sender: DID
-        var recipient: DID
+    public struct Deposit: Hashable, Sendable {
+        /// Unix seconds.
+        public var at: Int64
+        public var sender: DID
+        public var recipient: DID
+
+        public init(at: Int64, sender: DID, recipient: DID) {
+            self.at = at
+            self.sender = sender
+            self.recipient = recipient
+        }
     }
 
     /// Deposits remembered; when more come within one window, everybody waits.
@@ -14,7 +21,7 @@ public struct RateWindow: Hashable, Sendable {
     public let limit: Int
     /// Seconds.
     public let window: Int64
-    private var deposits: [Deposit] = []
+    var deposits: [Deposit] = []
 
     public init(limit: Int, window: Int64) {
         self.limit = max(1, limit)
