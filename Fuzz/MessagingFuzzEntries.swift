@@ -8,7 +8,10 @@ let messagingFuzzEntries: [FuzzEntry] = [
         "mailbox-message",
         seeds: [
             mailboxMessage("deposit", #""group":"MDE","class":"application","mls":"AAAA","seq":1"#),
-            mailboxMessage("deposit", #""group":"MDE","class":"welcome","mls":"AAAA","hub":{"did":"did:web:h"},"origin":"a.b.c""#),
+            mailboxMessage(
+                "deposit",
+                #""group":"MDE","class":"welcome","mls":"AAAA","hub":{"did":"did:web:h"},"origin":"a.b.c""#
+            ),
             mailboxMessage(
                 "items",
                 #""items":[{"cursor":"c:1","stored_at":1,"class":"archive","group":"MDE","seq":1,"archive":"AAAA"}],"next":null"#
@@ -22,7 +25,10 @@ let messagingFuzzEntries: [FuzzEntry] = [
     FuzzEntry(
         "messaging-object",
         seeds: [
-            object("content", #""kind":"text","purpose":"message","text":"hi","mentions":[{"identity":"did:web:b","start":0,"length":2}]"#),
+            object(
+                "content",
+                #""kind":"text","purpose":"message","text":"hi","mentions":[{"identity":"did:web:b","start":0,"length":2}]"#
+            ),
             object("content", #""kind":"location","purpose":"message","lat_e7":1,"lon_e7":-1"#),
             object("receipt", #""kind":"read","through":"01K742SG000000000000000002""#),
             object("dsip.msgUpdate", #""for":"01K742SG000000000000000002","patch":{"text":"x"}"#),
@@ -34,7 +40,10 @@ let messagingFuzzEntries: [FuzzEntry] = [
             let context = ObjectContext(conversation: place.conversation, kind: kind, sender: place.sender)
             guard let object = try? MessagingObject(decoding: bytes, in: context) else { continue }
             if case .unknown = object { continue }
-            precondition((try? MessagingObject(object.json, in: context)) == object, "an object changed when written and read")
+            precondition(
+                (try? MessagingObject(object.json, in: context)) == object,
+                "an object changed when written and read"
+            )
         }
         _ = try? ArchiveRecord(decoding: bytes)
         if let json = try? JSONValue(parsing: bytes) { _ = ProposalStatement(json, signedBy: place.sender) }
@@ -43,7 +52,9 @@ let messagingFuzzEntries: [FuzzEntry] = [
         "messaging-group",
         seeds: [
             #"{"conversation":"01K742SG000000000000000009","kind":"group","hub":{"did":"did:web:h","uri":"wss://h/"},"successor_of":null}"#
-        ].map { Array($0.utf8) } + [[0xf0, 0xd1, 3, 1, 2, 3], [0xf0, 0xd2, 0x40, 0x40] + Array(repeating: 1, count: 64)]
+        ].map { Array($0.utf8) } + [
+            [0xf0, 0xd1, 3, 1, 2, 3], [0xf0, 0xd2, 0x40, 0x40] + Array(repeating: 1, count: 64),
+        ]
     ) { bytes in
         if let read = try? ConversationExtension(decoding: bytes) {
             precondition((try? ConversationExtension(read.json)) == read, "an extension changed when written and read")

@@ -51,7 +51,9 @@ import Testing
         try Scene.check("blob-get", #"{"path_sha256":"\#(sha)","stored":[]}"#, #"{"status":404}"#)
     }
 
-    @Test("M§8.4 rule 6: a mailbox copies what it may and can, tries again what was not there, and never what was wrong")
+    @Test(
+        "M§8.4 rule 6: a mailbox copies what it may and can, tries again what was not there, and never what was wrong"
+    )
     func replication() throws {
         func copy(
             _ fetched: String = "",

@@ -12,7 +12,9 @@ import Testing
         #"{"seq":\#(seq),"object":{"object":"content","id":"\#(id)","sender":"\#(sender)","kind":"\#(kind)"}}"#
     }
 
-    private func receipt(_ seq: Int, _ kind: String, _ sender: String, _ about: String, at: Int = 1_760_000_000) -> String {
+    private func receipt(_ seq: Int, _ kind: String, _ sender: String, _ about: String, at: Int = 1_760_000_000)
+        -> String
+    {
         #"{"seq":\#(seq),"object":{"object":"receipt","kind":"\#(kind)","sender":"\#(sender)","sent_at":\#(at),\#(about)}}"#
     }
 
@@ -108,7 +110,10 @@ import Testing
                 Scene.step(#"{"advance":3}"#, "[]"), Scene.step(#"{"advance":1}"#, send("%3")),
                 Scene.step(#"{"advance":60}"#, "[]"),
                 Scene.step(
-                    sync(receipt(5, "read", "@alice", #""through":"%1""#), receipt(6, "read", "@alice", #""through":"%1""#)),
+                    sync(
+                        receipt(5, "read", "@alice", #""through":"%1""#),
+                        receipt(6, "read", "@alice", #""through":"%1""#)
+                    ),
                     #"[{"archive":{"seq":5}}]"#,
                     #"{"read_through":{"@bob":"%3","@alice":"%1"}}"#
                 ),
@@ -197,7 +202,11 @@ import Testing
                 Scene.step(act("active"), send("active")),
             ]
         )
-        try Scene.play("client-trace", context(""), [Scene.step(act("active"), "[]"), Scene.step(act("stopped"), "[]")])
+        try Scene.play(
+            "client-trace",
+            context(""),
+            [Scene.step(act("active"), "[]"), Scene.step(act("stopped"), "[]")]
+        )
     }
 
     @Test("M§11.2: somebody's typing shows until its deposit ends, unless they stop")

@@ -82,7 +82,9 @@ private struct Network {
         hubDID = try Short.did("@mbx.alice")
         var roster: [DID: Set<DID>] = [:]
         var owners: [DID: DID] = [:]
-        for (name, devices) in [("@alice", ["phone", "laptop"]), ("@bob", ["phone", "laptop"]), ("@carol", ["phone"])] {
+        for (name, devices) in [
+            ("@alice", ["phone", "laptop"]), ("@bob", ["phone", "laptop"]), ("@carol", ["phone"]),
+        ] {
             let identity = try Short.did(name)
             let dids = try devices.map { try Short.did("\(name).\($0)") }
             roster[identity] = Set(dids)
@@ -123,7 +125,9 @@ private struct Network {
     }
 
     private mutating func send() throws {
-        guard let device = inboxes.keys.sorted().randomElement(using: &random), let identity = owners[device] else { return }
+        guard let device = inboxes.keys.sorted().randomElement(using: &random), let identity = owners[device] else {
+            return
+        }
         sent += 1
         let isCommit = Int.random(in: 0..<4, using: &random) == 0
         outbox.append(
@@ -153,7 +157,9 @@ private struct Network {
         switch packet {
         case .toHub(let deposit):
             for action in hub.received(deposit, at: now) {
-                if case .accepted(_, _, let seq?, _) = action, deposit.depositClass == .handshake { handshakes.insert(seq) }
+                if case .accepted(_, _, let seq?, _) = action, deposit.depositClass == .handshake {
+                    handshakes.insert(seq)
+                }
                 carry(action)
             }
         case .ackToHub(let identity, let seq): for action in hub.acknowledged(seq, by: identity) { carry(action) }
@@ -176,7 +182,8 @@ private struct Network {
     private mutating func carry(_ action: HubAction) {
         switch action {
         // An answer may be lost: then the sender tries again, and learns the same `seq`.
-        case .accepted(_, let id, _, _): if !isFaulty || Bool.random(using: &random) { outbox.removeAll { $0.id == id } }
+        case .accepted(_, let id, _, _):
+            if !isFaulty || Bool.random(using: &random) { outbox.removeAll { $0.id == id } }
         // The sender would make it anew; here it gives up.
         case .error(_, let id, _): outbox.removeAll { $0.id == id }
         case .fanOut(let identity, let seq, let itemClass): packets.append(.toMailbox(identity, seq: seq, itemClass))
@@ -223,10 +230,13 @@ private struct Network {
         case 0:
             hub = Hub(restoring: hub.state)
         case 1:
-            guard let owner = mailboxes.keys.sorted().randomElement(using: &random), let mailbox = mailboxes[owner] else { return }
+            guard let owner = mailboxes.keys.sorted().randomElement(using: &random), let mailbox = mailboxes[owner]
+            else { return }
             mailboxes[owner] = Mailbox(restoring: mailbox.state, did: mailbox.did, owner: owner)
         default:
-            guard let device = inboxes.keys.sorted().randomElement(using: &random), let inbox = inboxes[device] else { return }
+            guard let device = inboxes.keys.sorted().randomElement(using: &random), let inbox = inboxes[device] else {
+                return
+            }
             inboxes[device] = DeviceInbox(restoring: inbox.state)
         }
     }

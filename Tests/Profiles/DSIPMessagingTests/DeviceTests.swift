@@ -9,7 +9,11 @@ import Testing
             "gap-trace",
             #"{"now":0,"contiguous":1}"#,
             [
-                Scene.step(#"{"item":{"seq":3,"class":"handshake"}}"#, #"[{"hold":3}]"#, #"{"contiguous":1,"held":[3]}"#),
+                Scene.step(
+                    #"{"item":{"seq":3,"class":"handshake"}}"#,
+                    #"[{"hold":3}]"#,
+                    #"{"contiguous":1,"held":[3]}"#
+                ),
                 Scene.step(#"{"item":{"seq":4,"class":"application"}}"#, #"[{"hold":4}]"#),
                 Scene.step(#"{"item":{"seq":3,"class":"handshake"}}"#, #"[{"duplicate":3}]"#),
                 Scene.step(
@@ -30,7 +34,11 @@ import Testing
                 Scene.step(#"{"item":{"seq":3,"class":"application"}}"#, #"[{"process":3}]"#, #"{"contiguous":0}"#),
                 Scene.step(#"{"item":{"seq":5,"class":"handshake"}}"#, #"[{"hold":5}]"#),
                 Scene.step(#"{"item":{"seq":4,"class":"application"}}"#, #"[{"process":4}]"#),
-                Scene.step(#"{"item":{"seq":1,"class":"handshake"}}"#, #"[{"process":1}]"#, #"{"contiguous":1,"held":[5]}"#),
+                Scene.step(
+                    #"{"item":{"seq":1,"class":"handshake"}}"#,
+                    #"[{"process":1}]"#,
+                    #"{"contiguous":1,"held":[5]}"#
+                ),
                 Scene.step(
                     #"{"item":{"seq":2,"class":"application"}}"#,
                     #"[{"process":2},{"process":5}]"#,
@@ -151,7 +159,11 @@ import Testing
             "resume-trace",
             #"{"cursor":"c:1","groups":{"$G":{"contiguous":1,"seen":[]}},"joined":["$G"]}"#,
             [
-                Scene.step(#"{"sent":{"group":"$G","seq":3}}"#, "[]", #"{"groups":{"$G":{"contiguous":1,"seen":[3]}}}"#),
+                Scene.step(
+                    #"{"sent":{"group":"$G","seq":3}}"#,
+                    "[]",
+                    #"{"groups":{"$G":{"contiguous":1,"seen":[3]}}}"#
+                ),
                 Scene.step(#"{"cursor_invalid":{}}"#, "[]", #"{"cursor":null}"#),
                 Scene.step(#"{"sync":{}}"#, #"[{"sync":{"since":null}}]"#),
                 Scene.step(
@@ -160,7 +172,11 @@ import Testing
                     #"[{"duplicate":"c:9"},{"duplicate":"c:a"}]"#,
                     #"{"cursor":"c:a"}"#
                 ),
-                Scene.step(#"{"rejoined":{"group":"$G","seq":6}}"#, "[]", #"{"groups":{"$G":{"contiguous":6,"seen":[]}}}"#),
+                Scene.step(
+                    #"{"rejoined":{"group":"$G","seq":6}}"#,
+                    "[]",
+                    #"{"groups":{"$G":{"contiguous":6,"seen":[]}}}"#
+                ),
                 Scene.step(
                     #"{"items":{"items":[{"cursor":"c:b","class":"handshake","group":"$G","seq":5},"#
                         + #"{"cursor":"c:c","class":"handshake","group":"$G","seq":7}]}}"#,
@@ -170,7 +186,9 @@ import Testing
         )
     }
 
-    @Test("M§12.2–M§12.3: records wait for their key, copies collapse, and what was said before the join is passed over")
+    @Test(
+        "M§12.2–M§12.3: records wait for their key, copies collapse, and what was said before the join is passed over"
+    )
     func history() throws {
         try Scene.play(
             "history-trace",
@@ -186,7 +204,11 @@ import Testing
                     #"[{"hold":"c:2"}]"#
                 ),
                 Scene.step(#"{"mls":{"group":"$G","seq":4,"epoch":4,"id":"d"}}"#, #"[{"show":"d"}]"#),
-                Scene.step(#"{"archive_key":{"akid":"%2","created_at":50}}"#, #"[{"apply":"c:2"}]"#, #"{"held":["c:1"]}"#),
+                Scene.step(
+                    #"{"archive_key":{"akid":"%2","created_at":50}}"#,
+                    #"[{"apply":"c:2"}]"#,
+                    #"{"held":["c:1"]}"#
+                ),
                 Scene.step(
                     #"{"archive_key":{"akid":"%1","created_at":60}}"#,
                     #"[{"show":"a"}]"#,
@@ -244,7 +266,11 @@ import Testing
                 )
             ]
         )
-        try Scene.play("commit-retry-trace", "{}", [Scene.step(#"{"answer":{}}"#, #"[{"merge":{}}]"#, #"{"state":"merged"}"#)])
+        try Scene.play(
+            "commit-retry-trace",
+            "{}",
+            [Scene.step(#"{"answer":{}}"#, #"[{"merge":{}}]"#, #"{"state":"merged"}"#)]
+        )
     }
 
     @Test("DSIP §15.3, M§7.4: an unknown condition has one retry of its own; an unknown group only when the hub moved")
@@ -292,7 +318,9 @@ import Testing
         ]
         for (index, seconds) in [1, 2, 4, 8, 16, 32, 60, 60].enumerated() {
             let answer = index == 2 ? #"{"no_answer":{"id":"%1"}}"# : index == 3 ? down.quota : down
-            steps.append(Scene.step(answer, #"[{"retry_in":\#(seconds)}]"#, #"{"attempt":\#(index + 1),"state":"down"}"#))
+            steps.append(
+                Scene.step(answer, #"[{"retry_in":\#(seconds)}]"#, #"{"attempt":\#(index + 1),"state":"down"}"#)
+            )
             steps.append(Scene.step(#"{"advance":\#(seconds)}"#, #"[{"forward":"%1"}]"#))
         }
         steps += [
@@ -313,7 +341,9 @@ import Testing
         try Scene.play("hub-outage-trace", #"{"now":1760000000}"#, steps)
     }
 
-    @Test("M§7.5, M§9.4: a hub that stays away is given up, its pending items are handed over, and a failed hand-over is tried again")
+    @Test(
+        "M§7.5, M§9.4: a hub that stays away is given up, its pending items are handed over, and a failed hand-over is tried again"
+    )
     func abandoned() throws {
         try Scene.play(
             "hub-outage-trace",

@@ -10,7 +10,11 @@ import Testing
 
     @Test("M§6.3: dsip_conversation is read strictly, an unknown kind is a group")
     func extensionShape() throws {
-        try Scene.check("conversation-ext", #"{"extension":\#(conversation)}"#, #"{"verdict":"accept","effective":{"kind":"group"}}"#)
+        try Scene.check(
+            "conversation-ext",
+            #"{"extension":\#(conversation)}"#,
+            #"{"verdict":"accept","effective":{"kind":"group"}}"#
+        )
         try Scene.check(
             "conversation-ext",
             #"{"extension":\#(conversation.replacing(#""group""#, with: #""channel""#))}"#,
@@ -20,7 +24,11 @@ import Testing
             conversation.replacing("wss:", with: "ws:"), conversation.replacing(#""kind":"group","#, with: ""),
             conversation.replacing("null", with: #"null,"x":1"#),
         ] {
-            try Scene.check("conversation-ext", #"{"extension":\#(wrong)}"#, #"{"verdict":"reject","code":"schema-invalid"}"#)
+            try Scene.check(
+                "conversation-ext",
+                #"{"extension":\#(wrong)}"#,
+                #"{"verdict":"reject","code":"schema-invalid"}"#
+            )
         }
         let value = try Scene.json(conversation)
         #expect(try ConversationExtension(decoding: value.utf8).json == value)
@@ -47,7 +55,8 @@ import Testing
             #"{"verdict":"accept","effective":{"moves_to":"@mbx.bob","hub":{"did":"@mbx.bob","uri":"wss://mbx.alice.example/"}}}"#
         )
         for wrong in [
-            conversation.replacing("%9", with: "%8"), conversation.replacing(#""kind":"group""#, with: #""kind":"direct""#),
+            conversation.replacing("%9", with: "%8"),
+            conversation.replacing(#""kind":"group""#, with: #""kind":"direct""#),
             conversation.replacing("null", with: #""$G""#),
         ] {
             try check(wrong, #"{"verdict":"reject","code":"conversation-immutable"}"#)
@@ -115,7 +124,8 @@ import Testing
         let cases: [(MessagingError.Code, () throws -> LeafCredential)] = [
             (.credentialType, { try leaf(type: 2, name: [0xff], []) }),
             (.credentialIdentity, { try leaf(name: [0xff], []) }),
-            (.credentialIdentity, { try leaf(name: Array("bob".utf8), [good]) }), (.delegationMissing, { try leaf([]) }),
+            (.credentialIdentity, { try leaf(name: Array("bob".utf8), [good]) }),
+            (.delegationMissing, { try leaf([]) }),
             (.delegationMissing, { try leaf([good, good]) }), (.delegationInvalid, { try leaf([[1, 2]]) }),
             (.delegationInvalid, { try leaf([Array((try delegation()).dropLast())]) }),
             (.delegationInvalid, { try leaf([try delegation(device: other.did)]) }),
@@ -133,7 +143,13 @@ import Testing
     func externalJoin() throws {
         let tablet = #"{"identity":"@bob","device":"@bob.tablet"}"#
         let phone = #"{"identity":"@bob","device":"@bob.phone"}"#
-        func check(_ adds: String, _ removes: String, roster: String = #""@alice","@bob""#, kind: String = "direct", _ more: String = "") -> String {
+        func check(
+            _ adds: String,
+            _ removes: String,
+            roster: String = #""@alice","@bob""#,
+            kind: String = "direct",
+            _ more: String = ""
+        ) -> String {
             #"{"kind":"\#(kind)","roster":[\#(roster)],"joiner":\#(tablet),"adds":[\#(adds)],"removes":[\#(removes)]\#(more)}"#
         }
         let refused = { (code: String) in #"{"verdict":"reject","code":"\#(code)"}"# }
@@ -154,14 +170,26 @@ import Testing
             check(tablet, #"{"identity":"@carol","device":"@bob.tablet","delegation_valid":false}"#),
             #"{"verdict":"accept"}"#
         )
-        try Scene.check("external-join", check(tablet, "", roster: "", kind: "personal", #","owner":"@bob""#), #"{"verdict":"accept"}"#)
+        try Scene.check(
+            "external-join",
+            check(tablet, "", roster: "", kind: "personal", #","owner":"@bob""#),
+            #"{"verdict":"accept"}"#
+        )
         try Scene.check(
             "external-join",
             check(tablet, "", roster: "", kind: "personal", #","owner":"@alice""#),
             refused("external-join-not-member")
         )
-        try Scene.check("registration-on-removal", #"{"me":"@bob","remaining_identities":["@alice","@bob"]}"#, #"{"left":false}"#)
-        try Scene.check("registration-on-removal", #"{"me":"@bob","remaining_identities":["@alice"]}"#, #"{"left":true}"#)
+        try Scene.check(
+            "registration-on-removal",
+            #"{"me":"@bob","remaining_identities":["@alice","@bob"]}"#,
+            #"{"left":false}"#
+        )
+        try Scene.check(
+            "registration-on-removal",
+            #"{"me":"@bob","remaining_identities":["@alice"]}"#,
+            #"{"left":true}"#
+        )
     }
 
     @Test("M§7.2: of two direct conversations the lower id goes on, unless it was backdated")
@@ -219,7 +247,11 @@ import Testing
                 Scene.step(welcome("$G3", "@carol", all), #"[{"leave":"$G5"},{"join":"$G3"}]"#),
             ]
         )
-        try Scene.check("successor-select", #"{"candidates":["$G3","$G1","AAAA"]}"#, #"{"winner":"$G1","discarded":["$G3","AAAA"]}"#)
+        try Scene.check(
+            "successor-select",
+            #"{"candidates":["$G3","$G1","AAAA"]}"#,
+            #"{"winner":"$G1","discarded":["$G3","AAAA"]}"#
+        )
         try Scene.check(
             "successor-check",
             #"{"predecessor_roster":[\#(all)],"creator":"@bob","roster":["@bob"]}"#,
@@ -235,7 +267,12 @@ import Testing
         for _ in 0..<200 {
             var tracker = SuccessorTracker(rosters: [try group(0): [alice]])
             for number in (1...6).shuffled(using: &generator) {
-                _ = tracker.receivedWelcome(try group(number), successorOf: try group(0), creator: alice, roster: [alice])
+                _ = tracker.receivedWelcome(
+                    try group(number),
+                    successorOf: try group(0),
+                    creator: alice,
+                    roster: [alice]
+                )
             }
             #expect(tracker.successors[try group(0)] == (try group(1)))
         }

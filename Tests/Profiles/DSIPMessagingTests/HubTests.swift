@@ -49,7 +49,9 @@ import Testing
         #"{"ack":{"identity":"\#(identity)","seq":\#(seq)\#(welcome ? #","class":"welcome""# : "")}}"#
     }
 
-    @Test("M§6.5 rules 4–5: items are numbered, answered, and brought to every member in order, the sender's own included")
+    @Test(
+        "M§6.5 rules 4–5: items are numbered, answered, and brought to every member in order, the sender's own included"
+    )
     func sequence() throws {
         try Scene.play(
             "hub-trace",
@@ -205,7 +207,11 @@ import Testing
                 Scene.step(ack("@carol", 2), "[]", #"{"pending":{"@alice":[1,2,3],"@bob":[1,2,3],"@carol":[3]}}"#),
                 Scene.step(
                     #"{"restart":{}}"#,
-                    list(fanout("@alice", 1, "handshake"), fanout("@bob", 1, "handshake"), fanout("@carol", 1, "welcome"))
+                    list(
+                        fanout("@alice", 1, "handshake"),
+                        fanout("@bob", 1, "handshake"),
+                        fanout("@carol", 1, "welcome")
+                    )
                 ),
                 Scene.step(ack("@carol", 1, welcome: true), list(fanout("@carol", 3)), #"{"welcomes":{}}"#),
             ]
@@ -254,7 +260,12 @@ import Testing
                     error(2, "@bob.phone", "policy.blocked")
                 ),
                 Scene.step(
-                    deposit(3, "@bob.phone", "handshake", commit(removes: leaf("@alice.laptop", #","delegation_valid":false"#))),
+                    deposit(
+                        3,
+                        "@bob.phone",
+                        "handshake",
+                        commit(removes: leaf("@alice.laptop", #","delegation_valid":false"#))
+                    ),
                     list(
                         accepted(3, "@bob.phone", 1),
                         fanout("@alice", 1, "handshake"),
@@ -357,7 +368,11 @@ import Testing
             "hub-trace",
             context(),
             [
-                Scene.step(say(1, 10), #"[{"forward":{"to":"@bob","class":"ephemeral"}}]"#, #"{"next_seq":1,"pending":{}}"#),
+                Scene.step(
+                    say(1, 10),
+                    #"[{"forward":{"to":"@bob","class":"ephemeral"}}]"#,
+                    #"{"next_seq":1,"pending":{}}"#
+                ),
                 Scene.step(say(2, -1), "[]"),
                 Scene.step(
                     deposit(3, "@mallory.phone", "ephemeral", #","expires_at":1760000010"#),

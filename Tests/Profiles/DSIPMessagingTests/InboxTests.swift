@@ -16,7 +16,9 @@ import Testing
         group = try #require(GroupID(Scene.group(0)))
     }
 
-    private func item(_ position: UInt64, _ itemClass: DepositClass, _ seq: Int64?, siblings: Bool = false) -> DeviceSync.Item {
+    private func item(_ position: UInt64, _ itemClass: DepositClass, _ seq: Int64?, siblings: Bool = false)
+        -> DeviceSync.Item
+    {
         DeviceSync.Item(
             cursor: Cursor(position: position),
             itemClass: itemClass,

@@ -45,8 +45,14 @@ import Testing
             "mailbox-trace",
             MailboxScene.context(),
             [
-                Scene.step(MailboxScene.sync(1, "@bob.phone", #","live":true"#), MailboxScene.items(1, "@bob.phone", [])),
-                Scene.step(MailboxScene.sync(2, "@bob.laptop", #","live":true"#), MailboxScene.items(2, "@bob.laptop", [])),
+                Scene.step(
+                    MailboxScene.sync(1, "@bob.phone", #","live":true"#),
+                    MailboxScene.items(1, "@bob.phone", [])
+                ),
+                Scene.step(
+                    MailboxScene.sync(2, "@bob.laptop", #","live":true"#),
+                    MailboxScene.items(2, "@bob.laptop", [])
+                ),
                 Scene.step(
                     MailboxScene.deposit(3, seq: 1),
                     "[\(MailboxScene.answer(3, "@mbx.alice", 1)),\(MailboxScene.push("@bob.laptop", 1)),"
@@ -89,7 +95,10 @@ import Testing
                     MailboxScene.items(5, "@bob.laptop", [3]),
                     #"{"items":["c:0000000000000003"]}"#
                 ),
-                Scene.step(MailboxScene.deposit(6, seq: 2), MailboxScene.accepted(6, "@mbx.alice", nil, duplicate: true)),
+                Scene.step(
+                    MailboxScene.deposit(6, seq: 2),
+                    MailboxScene.accepted(6, "@mbx.alice", nil, duplicate: true)
+                ),
                 Scene.step(
                     #"{"archive":{"id":"%7","device":"@bob.phone","ref_group":"$G","ref_seq":1}}"#,
                     MailboxScene.error(7, "@bob.phone", "mailbox.unsupported-class")
@@ -236,7 +245,10 @@ import Testing
             "mailbox-trace",
             MailboxScene.context(#","intro_limit":2,"intro_window":3600,"inbox_cap":3"#),
             [
-                Scene.step(MailboxScene.contact(1, "@carol", "introduction", until: 1_760_000_600), MailboxScene.accepted(1, "@carol.phone", 1)),
+                Scene.step(
+                    MailboxScene.contact(1, "@carol", "introduction", until: 1_760_000_600),
+                    MailboxScene.accepted(1, "@carol.phone", 1)
+                ),
                 Scene.step(
                     MailboxScene.contact(2, "@carol", "introduction", to: "@mallory"),
                     MailboxScene.accepted(2, "@carol.phone", nil)
@@ -247,16 +259,28 @@ import Testing
                     MailboxScene.error(3, "@carol.phone", "policy.rate-limited", retryAfter: 3000)
                 ),
                 Scene.step(#"{"advance":1}"#, "[]", #"{"items":[]}"#),
-                Scene.step(MailboxScene.contact(4, "@alice", "introduction"), MailboxScene.accepted(4, "@alice.phone", 2)),
+                Scene.step(
+                    MailboxScene.contact(4, "@alice", "introduction"),
+                    MailboxScene.accepted(4, "@alice.phone", 2)
+                ),
                 Scene.step(
                     MailboxScene.contact(5, "@mallory", "introduction"),
                     MailboxScene.error(5, "@mallory.phone", "policy.rate-limited", retryAfter: 2999)
                 ),
                 Scene.step(#"{"advance":2999}"#, "[]"),
-                Scene.step(MailboxScene.contact(6, "@mallory", "introduction"), MailboxScene.accepted(6, "@mallory.phone", 3)),
+                Scene.step(
+                    MailboxScene.contact(6, "@mallory", "introduction"),
+                    MailboxScene.accepted(6, "@mallory.phone", 3)
+                ),
                 Scene.step(#"{"advance":3600}"#, "[]"),
-                Scene.step(MailboxScene.contact(7, "@mallory", "introduction"), MailboxScene.accepted(7, "@mallory.phone", 4)),
-                Scene.step(MailboxScene.contact(8, "@alice", "introduction"), MailboxScene.accepted(8, "@alice.phone", nil)),
+                Scene.step(
+                    MailboxScene.contact(7, "@mallory", "introduction"),
+                    MailboxScene.accepted(7, "@mallory.phone", 4)
+                ),
+                Scene.step(
+                    MailboxScene.contact(8, "@alice", "introduction"),
+                    MailboxScene.accepted(8, "@alice.phone", nil)
+                ),
             ]
         )
     }
@@ -274,8 +298,14 @@ import Testing
                     #"{"config":{"id":"%1","device":"@bob.phone","introductions_sent":["%20"]}}"#,
                     MailboxScene.accepted(1, "@bob.phone", nil)
                 ),
-                Scene.step(MailboxScene.contact(2, "@alice", "introduction"), MailboxScene.accepted(2, "@alice.phone", 1)),
-                Scene.step(MailboxScene.contact(3, "@alice", "introduction"), MailboxScene.accepted(3, "@alice.phone", 2)),
+                Scene.step(
+                    MailboxScene.contact(2, "@alice", "introduction"),
+                    MailboxScene.accepted(2, "@alice.phone", 1)
+                ),
+                Scene.step(
+                    MailboxScene.contact(3, "@alice", "introduction"),
+                    MailboxScene.accepted(3, "@alice.phone", 2)
+                ),
                 Scene.step(#"{"restart":{}}"#, "[]"), Scene.step(grant(4), MailboxScene.accepted(4, "@alice.phone", 3)),
                 Scene.step(
                     grant(5),

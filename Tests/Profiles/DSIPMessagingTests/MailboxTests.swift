@@ -138,7 +138,10 @@ import Testing
                     MailboxScene.deposit(1, seq: 1),
                     MailboxScene.error(1, "@mbx.alice", "mailbox.unknown-group")
                 ),
-                Scene.step(MailboxScene.welcome(2, adder: "@bob", grant: nil), MailboxScene.accepted(2, "@carol.phone", 1)),
+                Scene.step(
+                    MailboxScene.welcome(2, adder: "@bob", grant: nil),
+                    MailboxScene.accepted(2, "@carol.phone", 1)
+                ),
                 Scene.step(MailboxScene.deposit(3, seq: 1), MailboxScene.accepted(3, "@mbx.alice", 2)),
                 Scene.step(MailboxScene.deposit(4, seq: 2), MailboxScene.accepted(4, "@mbx.alice", 3)),
                 Scene.step(
@@ -161,7 +164,10 @@ import Testing
             "mailbox-trace",
             MailboxScene.context(groups: ""),
             [
-                Scene.step(MailboxScene.welcome(1, adder: "@bob", grant: nil), MailboxScene.accepted(1, "@carol.phone", 1)),
+                Scene.step(
+                    MailboxScene.welcome(1, adder: "@bob", grant: nil),
+                    MailboxScene.accepted(1, "@carol.phone", 1)
+                ),
                 Scene.step(
                     #"{"config":{"id":"%2","device":"@bob.phone","groups":[{"group":"$G","state":"joined"}]}}"#,
                     MailboxScene.accepted(2, "@bob.phone", nil),
@@ -184,7 +190,10 @@ import Testing
                 ),
                 Scene.step(MailboxScene.deposit(2, seq: 2), MailboxScene.accepted(2, "@mbx.alice", 2)),
                 Scene.step(MailboxScene.deposit(3, seq: 2), MailboxScene.accepted(3, "@mbx.alice", 2, duplicate: true)),
-                Scene.step(MailboxScene.deposit(4, seq: 1), MailboxScene.accepted(4, "@mbx.alice", nil, duplicate: true)),
+                Scene.step(
+                    MailboxScene.deposit(4, seq: 1),
+                    MailboxScene.accepted(4, "@mbx.alice", nil, duplicate: true)
+                ),
                 Scene.step(
                     #"{"config":{"id":"%5","device":"@bob.phone","groups":[{"group":"$G","state":"left"}]}}"#,
                     MailboxScene.accepted(5, "@bob.phone", nil),
@@ -198,7 +207,10 @@ import Testing
                     #"{"config":{"id":"%7","device":"@bob.phone","groups":[{"group":"$G","state":"joined","hub":"@mbx.bob"}]}}"#,
                     MailboxScene.accepted(7, "@bob.phone", nil)
                 ),
-                Scene.step(MailboxScene.deposit(8, seq: 2, from: "@mbx.bob"), MailboxScene.accepted(8, "@mbx.bob", 2, duplicate: true)),
+                Scene.step(
+                    MailboxScene.deposit(8, seq: 2, from: "@mbx.bob"),
+                    MailboxScene.accepted(8, "@mbx.bob", 2, duplicate: true)
+                ),
                 Scene.step(MailboxScene.deposit(9, seq: 3, from: "@mbx.bob"), MailboxScene.accepted(9, "@mbx.bob", 3)),
             ]
         )
@@ -235,9 +247,15 @@ import Testing
                     MailboxScene.deposit(9, seq: 2, from: "@mbx.bob"),
                     MailboxScene.error(9, "@mbx.bob", "policy.blocked")
                 ),
-                Scene.step(MailboxScene.deposit(10, seq: 3, from: "@mbx.bob"), MailboxScene.accepted(10, "@mbx.bob", 3)),
+                Scene.step(
+                    MailboxScene.deposit(10, seq: 3, from: "@mbx.bob"),
+                    MailboxScene.accepted(10, "@mbx.bob", 3)
+                ),
                 // Nothing was missing: an old item is a redelivery, not a fill.
-                Scene.step(MailboxScene.deposit(11, seq: 1), MailboxScene.accepted(11, "@mbx.alice", 1, duplicate: true)),
+                Scene.step(
+                    MailboxScene.deposit(11, seq: 1),
+                    MailboxScene.accepted(11, "@mbx.alice", 1, duplicate: true)
+                ),
                 Scene.step(
                     #"{"forward":{"id":"%12","device":"@bob.phone","identity":"@bob","group":"$G","to":"@mbx.alice"}}"#,
                     MailboxScene.error(12, "@bob.phone", "mailbox.unknown-group")
@@ -281,7 +299,9 @@ import Testing
         )
     }
 
-    @Test("M§5.2, M§9.4: only the owner's devices are forwarded, only to the group's hub, and an unreached hub is said so")
+    @Test(
+        "M§5.2, M§9.4: only the owner's devices are forwarded, only to the group's hub, and an unreached hub is said so"
+    )
     func forwarding() throws {
         let forward = { (id: Int, identity: String, group: String, to: String) in
             #"{"forward":{"id":"%\#(id)","device":"\#(identity).phone","identity":"\#(identity)","group":"\#(group)","to":"\#(to)"}}"#
@@ -330,7 +350,10 @@ import Testing
                     MailboxScene.deposit(3, seq: 2, size: 1),
                     MailboxScene.error(3, "@mbx.alice", "mailbox.quota-exceeded")
                 ),
-                Scene.step(MailboxScene.deposit(4, seq: 1, size: 60), MailboxScene.accepted(4, "@mbx.alice", 1, duplicate: true)),
+                Scene.step(
+                    MailboxScene.deposit(4, seq: 1, size: 60),
+                    MailboxScene.accepted(4, "@mbx.alice", 1, duplicate: true)
+                ),
                 Scene.step(archive(5, 1), MailboxScene.accepted(5, "@bob.phone", 2, duplicate: true)),
                 Scene.step(archive(6, 2), MailboxScene.error(6, "@bob.phone", "mailbox.quota-exceeded")),
                 Scene.step(
@@ -349,7 +372,10 @@ import Testing
             "mailbox-trace",
             MailboxScene.context(#","quota_bytes":100"#),
             [
-                Scene.step(MailboxScene.deposit(1, seq: nil, "group-info", size: 60), MailboxScene.accepted(1, "@mbx.alice", 1)),
+                Scene.step(
+                    MailboxScene.deposit(1, seq: nil, "group-info", size: 60),
+                    MailboxScene.accepted(1, "@mbx.alice", 1)
+                ),
                 // What it would replace still counts.
                 Scene.step(
                     MailboxScene.deposit(2, seq: nil, "group-info", size: 60),

@@ -101,10 +101,19 @@ import Testing
             (Self.deposit("ephemeral", #""group":"$G","sealed":"AAAA""#), "lifetime-exceeded"),
             (Self.deposit("parcel", #""group":"$G""#), "deposit-class-unsupported"),
             (Self.deposit("parcel", ""), "schema-invalid"),
-            (Self.deposit("application", #""group":"$G","archive":"\#(String(repeating: "A", count: 40_000))""#), "deposit-fields"),
-            (Self.deposit("application", #""group":"$G","mls":"\#(String(repeating: "A", count: 32_770))""#), "object-too-large"),
             (
-                Self.deposit("introduction", #""recipient":"@bob","envelope":"\#(String(repeating: "e", count: 4097))""#),
+                Self.deposit("application", #""group":"$G","archive":"\#(String(repeating: "A", count: 40_000))""#),
+                "deposit-fields"
+            ),
+            (
+                Self.deposit("application", #""group":"$G","mls":"\#(String(repeating: "A", count: 32_770))""#),
+                "object-too-large"
+            ),
+            (
+                Self.deposit(
+                    "introduction",
+                    #""recipient":"@bob","envelope":"\#(String(repeating: "e", count: 4097))""#
+                ),
                 "introduction-too-large"
             ),
             (Self.deposit("introduction", #""recipient":"@bob","envelope":"e","group":"$G""#), "schema-invalid"),
@@ -136,7 +145,8 @@ import Testing
     @Test("M§5.2: the class field table, every class with every field")
     func classTable() throws {
         let values: [String: String] = [
-            "seq": "1", "mls": #""AAAA""#, "welcome": #""AAAA""#, "group_info": #""AAAA""#, "ratchet_tree_blob": Self.blob,
+            "seq": "1", "mls": #""AAAA""#, "welcome": #""AAAA""#, "group_info": #""AAAA""#,
+            "ratchet_tree_blob": Self.blob,
             "sealed": #""AAAA""#, "archive": #""AAAA""#, "akid": #""%2""#, "ref_group": #""$G""#, "ref_seq": "1",
             "blobs": "[\(Self.blob)]", "hub": #"{"did":"@mbx.alice"}"#, "grants": #"["g"]"#, "origin": #""o""#,
             "successor_of": #""$G""#, "handover_seq": "1", "envelope": #""e""#, "recipient": #""@bob""#,
@@ -156,7 +166,8 @@ import Testing
         for (itemClass, must, may) in table {
             let isFirstContact = itemClass == "introduction" || itemClass == "grant"
             func read(_ fields: [String]) throws -> Bool {
-                let members = (isFirstContact ? [] : [#""group":"$G""#]) + fields.map { #""\#($0)":\#(values[$0] ?? "")"# }
+                let members =
+                    (isFirstContact ? [] : [#""group":"$G""#]) + fields.map { #""\#($0)":\#(values[$0] ?? "")"# }
                 let text = Self.deposit(itemClass, members.joined(separator: ",")).replacing(
                     "1760000030",
                     with: "1760000010"

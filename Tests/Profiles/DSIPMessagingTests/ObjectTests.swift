@@ -148,7 +148,10 @@ import Testing
             try code(Self.receipt("delivered", #""targets":["%2"]"#).replacing("%9", with: "%8"), personal)
                 == "conversation-mismatch"
         )
-        #expect(try code(Self.content("text", #""text":"x""#).replacing("%9", with: "%8"), personal) == "conversation-mismatch")
+        #expect(
+            try code(Self.content("text", #""text":"x""#).replacing("%9", with: "%8"), personal)
+                == "conversation-mismatch"
+        )
     }
 
     @Test("M§8.2: an unknown kind with a blob is a file, without one a placeholder; an unknown purpose is a message")
@@ -187,7 +190,9 @@ import Testing
     @Test("DSIP §10.3: what is no JSON object in UTF-8 is said to be so")
     func text() throws {
         let context = try Self.context()
-        #expect(throws: MessagingError(.payloadNotUTF8, "")) { try MessagingObject(decoding: [0x22, 0xff, 0x22], in: context) }
+        #expect(throws: MessagingError(.payloadNotUTF8, "")) {
+            try MessagingObject(decoding: [0x22, 0xff, 0x22], in: context)
+        }
         for text in ["", "[]", "7", "{\"a\":1,\"a\":2}", "{", "\u{feff}{}"] {
             #expect(throws: MessagingError(.payloadNotJSON, ""), "\(text)") {
                 try MessagingObject(decoding: Array(text.utf8), in: context)
@@ -212,14 +217,19 @@ import Testing
             guard let object = try? MessagingObject(decoding: bytes, in: context) else { continue }
             read += 1
             if case .unknown = object { continue }
-            #expect(try MessagingObject(object.json, in: context) == object, "\(String(decoding: bytes, as: UTF8.self))")
+            #expect(
+                try MessagingObject(object.json, in: context) == object,
+                "\(String(decoding: bytes, as: UTF8.self))"
+            )
         }
         #expect(read > 100, "mutations that still read: \(read)")
     }
 }
 
 @Suite("What is ours beside the profile") struct ExtensionTests {
-    @Test("docs/messaging.md: mentions and disappearance ride along, and others' nonsense in their place is passed over")
+    @Test(
+        "docs/messaging.md: mentions and disappearance ride along, and others' nonsense in their place is passed over"
+    )
     func contentExtensions() throws {
         let context = try ObjectTests.context()
         let more = #""text":"@Bob hi","mentions":[{"identity":"@bob","start":0,"length":4}],"disappear_after_s":3600"#

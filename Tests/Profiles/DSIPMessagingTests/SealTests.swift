@@ -21,8 +21,12 @@ import Testing
                 changed[index] ^= 1
                 #expect(throws: MessagingError(.aeadOpenFailed, "")) { try Seal.open(changed, key: key, use: use) }
             }
-            #expect(throws: MessagingError(.sealedTooShort, "")) { try Seal.open(Array(sealed.prefix(27)), key: key, use: use) }
-            #expect(throws: MessagingError(.aeadOpenFailed, "")) { try Seal.open(sealed, key: Array(key.dropLast()), use: use) }
+            #expect(throws: MessagingError(.sealedTooShort, "")) {
+                try Seal.open(Array(sealed.prefix(27)), key: key, use: use)
+            }
+            #expect(throws: MessagingError(.aeadOpenFailed, "")) {
+                try Seal.open(sealed, key: Array(key.dropLast()), use: use)
+            }
         }
         let activity = try Seal.seal([1], key: key, nonce: nonce, use: .activity(group: group, epoch: 7))
         #expect(throws: MessagingError(.aeadOpenFailed, "")) {

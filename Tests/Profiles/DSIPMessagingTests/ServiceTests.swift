@@ -2,7 +2,12 @@ import DSIPMessaging
 import Testing
 
 @Suite("What a client decides") struct ServiceTests {
-    private func entry(_ mailbox: String, priority: Int? = nil, profiles: String = #"["messaging/1.0"]"#, _ more: String = "") -> String {
+    private func entry(
+        _ mailbox: String,
+        priority: Int? = nil,
+        profiles: String = #"["messaging/1.0"]"#,
+        _ more: String = ""
+    ) -> String {
         #"{"uri":"wss://\#(mailbox.dropFirst())/","bindings":["ws/1.0"],"mailbox":"\#(mailbox)","profiles":\#(profiles)"#
             + (priority.map { #","priority":\#($0)"# } ?? "") + more + "}"
     }
@@ -10,7 +15,10 @@ import Testing
     @Test("M§4.2: the lowest usable entry that takes the connection, in the document's order")
     func selection() throws {
         let document =
-            "[" + [entry("@mbx.carol", priority: 1), entry("@mbx.bob"), entry("@mbx.alice", priority: 0)].joined(separator: ",")
+            "["
+            + [entry("@mbx.carol", priority: 1), entry("@mbx.bob"), entry("@mbx.alice", priority: 0)].joined(
+                separator: ","
+            )
             + "]"
         try Scene.check(
             "mailbox-select",

@@ -102,7 +102,12 @@ struct ClientTrace: TraceMachine {
             .object(
                 JSONObject(
                     stamps.sorted { $0.key < $1.key }.map { id, times in
-                        (id.description, .object(JSONObject(times.sorted { $0.key < $1.key }.map { ($0.key.string, .int($0.value)) })))
+                        (
+                            id.description,
+                            .object(
+                                JSONObject(times.sorted { $0.key < $1.key }.map { ($0.key.string, .int($0.value)) })
+                            )
+                        )
                     }
                 )
             )

@@ -25,7 +25,9 @@ enum MessagingTrace {
         var machine = try make(vector["context"] ?? [:])
         var results: [JSONValue] = []
         for (index, step) in steps.enumerated() {
-            guard let event = step["event"]?.object?.members.first else { throw VectorFault("no event in step \(index)") }
+            guard let event = step["event"]?.object?.members.first else {
+                throw VectorFault("no event in step \(index)")
+            }
             let emitted = try machine.handle(event.name, event.value)
             var state = machine.state
             for (name, value) in Machine.laterMembers.members

@@ -152,7 +152,12 @@ public struct ConversationClient: Hashable, Sendable {
     ) -> Bool {
         switch statement {
         case .delivered(let targets):
-            return stamp(&deliveredStamps, targets.filter { appliesTo($0, sender) }, sender, Stamp(seq: seq, at: sentAt))
+            return stamp(
+                &deliveredStamps,
+                targets.filter { appliesTo($0, sender) },
+                sender,
+                Stamp(seq: seq, at: sentAt)
+            )
         case .played(let targets):
             // M§10.4: only what can be played.
             let media = targets.filter { appliesTo($0, sender) && isPlayable($0) }
@@ -257,8 +262,9 @@ public struct ConversationClient: Hashable, Sendable {
             if activity[said.sender]?.isEmpty == true { activity[said.sender] = nil }
         case .active:
             guard activity[said.sender] != nil || activity.count < Self.maximumActive else { return }
-            guard activity[said.sender]?[said.kind] != nil
-                || (activity[said.sender]?.count ?? 0) < Self.maximumActivities
+            guard
+                activity[said.sender]?[said.kind] != nil
+                    || (activity[said.sender]?.count ?? 0) < Self.maximumActivities
             else { return }
             activity[said.sender, default: [:]][said.kind] = expiresAt
         }

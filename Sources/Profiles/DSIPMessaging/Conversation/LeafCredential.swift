@@ -42,7 +42,8 @@ public struct LeafCredential: Hashable, Sendable {
         guard found.count == 1, let data = found.first?.data else {
             throw MessagingError(.delegationMissing, "not exactly one dsip_delegation")
         }
-        guard let envelope = Envelope(compact: String(decoding: data, as: UTF8.self)), let claim = Delegation.decode(envelope), claim.device == device,
+        guard let envelope = Envelope(compact: String(decoding: data, as: UTF8.self)),
+            let claim = Delegation.decode(envelope), claim.device == device,
             let subject = DIDKey.document(of: claim.subject) ?? document(claim.subject)
         else { throw MessagingError(.delegationInvalid, "no delegation of this device in compact form") }
         let delegation: Delegation

@@ -48,6 +48,9 @@ public struct Mention: Hashable, Sendable {
     }
 
     var json: JSONValue {
-        ["identity": .string(identity.string), "start": .int(Int64(range.lowerBound)), "length": .int(Int64(range.count))]
+        [
+            "identity": .string(identity.string), "start": .int(Int64(range.lowerBound)),
+            "length": .int(Int64(range.count)),
+        ]
     }
 }

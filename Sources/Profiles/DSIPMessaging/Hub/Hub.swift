@@ -128,7 +128,9 @@ public struct Hub: Hashable, Sendable {
         // Members get it; so does who was removed by it. Who came with it gets a welcome instead, or joined by it.
         let recipients = before.identities.sorted()
         var actions: [HubAction] = [.accepted(to: deposit.device, inReplyTo: deposit.id, seq: seq, duplicate: false)]
-        for identity in recipients { actions += enqueue(.init(seq: seq, itemClass: deposit.depositClass), to: identity) }
+        for identity in recipients {
+            actions += enqueue(.init(seq: seq, itemClass: deposit.depositClass), to: identity)
+        }
         if let commit = deposit.commit, !commit.isExternal {
             actions += welcome(commit, seq: seq, before: before)
         }

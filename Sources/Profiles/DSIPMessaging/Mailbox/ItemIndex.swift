@@ -82,7 +82,9 @@ struct ItemIndex: Sendable {
     }
 
     private func place(of item: MailboxItem) -> Place? {
-        guard let group = item.group, let seq = item.seq, item.isSequenced || item.itemClass == .archive else { return nil }
+        guard let group = item.group, let seq = item.seq, item.isSequenced || item.itemClass == .archive else {
+            return nil
+        }
         return Place(group: group, seq: seq)
     }
 

@@ -7,7 +7,9 @@ extension Mailbox {
     // MARK: Reading
 
     public mutating func received(_ request: SyncRequest, id: ULID, from device: DID) -> [MailboxAction] {
-        func refuse(_ reason: Reason) -> [MailboxAction] { [.error(to: device, inReplyTo: id, reason, retryAfter: nil)] }
+        func refuse(_ reason: Reason) -> [MailboxAction] {
+            [.error(to: device, inReplyTo: id, reason, retryAfter: nil)]
+        }
         guard devices.contains(device) else { return refuse(.policyBlocked) }
         guard let since = position(request.since) else { return refuse(.mailboxCursorInvalid) }
         if let cursor = request.ackThrough {
@@ -105,7 +107,9 @@ extension Mailbox {
         size: Int64 = 0,
         at now: Int64
     ) -> [MailboxAction] {
-        func refuse(_ reason: Reason) -> [MailboxAction] { [.error(to: device, inReplyTo: id, reason, retryAfter: nil)] }
+        func refuse(_ reason: Reason) -> [MailboxAction] {
+            [.error(to: device, inReplyTo: id, reason, retryAfter: nil)]
+        }
         guard devices.contains(device) else { return refuse(.policyBlocked) }
         guard mode == .sync else { return refuse(.mailboxUnsupportedClass) }
         if let held = index.archived(seq, of: group) {
@@ -144,7 +148,9 @@ extension Mailbox {
         grant: PresentedGrant?,
         at now: Int64
     ) -> [MailboxAction] {
-        func refuse(_ reason: Reason) -> [MailboxAction] { [.error(to: device, inReplyTo: id, reason, retryAfter: nil)] }
+        func refuse(_ reason: Reason) -> [MailboxAction] {
+            [.error(to: device, inReplyTo: id, reason, retryAfter: nil)]
+        }
         guard serves.contains(fetch.target) else { return refuse(.transportUnknownRecipient) }
         let isSuccessor = fetch.successorOf.map { groups[$0] != nil } ?? false
         guard

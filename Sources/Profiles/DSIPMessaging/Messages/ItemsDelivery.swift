@@ -111,7 +111,9 @@ public struct StoredItem: Hashable, Sendable {
         envelope = try members.optional("envelope", Read.filled)
         try members.finish()
         if itemClass == .introduction || itemClass == .grant {
-            guard group == nil, envelope != nil else { throw Members.fault("first contact has an envelope and no group") }
+            guard group == nil, envelope != nil else {
+                throw Members.fault("first contact has an envelope and no group")
+            }
         } else if group == nil {
             throw Members.fault("group is missing")
         }

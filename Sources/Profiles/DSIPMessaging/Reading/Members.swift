@@ -115,7 +115,9 @@ enum Read {
     }
 
     static func encoded(_ value: JSONValue, _ name: String) throws(MessagingError) -> EncodedBytes {
-        guard let bytes = value.string.flatMap(EncodedBytes.init) else { throw Members.fault("\(name) is no base64url") }
+        guard let bytes = value.string.flatMap(EncodedBytes.init) else {
+            throw Members.fault("\(name) is no base64url")
+        }
         return bytes
     }
 

@@ -28,7 +28,9 @@ public enum Seal {
     /// - Parameters:
     ///   - key: 32 bytes.
     ///   - nonce: 12 bytes, never used twice under one key.
-    public static func seal(_ plaintext: [UInt8], key: [UInt8], nonce: [UInt8], use: Use) throws(MessagingError) -> [UInt8] {
+    public static func seal(_ plaintext: [UInt8], key: [UInt8], nonce: [UInt8], use: Use) throws(MessagingError)
+        -> [UInt8]
+    {
         do {
             guard key.count == 32, nonce.count == nonceBytes else { throw CryptoKitError.incorrectKeySize }
             let box = try AES.GCM.seal(
@@ -72,7 +74,9 @@ public enum Seal {
         sha256: String,
         key: [UInt8]
     ) throws(MessagingError) -> [UInt8] {
-        guard Int64(ciphertext.count) == size else { throw MessagingError(.blobSizeMismatch, "the blob has another size") }
+        guard Int64(ciphertext.count) == size else {
+            throw MessagingError(.blobSizeMismatch, "the blob has another size")
+        }
         guard hash(ciphertext) == sha256 else { throw MessagingError(.blobHashMismatch, "the blob has another hash") }
         return try open(ciphertext, key: key, use: .blob)
     }
