@@ -44,6 +44,7 @@ let package = Package(
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
         .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
+        .library(name: "DSIPMessaging", targets: ["DSIPMessaging"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
@@ -93,6 +94,7 @@ let package = Package(
         ),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
+        target("DSIPMessaging", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
         // Products
         target(
@@ -122,8 +124,8 @@ let package = Package(
             "DSIPConformance",
             "Products",
             [
-                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "WebRTC",
-                crypto, cryptoExtras, "DoubleRatchet", "Libp2p", "MLS",
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging", "Encoding",
+                "WebRTC", "DoubleRatchet", "Libp2p", "MLS", crypto, cryptoExtras,
             ]
         ),
         .executableTarget(
@@ -144,6 +146,7 @@ let package = Package(
             name: "dsip-fuzz",
             dependencies: [
                 "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia",
+                "DSIPMessaging",
             ],
             path: "Fuzz",
             swiftSettings: strict
@@ -198,6 +201,7 @@ let package = Package(
             ] + nio + nioWebSocket
         ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
+        tests("DSIPMessaging", "Profiles", ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         tests(
             "DSIPRelay",
             "Products",
