@@ -17,7 +17,9 @@ struct CodecTests {
             var reader = WireReader(bytes)
             #expect(try reader.length() == value)
         }
-        for bytes in [[0x40, 0x3f], [0x80, 0, 0x3f, 0xff], [0xc0, 0, 0, 0, 0, 0, 0, 0], [0x40], [0x80, 0, 0]] as [[UInt8]] {
+        for bytes in [[0x40, 0x3f], [0x80, 0, 0x3f, 0xff], [0xc0, 0, 0, 0, 0, 0, 0, 0], [0x40], [0x80, 0, 0]]
+            as [[UInt8]]
+        {
             var reader = WireReader(bytes)
             #expect(throws: MLSError.self) { try reader.length() }
         }
@@ -51,8 +53,10 @@ struct CodecTests {
     @Test("bytes that peers choose give a value or an error", arguments: [UInt64(1), 2, 3])
     func mutations(_ seed: UInt64) throws {
         var room = try Room(["alice", "bob"])
-        let made = try room.groups["alice"]!.commit(at: now, using: &room.random)
-        var seeds = [made.commit.encoded, made.groupInfo.encoded, room.groups["alice"]!.ratchetTree.encoded]
+        var options = CommitOptions()
+        options.makesGroupInfo = true
+        let made = try room.groups["alice"]!.commit(options, at: now, using: &room.random)
+        var seeds = [made.commit.encoded, made.groupInfo!.encoded, room.groups["alice"]!.ratchetTree.encoded]
         seeds.append(try room.people["bob"]!.bundle().keyPackage.message.encoded)
         var random = SeededRandom(seed: seed)
         for _ in 0..<400 {
@@ -60,7 +64,9 @@ struct CodecTests {
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 bytes[Int.random(in: bytes.indices, using: &random)] = .random(in: 0...255, using: &random)
             }
-            if Bool.random(using: &random) { bytes = Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &random))) }
+            if Bool.random(using: &random) {
+                bytes = Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &random)))
+            }
             if let message = try? MLSMessage(decoding: bytes) { #expect(message.encoded == bytes) }
             _ = try? UnverifiedRatchetTree(decoding: bytes)
         }
@@ -86,7 +92,9 @@ struct CodecTests {
         let salt = Secret((0...12).map { UInt8($0) })
         let key = hash.extract(salt: salt, Secret([UInt8](repeating: 0x0b, count: 22)))
         let output = hash.expand(key, info: (0xf0...0xf9).map { UInt8($0) }, count: 42)
-        #expect(output.bytes.prefix(4) == [0x3c, 0xb2, 0x5f, 0x25] && output.bytes.suffix(4) == [0x87, 0x18, 0x58, 0x65])
+        #expect(
+            output.bytes.prefix(4) == [0x3c, 0xb2, 0x5f, 0x25] && output.bytes.suffix(4) == [0x87, 0x18, 0x58, 0x65]
+        )
         let long = hash.extract(salt: Secret((0x60...0xaf).map { UInt8($0) }), Secret((0...0x4f).map { UInt8($0) }))
         let second = hash.expand(long, info: (0xb0...0xff).map { UInt8($0) }, count: 82)
         #expect(second.bytes.prefix(8) == [0xb1, 0x1e, 0x39, 0x8d, 0xc8, 0x03, 0x27, 0xa1])

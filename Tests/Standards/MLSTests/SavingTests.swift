@@ -8,11 +8,11 @@ struct SavingTests {
         try Group(restoring: group.saved, validator: UncheckedCredentials())
     }
 
-    @Test("a group that is saved, stopped and restored after every step goes on", arguments: [UInt64(1), 2, 3])
+    @Test("a group that is saved, stopped and restored after every step goes on", arguments: [UInt64(1), 2])
     func everyStep(_ seed: UInt64) throws {
         var room = try Room(["alice", "bob", "carol", "dave"])
         var random = SeededRandom(seed: seed)
-        for step in 0..<12 {
+        for step in 0..<10 {
             let names = room.groups.filter { $0.value.status == .active }.keys.sorted()
             let actor = names.randomElement(using: &random)!
             switch Int.random(in: 0..<4, using: &random) {
@@ -63,12 +63,12 @@ struct SavingTests {
         _ = try room.groups["alice"]!.commit(at: now, using: &room.random)
         let saved = room.groups["alice"]!.saved.bytes
         var random = SeededRandom(seed: 5)
-        for count in stride(from: 0, to: saved.count, by: 7) {
+        for count in stride(from: 0, to: saved.count, by: 41) {
             #expect(throws: MLSError.self) {
                 try Group(restoring: Secret(saved[..<count]), validator: UncheckedCredentials())
             }
         }
-        for _ in 0..<200 {
+        for _ in 0..<40 {
             var changed = saved
             changed[Int.random(in: changed.indices, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
             _ = try? Group(restoring: Secret(changed), validator: UncheckedCredentials())

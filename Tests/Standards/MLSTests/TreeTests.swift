@@ -18,7 +18,7 @@ struct TreeTests {
         }
     }
 
-    @Test("a tree with commits, removals and joins is verified again from its bytes", arguments: 1...4)
+    @Test("a tree with commits, removals and joins is verified again from its bytes", arguments: 1...2)
     func roundTrip(_ seed: Int) throws {
         var random = SeededRandom(seed: UInt64(seed))
         var room = try Room(["p0", "p1", "p2"])
@@ -36,7 +36,11 @@ struct TreeTests {
                 var options = CommitOptions([.add(bundle.keyPackage)])
                 options.forcesPath = step.isMultiple(of: 2)
                 let made = try room.commit(options, by: actor)
-                room.groups["p\(step)"] = try Group(joining: made.welcome!, with: bundle, validator: UncheckedCredentials())
+                room.groups["p\(step)"] = try Group(
+                    joining: made.welcome!,
+                    with: bundle,
+                    validator: UncheckedCredentials()
+                )
             }
             let group = room.groups[actor]!
             #expect(verify(group.publicGroup.tree.root, of: group) == nil)
@@ -141,7 +145,7 @@ struct TreeTests {
         )
     }
 
-    @Test("the tree hash is kept as the tree changes, and is what hashing all of it gives", arguments: [1, 2, 5, 8, 13, 33])
+    @Test("the tree hash is kept as the tree changes, and is what hashing all of it gives", arguments: [1, 2, 5, 13])
     func incremental(_ count: Int) throws {
         var random = SeededRandom(seed: UInt64(count))
         var group = ProvisionalGroup(

@@ -60,7 +60,11 @@ enum MLSGroups {
             preSharedKeys: preSharedKeys,
             validator: UncheckedCredentials()
         )
-        try expect(group.epochAuthenticator, vector.bytes("initial_epoch_authenticator"), "the first epoch authenticator")
+        try expect(
+            group.epochAuthenticator,
+            vector.bytes("initial_epoch_authenticator"),
+            "the first epoch authenticator"
+        )
         for (at, epoch) in try vector.readers("epochs").enumerated() {
             for proposal in try epoch.array("proposals") {
                 try group.process(MLSMessage(decoding: VectorReader.bytes(proposal)), at: now)

@@ -16,7 +16,9 @@ public struct CipherSuite: RawRepresentable, Hashable, Sendable, WireEncodable, 
     public static let p384AES256 = CipherSuite(rawValue: 7)
 
     /// The suites supported here: all of RFC 9420 but 4 and 6, which need X448 and Ed448.
-    public static let supported: [CipherSuite] = [.x25519AES128, .p256AES128, .x25519ChaCha20, .p521AES256, .p384AES256]
+    public static let supported: [CipherSuite] = [
+        .x25519AES128, .p256AES128, .x25519ChaCha20, .p521AES256, .p384AES256,
+    ]
 
     package init(from reader: inout WireReader) throws(MLSError) { rawValue = try reader.uint16() }
     package func encode(to writer: inout WireWriter) { writer.write(rawValue) }
@@ -42,7 +44,8 @@ package struct Suite: Sendable, Hashable {
         case 3: (kem, aead, hash, signature) = (.x25519, .chaCha20Poly1305, .sha256, .ed25519)
         case 5: (kem, aead, hash, signature) = (.p521, .aes256GCM, .sha512, .ecdsaP521SHA512)
         case 7: (kem, aead, hash, signature) = (.p384, .aes256GCM, .sha384, .ecdsaP384SHA384)
-        case 4, 6: throw MLSError(.unsupported, "cipher suite \(id.rawValue) needs X448 and Ed448, which are not to be had")
+        case 4, 6:
+            throw MLSError(.unsupported, "cipher suite \(id.rawValue) needs X448 and Ed448, which are not to be had")
         default: throw MLSError(.unsupported, "cipher suite \(id.rawValue) is not known")
         }
         hpke = HPKESuite(kem, hash, aead)

@@ -52,7 +52,8 @@ package struct HPKESuite: Sendable, Hashable {
             self.suite = suite
             schedule = preparation.context
             secret = suite.labels.extract(salt: shared, "secret", preparation.psk)
-            key = suite.aead.map { [secret] in suite.labels.expand(secret, "key", preparation.context, $0.keyByteCount) }
+            key =
+                suite.aead.map { [secret] in suite.labels.expand(secret, "key", preparation.context, $0.keyByteCount) }
                 ?? .zeros(0)
             baseNonce =
                 suite.aead.map { [secret] in
@@ -66,7 +67,9 @@ package struct HPKESuite: Sendable, Hashable {
             guard sequence > 0 else { return baseNonce }
             return Secret(count: baseNonce.count) { nonce in
                 baseNonce.withUnsafeBytes { nonce.copyMemory(from: $0) }
-                for index in 0..<8 { nonce[nonce.count - 1 - index] ^= UInt8(truncatingIfNeeded: sequence >> (8 * index)) }
+                for index in 0..<8 {
+                    nonce[nonce.count - 1 - index] ^= UInt8(truncatingIfNeeded: sequence >> (8 * index))
+                }
             }
         }
 
@@ -129,7 +132,9 @@ package struct HPKELabels: Sendable, Hashable {
                 from: UnsafeRawBufferPointer(start: label.utf8Start, count: label.utf8CodeUnitCount)
             )
             material.withUnsafeBytes {
-                UnsafeMutableRawBufferPointer(rebasing: input[(labelAt + label.utf8CodeUnitCount)...]).copyMemory(from: $0)
+                UnsafeMutableRawBufferPointer(rebasing: input[(labelAt + label.utf8CodeUnitCount)...]).copyMemory(
+                    from: $0
+                )
             }
         }
         return hash.extract(salt: salt, input)

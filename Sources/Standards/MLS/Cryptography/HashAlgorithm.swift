@@ -66,7 +66,9 @@ package enum HashAlgorithm: UInt16, Sendable, Hashable {
                         let block = UnsafeMutableRawBufferPointer(rebasing: block[..<size])
                         hmac(key: key, info, suffix: 1, into: block)
                         defer { block.initializeMemory(as: UInt8.self, repeating: 0) }
-                        return Secret(count: count) { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: block[..<count])) }
+                        return Secret(count: count) {
+                            $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: block[..<count]))
+                        }
                     }
                 }
                 return Secret(count: count) { output in
@@ -117,25 +119,43 @@ package enum HashAlgorithm: UInt16, Sendable, Hashable {
         _ output: UnsafeMutableRawBufferPointer
     ) {
         let block = H.blockByteCount
-        withUnsafeTemporaryAllocation(byteCount: block, alignment: 8) { pad in
+        // Each call into the hash costs more than the compression of a block: a short message goes in with its pad at once.
+        let isShort = message.count <= 512
+        let size = block + max(isShort ? message.count + 1 : 0, H.Digest.byteCount)
+        withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { input in
+            let pad = UnsafeMutableRawBufferPointer(rebasing: input[..<block])
+            let rest = UnsafeMutableRawBufferPointer(rebasing: input[block...])
             pad.initializeMemory(as: UInt8.self, repeating: 0)
             if key.count > block {
                 H.hash(bufferPointer: key).withUnsafeBytes { pad.copyMemory(from: $0) }
             } else {
                 pad.copyMemory(from: key)
             }
-            for index in 0..<block { pad[index] ^= 0x36 }
+            xor(pad, 0x3636_3636_3636_3636)
             var inner = H()
-            inner.update(bufferPointer: UnsafeRawBufferPointer(pad))
-            inner.update(bufferPointer: message)
-            if var suffix { withUnsafeBytes(of: &suffix) { inner.update(bufferPointer: $0) } }
-            for index in 0..<block { pad[index] ^= 0x36 ^ 0x5c }
+            if isShort {
+                rest.copyMemory(from: message)
+                if let suffix { rest[message.count] = suffix }
+                let count = block + message.count + (suffix == nil ? 0 : 1)
+                inner.update(bufferPointer: UnsafeRawBufferPointer(rebasing: input[..<count]))
+            } else {
+                inner.update(bufferPointer: UnsafeRawBufferPointer(pad))
+                inner.update(bufferPointer: message)
+                if var suffix { withUnsafeBytes(of: &suffix) { inner.update(bufferPointer: $0) } }
+            }
+            xor(pad, 0x3636_3636_3636_3636 ^ 0x5c5c_5c5c_5c5c_5c5c)
+            inner.finalize().withUnsafeBytes { rest.copyMemory(from: $0) }
             var outer = H()
-            outer.update(bufferPointer: UnsafeRawBufferPointer(pad))
-            inner.finalize().withUnsafeBytes { outer.update(bufferPointer: $0) }
+            outer.update(bufferPointer: UnsafeRawBufferPointer(rebasing: input[..<(block + H.Digest.byteCount)]))
             outer.finalize().withUnsafeBytes { output.copyMemory(from: $0) }
-            pad.initializeMemory(as: UInt8.self, repeating: 0)
+            input.initializeMemory(as: UInt8.self, repeating: 0)
         }
+    }
+
+    @inline(__always)
+    private static func xor(_ pad: UnsafeMutableRawBufferPointer, _ mask: UInt64) {
+        let words = pad.bindMemory(to: UInt64.self)
+        for index in words.indices { words[index] ^= mask }
     }
 }
 

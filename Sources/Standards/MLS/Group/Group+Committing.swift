@@ -4,8 +4,9 @@ public struct CommitBundle: Sendable {
     public let commit: MLSMessage
     /// For those whom the commit adds, when there are any.
     public let welcome: Welcome?
-    /// Of the epoch that the commit leads to: for publishing, once the commit is accepted.
-    public let groupInfo: MLSMessage
+    /// Of the epoch that the commit leads to, when `CommitOptions.makesGroupInfo` asks for it: for publishing, once the commit is
+    /// accepted.
+    public let groupInfo: MLSMessage?
     public let summary: CommitSummary
 }
 
@@ -23,6 +24,9 @@ public struct CommitOptions: Sendable {
     public var signer: SignaturePrivateKey?
     /// Whether Welcome and GroupInfo carry the ratchet tree; without it, joiners need it from elsewhere.
     public var includesRatchetTree = true
+    /// Whether a GroupInfo for external joiners is made with the commit; `Group.groupInfo` makes one later. With the tree in it,
+    /// it costs what the whole tree costs to write.
+    public var makesGroupInfo = false
     /// Further extensions of the GroupInfo.
     public var groupInfoExtensions: Extensions = []
     public var authenticatedData: [UInt8] = []
@@ -157,17 +161,24 @@ extension Group {
             signer: fresh == nil ? signer : newSigner,
             reInit: provisional.reInit
         )
-        let info = try Self.groupInfo(
-            of: transition.context,
-            root,
-            transition.secrets,
-            ownLeaf,
-            next.signer,
-            suite,
-            includesRatchetTree: options.includesRatchetTree,
-            includesExternalPub: true,
-            options.groupInfoExtensions
-        )
+        var groupInfo: MLSMessage?
+        if options.makesGroupInfo {
+            groupInfo = .groupInfo(
+                Unverified(
+                    try Self.groupInfo(
+                        of: transition.context,
+                        root,
+                        transition.secrets,
+                        ownLeaf,
+                        next.signer,
+                        suite,
+                        includesRatchetTree: options.includesRatchetTree,
+                        includesExternalPub: true,
+                        options.groupInfoExtensions
+                    )
+                )
+            )
+        }
         let welcome = try Self.welcome(
             provisional.joiners,
             info: try Self.groupInfo(
@@ -196,7 +207,7 @@ extension Group {
         return CommitBundle(
             commit: message,
             welcome: welcome,
-            groupInfo: .groupInfo(Unverified(info)),
+            groupInfo: groupInfo,
             summary: summary
         )
     }

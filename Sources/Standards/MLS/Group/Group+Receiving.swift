@@ -265,7 +265,9 @@ extension Group {
         _ review: (CommitSummary) -> Bool
     ) throws(MLSError) -> CommitSummary {
         let framed = content.content
-        guard let tag = content.auth.confirmationTag else { throw MLSError(.commit, "a commit has no confirmation tag") }
+        guard let tag = content.auth.confirmationTag else {
+            throw MLSError(.commit, "a commit has no confirmation tag")
+        }
         var list: [QueuedProposal] = []
         list.reserveCapacity(commit.items.count)
         for item in commit.items {

@@ -261,7 +261,8 @@ extension CommitSummary: WireEncodable, WireDecodable {
         added = try reader.list(of: LeafIndex.self)
         removed = try reader.list(of: LeafIndex.self)
         updated = try reader.list(of: LeafIndex.self)
-        extensions = try reader.optional { (reader: inout WireReader) throws(MLSError) in try Extensions(from: &reader) }
+        extensions = try reader.optional { (reader: inout WireReader) throws(MLSError) in try Extensions(from: &reader)
+        }
         reInit = try reader.optional { (reader: inout WireReader) throws(MLSError) in try ReInit(from: &reader) }
         custom = try reader.list { (reader: inout WireReader) throws(MLSError) in
             CustomProposal(

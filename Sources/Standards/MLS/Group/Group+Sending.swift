@@ -158,7 +158,14 @@ public enum ExternalProposal {
         as sender: UInt32,
         signedBy signer: SignaturePrivateKey
     ) throws(MLSError) -> MLSMessage {
-        try message(proposal, groupID: context.groupID, epoch: context.epoch, context.cipherSuite, .external(sender), signer)
+        try message(
+            proposal,
+            groupID: context.groupID,
+            epoch: context.epoch,
+            context.cipherSuite,
+            .external(sender),
+            signer
+        )
     }
 
     /// A client's proposal that it be added.

@@ -85,7 +85,9 @@ struct ProposalList {
         var externalInits = 0
         var removes = 0
         for item in proposals {
-            guard item.reference == nil else { throw MLSError(.proposal, "an external commit names a proposal by reference") }
+            guard item.reference == nil else {
+                throw MLSError(.proposal, "an external commit names a proposal by reference")
+            }
             switch item.proposal {
             case .externalInit: externalInits += 1
             case .remove: removes += 1

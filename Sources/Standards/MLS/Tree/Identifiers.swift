@@ -58,5 +58,7 @@ public struct CredentialType: RawRepresentable, Hashable, Sendable, WireEncodabl
 public enum GREASE {
     public static let values: [UInt16] = (0..<15).map { UInt16($0) << 12 | 0x0a0a | UInt16($0) << 4 }
 
-    static func contains(_ value: UInt16) -> Bool { value & 0x0f0f == 0x0a0a && value >> 12 == (value >> 4) & 0xf && value < 0xf000 }
+    static func contains(_ value: UInt16) -> Bool {
+        value & 0x0f0f == 0x0a0a && value >> 12 == (value >> 4) & 0xf && value < 0xf000
+    }
 }

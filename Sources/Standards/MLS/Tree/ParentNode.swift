@@ -52,7 +52,8 @@ extension [LeafIndex] {
 
     /// In an ascending list, how many lie in `range`.
     func count(in range: Range<UInt32>) -> Int {
-        firstPosition(of: LeafIndex(rawValue: range.upperBound)) - firstPosition(of: LeafIndex(rawValue: range.lowerBound))
+        firstPosition(of: LeafIndex(rawValue: range.upperBound))
+            - firstPosition(of: LeafIndex(rawValue: range.lowerBound))
     }
 
     func containsAscending(_ leaf: LeafIndex) -> Bool {

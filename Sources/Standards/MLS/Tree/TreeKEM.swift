@@ -212,7 +212,9 @@ package struct ReceivedPath {
     /// Every node carries as many secrets as its copath child's resolution has nodes, without the joiners.
     package func checkCounts(excluding joiners: [LeafIndex]) throws(MLSError) {
         for (node, level) in zip(path.nodes, levels) {
-            guard let beside = before.descend(to: level, towards: owner).children(towards: owner)?.beside else { continue }
+            guard let beside = before.descend(to: level, towards: owner).children(towards: owner)?.beside else {
+                continue
+            }
             let first = owner.firstBeside(at: level)
             let excluded = joiners.count(in: first..<first + 1 << UInt32(level - 1))
             guard node.secrets.count == beside.resolutionCount - excluded else {
