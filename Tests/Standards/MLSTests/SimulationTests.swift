@@ -11,7 +11,7 @@ import Testing
 struct SimulationTests {
     private static func number(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap { Int($0) } }
     static let firstSeed = UInt64(number("DSIP_SEED") ?? 1)
-    static let runs = number("DSIP_RUNS") ?? 4
+    static let runs = number("DSIP_RUNS") ?? 3
 
     private static func shape(_ seed: UInt64) -> GroupSimulation.Shape {
         var random = SeededRandom(seed: seed)

@@ -28,7 +28,10 @@ struct Ghost {
         for status in [Group.Status.active, .removed] {
             var ghost = disguised(as: present)
             ghost.status = status
-            if (try? ghost.process(message, at: now)) != nil { return "read a message of epoch \(present.context.epoch)" }
+            guard (try? ghost.process(message, at: now)) != nil else { continue }
+            // A joiner's commit is public. That it removes whoever holds the ghost's old leaf takes no secret to see.
+            if status == .active, ghost.status == .removed, ghost.epochAuthenticator.isEmpty { continue }
+            return "read a message of epoch \(present.context.epoch)"
         }
         guard case .privateMessage(let frame) = message else { return nil }
         for secret in [kept.secrets.senderData] + kept.pastEpochs.map(\.senderData)

@@ -36,6 +36,7 @@ extension GroupSimulation {
         guard var group = clients[id]?.group, !group.hasPendingCommit else { return }
         var options = options
         options.forcesPath = network.pick(0...2) > 0
+        options.makesGroupInfo = true
         let queued = group.queuedProposals
         // Proposals that do not fit together are left for another epoch.
         var made = try? group.commit(options, at: now, using: &random)
@@ -43,7 +44,7 @@ extension GroupSimulation {
             options.includesQueued = false
             made = try? group.commit(options, at: now, using: &random)
         }
-        guard let made else { return }
+        guard let made, let groupInfo = made.groupInfo else { return }
         let proposals = options.proposals + (options.includesQueued ? queued.map(\.proposal) : [])
         var added: Set<Int> = []
         for case .add(let keyPackage) in proposals {
@@ -58,11 +59,11 @@ extension GroupSimulation {
             added: added,
             removed: Set(removed),
             welcome: made.welcome.map { MLSMessage.welcome($0).encoded },
-            groupInfo: made.groupInfo.encoded,
+            groupInfo: groupInfo.encoded,
             joins: false
         )
         upload(.commit(offer), from: id)
-        clients[id]?.behindSince = clients[id]?.behindSince ?? network.clock.milliseconds
+        if clients[id]?.behindSince == nil { clients[id]?.behindSince = network.clock.milliseconds }
     }
 
     /// Somebody who is not there: a new client, or one that was removed.

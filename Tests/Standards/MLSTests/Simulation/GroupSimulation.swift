@@ -76,6 +76,7 @@ struct GroupSimulation {
             options.proposals.append(.add(client.bundle.keyPackage))
         }
         service = DeliveryService(founder: 0, groupInfo: try group.groupInfo().encoded)
+        options.makesGroupInfo = true
         let made = try group.commit(options, at: now, using: &random)
         founder.group = group
         clients[0] = founder
@@ -85,7 +86,7 @@ struct GroupSimulation {
             added: Set(clients.keys).subtracting([0]),
             removed: [],
             welcome: made.welcome.map { MLSMessage.welcome($0).encoded },
-            groupInfo: made.groupInfo.encoded,
+            groupInfo: made.groupInfo?.encoded ?? [],
             joins: false
         )
         let received = service.receive(.commit(offer), from: 0)
@@ -170,7 +171,13 @@ struct GroupSimulation {
             if unsettled.isEmpty, network.nextArrival == nil { return }
             for id in unsettled { ask(id) }
         }
-        violations.append("not settled: \(clients.values.filter { !isSettled($0) }.map(\.id).sorted())")
+        for client in clients.values where !isSettled(client) {
+            violations.append(
+                "client \(client.id) does not settle in epoch \(client.group?.epoch ?? 0) of \(service.epoch): "
+                    + "joining \(client.joining?.group.epoch ?? 0), pending \(client.group?.hasPendingCommit ?? false), "
+                    + "member \(service.roster.contains(client.id))"
+            )
+        }
     }
 
     private func isSettled(_ client: SimulatedClient) -> Bool {
