@@ -6,6 +6,7 @@ enum Main {
     static let benchmarks: [(name: String, run: @Sendable (Options) async throws -> Void)] = [
         ("verify", { _ in try VerifyBenchmark.run() }),
         ("scan", { _ in try ScanBenchmark.run() }),
+        ("mls", { _ in try MLSBenchmark.run() }),
         ("relay", RelayBenchmark.run),
         ("memory", MemoryBenchmark.run),
         ("ringing", RingingBenchmark.run),

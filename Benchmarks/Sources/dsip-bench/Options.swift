@@ -1,7 +1,7 @@
 /// What the command line asks for.
 ///
 /// ```
-/// dsip-bench [--dsip PATH] [--connections N] [--rounds N] [verify] [scan] [relay] [memory] [ringing] [start]
+/// dsip-bench [--dsip PATH] [--connections N] [--rounds N] [verify] [scan] [mls] [relay] [memory] [ringing] [start]
 /// ```
 struct Options: Sendable {
     /// The program whose relay is measured.
