@@ -97,7 +97,9 @@ extension GroupSimulation {
         clients[id]?.behindSince = nil
         guard let group = clients[id]?.group else { return }
         if group.status == .removed {
-            if (try? group.export(label: "law", count: 32)) != nil { violations.append("client \(id) exports, removed") }
+            if (try? group.export(label: "law", count: 32)) != nil {
+                violations.append("client \(id) exports, removed")
+            }
             leave(id, before)
             return
         }
@@ -175,7 +177,9 @@ extension GroupSimulation {
 
     /// A state that its client no longer uses goes on as a ghost, when its leaf was removed.
     private mutating func haunt(_ id: Int, _ kept: Group?) {
-        guard let kept, kept.status == .active, let removedAt = service.removals[id], removedAt > kept.epoch else { return }
+        guard let kept, kept.status == .active, let removedAt = service.removals[id], removedAt > kept.epoch else {
+            return
+        }
         ghosts.append(Ghost(id: id, kept: kept, removedAt: removedAt))
         if ghosts.count > 6 { ghosts.removeFirst() }
     }
