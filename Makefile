@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release clean
+.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak clean
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product dsip --static-swift-stdlib
@@ -84,10 +84,15 @@ fuzz: ## Fuzz every decoder of peer input with libFuzzer, SECONDS_EACH (default 
 	  DSIP_FUZZ_ENTRY=$$entry .build-fuzz/debug/dsip-fuzz -max_total_time=$${SECONDS_EACH:-60} -max_len=131072 -timeout=10 -print_final_stats=0 -verbosity=0
 	done
 
+soak: ## Run the simulated groups of MLS by the thousand, RUNS (default 3000) from SEED (default 1) on
+	@scripts/setup run
+	DSIP_RUNS=$${RUNS:-3000} DSIP_SEED=$${SEED:-1} swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak \
+	  --filter SimulationTests $(SWIFT_FLAGS)
+
 release: ## Build one release binary, linked statically against the Swift libraries
 	@scripts/setup run
 	swift build $(RELEASE_FLAGS) $(SWIFT_FLAGS)
 	ls -l $(RELEASE_BIN)
 
 clean: ## Remove what was built
-	@rm -rf .build .build-bench .build-fuzz .venv
+	@rm -rf .build .build-bench .build-fuzz .build-soak .venv

@@ -8,6 +8,7 @@ enum Main {
         ("scan", { _ in try ScanBenchmark.run() }),
         ("dht", { _ in try KademliaBenchmark.run() }),
         ("ratchet", { _ in try RatchetBenchmark.run() }),
+        ("mls", { _ in try MLSBenchmark.run() }),
         ("relay", RelayBenchmark.run),
         ("memory", MemoryBenchmark.run),
         ("ringing", RingingBenchmark.run),

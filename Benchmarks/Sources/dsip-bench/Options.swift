@@ -2,7 +2,7 @@
 ///
 /// ```
 /// dsip-bench [--dsip PATH] [--connections N] [--rounds N]
-///     [verify] [scan] [ratchet] [dht] [relay] [memory] [ringing] [start]
+///     [verify] [scan] [mls] [ratchet] [dht] [relay] [memory] [ringing] [start]
 /// ```
 struct Options: Sendable {
     /// The program whose relay is measured.
