@@ -29,7 +29,7 @@ enum MessagingGroups {
 
     static func encodeExtension(_ input: JSONValue) throws -> JSONValue {
         guard let type = UInt16(exactly: try input.needInt("extension_type")) else { throw VectorFault("no such type") }
-        return ["hex": Hex.encode(MLSExtension(type: type, data: try input.needBytes("data_hex")).bytes)]
+        return ["hex": .string(Hex.encode(MLSExtension(type: type, data: try input.needBytes("data_hex")).bytes))]
     }
 
     static func decodeExtension(_ input: JSONValue) throws -> JSONValue {
@@ -37,7 +37,8 @@ enum MessagingGroups {
         return MessagingArea.verdict { () throws(MessagingError) in
             let decoded = try MLSExtension(decoding: bytes)
             return [
-                "verdict": "accept", "extension_type": .int(Int64(decoded.type)), "data_hex": Hex.encode(decoded.data),
+                "verdict": "accept", "extension_type": .int(Int64(decoded.type)),
+                "data_hex": .string(Hex.encode(decoded.data)),
             ]
         }
     }

@@ -48,15 +48,8 @@ extension JSONValue {
     }
 
     func asHex(_ name: String) throws -> [UInt8] {
-        guard let digits = string.map({ Array($0.utf8) }), digits.count.isMultiple(of: 2) else {
-            throw VectorFault("\(name) is no hex")
-        }
-        return try stride(from: 0, to: digits.count, by: 2).map {
-            guard let byte = UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16) else {
-                throw VectorFault("\(name) is no hex")
-            }
-            return byte
-        }
+        guard let bytes = string.flatMap({ Hex.decode($0) }) else { throw VectorFault("\(name) is no hex") }
+        return bytes
     }
 
     /// A member that may be absent or null.
@@ -88,11 +81,4 @@ extension JSONValue {
     }
 
     func dids(_ name: String) throws -> [DID] { try list(name) { try $0.asDID(name) } }
-}
-
-enum Hex {
-    static func encode(_ bytes: some Sequence<UInt8>) -> JSONValue {
-        let digits = Array("0123456789abcdef".utf8)
-        return .string(String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self))
-    }
 }

@@ -23,7 +23,7 @@ enum MessagingSeals {
             nonce: try input.needBytes("nonce_hex"),
             use: try use(input)
         )
-        return ["sealed_hex": Hex.encode(sealed)]
+        return ["sealed_hex": .string(Hex.encode(sealed))]
     }
 
     static func open(_ input: JSONValue) throws -> JSONValue {
@@ -36,7 +36,7 @@ enum MessagingSeals {
                 use == .blob
                 ? try Seal.openBlob(sealed, size: size, sha256: sha256, key: key)
                 : try Seal.open(sealed, key: key, use: use)
-            return ["verdict": "accept", "plaintext_hex": Hex.encode(plaintext)]
+            return ["verdict": "accept", "plaintext_hex": .string(Hex.encode(plaintext))]
         }
     }
 
@@ -52,20 +52,21 @@ enum MessagingSeals {
                 info: info,
                 additionalData: data
             )
-            return ["verdict": "accept", "plaintext_hex": Hex.encode(plaintext)]
+            return ["verdict": "accept", "plaintext_hex": .string(Hex.encode(plaintext))]
         }
     }
 
     static func deriveKeyPair(_ input: JSONValue) throws -> JSONValue {
         let key = try HPKESuite.deriveKeyPair(try input.needBytes("ikm_hex"))
         return [
-            "sk_hex": Hex.encode(key.rawRepresentation), "pk_hex": Hex.encode(key.publicKey.rawRepresentation),
+            "sk_hex": .string(Hex.encode(key.rawRepresentation)),
+            "pk_hex": .string(Hex.encode(key.publicKey.rawRepresentation)),
         ]
     }
 
     static func keyAgreement(_ input: JSONValue) throws -> JSONValue {
         let key = try agreementKey(seed: try input.needBytes("ed25519_seed_hex"))
-        return ["x25519_pk_hex": Hex.encode(key.publicKey.rawRepresentation)]
+        return ["x25519_pk_hex": .string(Hex.encode(key.publicKey.rawRepresentation))]
     }
 
     /// The X25519 key that did:key derives from an Ed25519 seed. M§6.9
