@@ -69,6 +69,17 @@ private struct MLSFuzzSeeds: Sendable {
 
     init() throws {
         var random = SystemRandomNumberGenerator()
+        let (now, contents) = (now, contents)
+        func bundle() throws -> KeyPackageBundle {
+            var random = SystemRandomNumberGenerator()
+            return try KeyPackageBundle(
+                .x25519AES128,
+                contents,
+                signer: SignaturePrivateKey(.x25519AES128, using: &random),
+                lifetime: Lifetime(from: now),
+                using: &random
+            )
+        }
         signer = try SignaturePrivateKey(.x25519AES128, using: &random)
         var alice = try Group(
             creating: [1],
@@ -79,31 +90,24 @@ private struct MLSFuzzSeeds: Sendable {
             at: now,
             using: &random
         )
-        func offer() throws -> KeyPackageBundle {
-            try KeyPackageBundle(
-                .x25519AES128,
-                contents,
-                signer: SignaturePrivateKey(.x25519AES128, using: &random),
-                lifetime: Lifetime(from: now),
-                using: &random
-            )
-        }
-        self.offer = try offer()
-        var options = CommitOptions([.add(self.offer.keyPackage), .add(try offer().keyPackage)])
+        let own = try bundle()
+        var options = CommitOptions([.add(own.keyPackage), .add(try bundle().keyPackage)])
         options.includesRatchetTree = false
         let made = try alice.commit(options, at: now, using: &random)
         try alice.mergePendingCommit()
-        guard let welcome = made.welcome else { throw MLSError(.usage, "nobody was added") }
+        guard let welcome = made.welcome, case .groupInfo(let info) = try alice.groupInfo() else {
+            throw MLSError(.usage, "nobody was added")
+        }
+        offer = own
         welcomeWithoutTree = welcome
+        groupInfo = info.encoded
         bob = try Group(
             joining: welcome,
-            with: self.offer,
+            with: own,
             ratchetTree: alice.ratchetTree,
             validator: UncheckedCredentials()
         )
-        guard case .groupInfo(let info) = try alice.groupInfo() else { throw MLSError(.usage, "no GroupInfo") }
-        groupInfo = info.encoded
-        var messages = [try alice.protect([1, 2, 3], using: &random).encoded, self.offer.keyPackage.message.encoded]
+        var messages = [try alice.protect([1, 2, 3], using: &random).encoded, own.keyPackage.message.encoded]
         messages.append(try alice.commit(at: now, using: &random).commit.encoded)
         alice.clearPendingCommit()
         alice.configuration.encryptsHandshakes = false

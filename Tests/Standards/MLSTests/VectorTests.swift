@@ -1,4 +1,5 @@
 import DSIPConformance
+import Foundation
 import Support
 import Testing
 
