@@ -221,8 +221,11 @@ struct GroupSimulation {
                 violations.append("client \(id) heard ghost \(ghost.id)")
             }
         }
-        // Everybody hears a last word.
+        // Everybody hears a last word; proposals that nobody committed are dropped for it.
+        let said = counts.sent
+        clients[one]?.group?.clearQueuedProposals()
         talk(one)
+        if counts.sent == said { violations.append("client \(one) cannot talk") }
         advance(by: 2000)
         guard let word = readers.keys.first(where: { String(decoding: $0, as: UTF8.self).hasSuffix(" \(counts.sent)") })
         else {
