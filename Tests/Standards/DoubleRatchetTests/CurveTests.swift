@@ -150,6 +150,16 @@ struct CurveTests {
         }
     }
 
+    @Test("The one-step derivation is SHA-512 of counter, key and constant, the next chain key first")
+    func oneStep() {
+        var random = SeededRandom(seed: 6)
+        let chain = Secret(using: &random)
+        let digest = Array(SHA512.hash(data: [0, 0, 0, 1] + chain.bytes + [7]))
+        let step = ChainDerivation.oneStep(constant: 7).step(chain)
+        #expect(step.chain.bytes == Array(digest[..<32]))
+        #expect(step.message.bytes == Array(digest[32...]))
+    }
+
     @Test("A wiped buffer holds zeros")
     func wiping() {
         var bytes = [UInt8](repeating: 7, count: 32)

@@ -47,13 +47,15 @@ public struct AgreementProfile: Hashable, Sendable {
 
     /// AD of X3DH §3.3: both identities. An identity that is more than its agreement key is bound whole, and so is the KEM
     /// key, by its hash (PQXDH §3.3 allows both).
+    ///
+    /// Each identity comes with its agreement key, whose conversion costs as much as an agreement.
     func associatedData(
-        initiator: IdentityKey,
-        responder: IdentityKey,
+        initiator: (identity: IdentityKey, agreement: [UInt8]),
+        responder: (identity: IdentityKey, agreement: [UInt8]),
         kemKey: [UInt8]?
-    ) throws(RatchetError) -> [UInt8] {
-        var data = encoding.encode(try initiator.agreementKey()) + encoding.encode(try responder.agreementKey())
-        for case .separate(let signing, _) in [initiator, responder] { data += signing }
+    ) -> [UInt8] {
+        var data = encoding.encode(initiator.agreement) + encoding.encode(responder.agreement)
+        for case .separate(let signing, _) in [initiator.identity, responder.identity] { data += signing }
         if let kemKey { data += KEMAlgorithm.digest(kemKey) }
         return data
     }

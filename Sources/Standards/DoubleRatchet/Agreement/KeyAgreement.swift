@@ -17,7 +17,7 @@ public enum KeyAgreement {
         ephemeral: AgreementKey
     ) throws(RatchetError) -> (agreed: AgreedSecret, handshake: Handshake) {
         let (bundle, profile) = (verified.bundle, verified.profile)
-        let theirs = try bundle.identity.agreementKey()
+        let theirs = verified.agreementKey
         var secrets = [
             try identity.agreement.agree(bundle.signed.key),
             try ephemeral.agree(theirs),
@@ -32,9 +32,9 @@ public enum KeyAgreement {
         }
         let agreed = AgreedSecret(
             keys: profile.derive(secrets),
-            associatedData: try profile.associatedData(
-                initiator: identity.publicKey,
-                responder: bundle.identity,
+            associatedData: profile.associatedData(
+                initiator: (identity.publicKey, identity.agreement.publicKey),
+                responder: (bundle.identity, theirs),
                 kemKey: encapsulation == nil ? nil : bundle.kem?.key
             )
         )
@@ -67,8 +67,9 @@ public enum KeyAgreement {
         kem: KEMKeyPair?,
         profile: AgreementProfile
     ) throws(RatchetError) -> AgreedSecret {
+        let theirs = try handshake.identity.agreementKey()
         var secrets = [
-            try signed.agree(try handshake.identity.agreementKey()),
+            try signed.agree(theirs),
             try identity.agreement.agree(handshake.ephemeralKey),
             try signed.agree(handshake.ephemeralKey),
         ]
@@ -78,9 +79,9 @@ public enum KeyAgreement {
         }
         return AgreedSecret(
             keys: profile.derive(secrets),
-            associatedData: try profile.associatedData(
-                initiator: handshake.identity,
-                responder: identity.publicKey,
+            associatedData: profile.associatedData(
+                initiator: (handshake.identity, theirs),
+                responder: (identity.publicKey, identity.agreement.publicKey),
                 kemKey: kem?.publicKey
             )
         )

@@ -116,8 +116,8 @@ public struct PreKeyBundle: Hashable, Sendable {
                 throw RatchetError(.invalidSignature, "the KEM prekey's signature does not verify")
             }
         }
-        _ = try self.identity.agreementKey()
-        return VerifiedPreKeyBundle(bundle: self, profile: profile)
+        let agreementKey = try self.identity.agreementKey()
+        return VerifiedPreKeyBundle(bundle: self, profile: profile, agreementKey: agreementKey)
     }
 }
 
@@ -125,9 +125,12 @@ public struct PreKeyBundle: Hashable, Sendable {
 public struct VerifiedPreKeyBundle: Hashable, Sendable {
     public let bundle: PreKeyBundle
     let profile: AgreementProfile
+    /// The identity's, 32 bytes.
+    let agreementKey: [UInt8]
 
-    fileprivate init(bundle: PreKeyBundle, profile: AgreementProfile) {
+    fileprivate init(bundle: PreKeyBundle, profile: AgreementProfile, agreementKey: [UInt8]) {
         self.bundle = bundle
         self.profile = profile
+        self.agreementKey = agreementKey
     }
 }

@@ -29,19 +29,22 @@ public enum KDFHash: UInt8, Hashable, Sendable {
     ) -> [Secret] {
         // A key of HMAC is filled up with zeros, so 32 of them do for 64 too.
         let extracted = (salt ?? .zero).withUnsafeBytes { salt in
-            KeyedHash<H>(key: salt).authenticate { $0.update(bufferPointer: material) }
+            var extractor = KeyedHash<H>(key: salt)
+            return extractor.authenticateLast { $0.update(bufferPointer: material) }
         }
-        let expander = extracted.withUnsafeBytes { KeyedHash<H>(key: $0) }
+        var expander = extracted.withUnsafeBytes { KeyedHash<H>(key: $0) }
         let perBlock = H.Digest.byteCount / Secret.count
         var keys: [Secret] = []
         keys.reserveCapacity(count + perBlock - 1)
         var previous: H.Digest?
-        for index in 1...((count + perBlock - 1) / perBlock) {
-            let block = expander.authenticate { hash in
+        let blocks = (count + perBlock - 1) / perBlock
+        for index in 1...blocks {
+            func update(_ hash: inout H) {
                 previous?.withUnsafeBytes { hash.update(bufferPointer: $0) }
                 info.withUnsafeBytes { hash.update(bufferPointer: $0) }
                 hash.update(byte: UInt8(index))
             }
+            let block = index < blocks ? expander.authenticate(update) : expander.authenticateLast(update)
             block.withUnsafeBytes { bytes in
                 for part in 0..<perBlock where keys.count < count {
                     let start = part * Secret.count
@@ -56,6 +59,12 @@ public enum KDFHash: UInt8, Hashable, Sendable {
 
 /// How a chain key gives the key of a message and the next chain key (Double Ratchet §5.2, KDF_CK).
 public enum ChainDerivation: Hashable, Sendable {
+    /// SHA-512 of the number 1 in four bytes, the chain key and one byte: the one-step derivation of NIST SP 800-56C §4.1. The
+    /// first half is the next chain key, the second the message's.
+    ///
+    /// The input has a fixed length and fills one block, so one call of the compression function gives both keys, and there is
+    /// nothing to extend. That its output is random to whoever lacks the key is what RFC 8032 §5.1.5 asks of it too.
+    case oneStep(constant: UInt8)
     /// Two HMAC-SHA-256 of one byte each under the chain key.
     case hmac(message: UInt8, chain: UInt8)
     /// HKDF of a constant with the chain key as salt; the first half is the next chain key.
@@ -63,10 +72,26 @@ public enum ChainDerivation: Hashable, Sendable {
 
     package func step(_ chain: Secret) -> (message: Secret, chain: Secret) {
         switch self {
+        case .oneStep(let constant):
+            let digest = withUnsafeTemporaryAllocation(byteCount: 5 + Secret.count, alignment: 8) { input in
+                defer { Secret.wipe(input) }
+                input.storeBytes(of: UInt32(1).bigEndian, as: UInt32.self)
+                chain.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: input[4...]).copyMemory(from: $0) }
+                input[4 + Secret.count] = constant
+                var hash = SHA512()
+                hash.update(bufferPointer: UnsafeRawBufferPointer(input))
+                return hash.finalize()
+            }
+            return digest.withUnsafeBytes { keys in
+                (
+                    Secret(copying: UnsafeRawBufferPointer(rebasing: keys[Secret.count...])),
+                    Secret(copying: UnsafeRawBufferPointer(rebasing: keys[..<Secret.count]))
+                )
+            }
         case .hmac(let message, let next):
-            let keyed = chain.withUnsafeBytes { KeyedHash<SHA256>(key: $0) }
+            var keyed = chain.withUnsafeBytes { KeyedHash<SHA256>(key: $0) }
             let first = keyed.authenticate { $0.update(byte: message) }
-            let second = keyed.authenticate { $0.update(byte: next) }
+            let second = keyed.authenticateLast { $0.update(byte: next) }
             return (
                 first.withUnsafeBytes { Secret(copying: $0) }, second.withUnsafeBytes { Secret(copying: $0) }
             )

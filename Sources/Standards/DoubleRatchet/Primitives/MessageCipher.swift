@@ -23,25 +23,21 @@ public enum MessageCipher: Hashable, Sendable {
         do {
             switch self {
             case .aes256GCMSIV:
-                let box = try AES.GCM._SIV.seal(
-                    plaintext,
-                    using: key.symmetric,
-                    nonce: Self.sivNonce,
-                    authenticating: data
-                )
-                return Array(box.combined.dropFirst(12))
+                let box = try Self.borrow(plaintext, data) { plaintext, data in
+                    try AES.GCM._SIV.seal(plaintext, using: key.symmetric, nonce: Self.sivNonce, authenticating: data)
+                }
+                return Self.withoutNonce(box.combined)
             case .aes256GCM:
-                let box = try AES.GCM.seal(plaintext, using: key.symmetric, nonce: Self.gcmNonce, authenticating: data)
+                let box = try Self.borrow(plaintext, data) { plaintext, data in
+                    try AES.GCM.seal(plaintext, using: key.symmetric, nonce: Self.gcmNonce, authenticating: data)
+                }
                 guard let combined = box.combined else { throw RatchetError(.malformed, "a nonce of another size") }
-                return Array(combined.dropFirst(12))
+                return Self.withoutNonce(combined)
             case .chaCha20Poly1305:
-                let box = try ChaChaPoly.seal(
-                    plaintext,
-                    using: key.symmetric,
-                    nonce: Self.chaChaNonce,
-                    authenticating: data
-                )
-                return Array(box.combined.dropFirst(12))
+                let box = try Self.borrow(plaintext, data) { plaintext, data in
+                    try ChaChaPoly.seal(plaintext, using: key.symmetric, nonce: Self.chaChaNonce, authenticating: data)
+                }
+                return Self.withoutNonce(box.combined)
             case .aes256CBC(let hash, let info, let tag):
                 let keys = Self.keys(hash, info, key)
                 let sealed = Array(
@@ -64,15 +60,24 @@ public enum MessageCipher: Hashable, Sendable {
             case .aes256GCMSIV:
                 guard sealed.count >= 16 else { throw RatchetError(.malformed, "no room for a tag") }
                 let box = try AES.GCM._SIV.SealedBox(combined: Self.combined(sealed))
-                return Array(try AES.GCM._SIV.open(box, using: key.symmetric, authenticating: data))
+                let opened = try data.withUnsafeBytes {
+                    try AES.GCM._SIV.open(box, using: key.symmetric, authenticating: $0)
+                }
+                return opened.withUnsafeBytes { Array($0) }
             case .aes256GCM:
                 guard sealed.count >= 16 else { throw RatchetError(.malformed, "no room for a tag") }
                 let box = try AES.GCM.SealedBox(combined: Self.combined(sealed))
-                return Array(try AES.GCM.open(box, using: key.symmetric, authenticating: data))
+                let opened = try data.withUnsafeBytes {
+                    try AES.GCM.open(box, using: key.symmetric, authenticating: $0)
+                }
+                return opened.withUnsafeBytes { Array($0) }
             case .chaCha20Poly1305:
                 guard sealed.count >= 16 else { throw RatchetError(.malformed, "no room for a tag") }
                 let box = try ChaChaPoly.SealedBox(combined: Self.combined(sealed))
-                return Array(try ChaChaPoly.open(box, using: key.symmetric, authenticating: data))
+                let opened = try data.withUnsafeBytes {
+                    try ChaChaPoly.open(box, using: key.symmetric, authenticating: $0)
+                }
+                return opened.withUnsafeBytes { Array($0) }
             case .aes256CBC(let hash, let info, let tag):
                 guard sealed.count >= 16 + tag, (sealed.count - tag) % 16 == 0 else {
                     throw RatchetError(.malformed, "no whole number of blocks and a tag")
@@ -119,10 +124,25 @@ public enum MessageCipher: Hashable, Sendable {
         }
     }
 
+    /// Calls `body` with the bytes themselves: the library copies what it is given as arrays.
+    private static func borrow<R>(
+        _ a: [UInt8],
+        _ b: [UInt8],
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> R
+    ) rethrows -> R {
+        try a.withUnsafeBytes { a in try b.withUnsafeBytes { b in try body(a, b) } }
+    }
+
+    private static func withoutNonce(_ combined: Data) -> [UInt8] {
+        combined.withUnsafeBytes { Array(UnsafeRawBufferPointer(rebasing: $0[zeros.count...])) }
+    }
+
+    /// The zero nonce before what was sealed.
     private static func combined(_ sealed: ArraySlice<UInt8>) -> Data {
-        var data = Data(capacity: 12 + sealed.count)
-        data.append(contentsOf: zeros)
-        sealed.withUnsafeBytes { data.append($0.bindMemory(to: UInt8.self)) }
+        var data = Data(count: zeros.count + sealed.count)
+        data.withUnsafeMutableBytes { bytes in
+            UnsafeMutableRawBufferPointer(rebasing: bytes[zeros.count...]).copyBytes(from: sealed)
+        }
         return data
     }
 
@@ -130,8 +150,4 @@ public enum MessageCipher: Hashable, Sendable {
     private static let sivNonce = try? AES.GCM._SIV.Nonce(data: zeros)
     private static let gcmNonce = try? AES.GCM.Nonce(data: zeros)
     private static let chaChaNonce = try? ChaChaPoly.Nonce(data: zeros)
-}
-
-extension Secret {
-    var symmetric: SymmetricKey { withUnsafeBytes { SymmetricKey(data: $0) } }
 }

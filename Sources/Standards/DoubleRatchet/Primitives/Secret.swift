@@ -1,3 +1,6 @@
+import Crypto
+import FoundationEssentials
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -8,29 +11,32 @@
 
 /// 32 bytes of key material. Copies of a value share it, and it is overwritten when the last of them is gone.
 ///
-/// `@unchecked Sendable`: the bytes are written before `init` returns and never after, until nobody holds it.
-package final class Secret: @unchecked Sendable {
+/// It is held as the library's own key, which wipes itself: a cipher takes it as it is.
+package struct Secret: Sendable {
     package static let count = 32
-    private let base: UnsafeMutableRawPointer
+    let symmetric: SymmetricKey
+
+    init(copying bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count == Self.count)
+        symmetric = SymmetricKey(data: bytes)
+    }
 
     /// - Parameter fill: writes all 32 bytes.
     init(fill: (UnsafeMutableRawBufferPointer) -> Void) {
-        base = .allocate(byteCount: Self.count, alignment: 8)
-        fill(UnsafeMutableRawBufferPointer(start: base, count: Self.count))
-    }
-
-    convenience init(copying bytes: UnsafeRawBufferPointer) {
-        precondition(bytes.count == Self.count)
-        self.init { $0.copyMemory(from: bytes) }
+        symmetric = withUnsafeTemporaryAllocation(byteCount: Self.count, alignment: 8) { buffer in
+            defer { Self.wipe(buffer) }
+            fill(buffer)
+            return SymmetricKey(data: UnsafeRawBufferPointer(buffer))
+        }
     }
 
     /// - Returns: nil unless there are 32 bytes.
-    package convenience init?(_ bytes: some Collection<UInt8>) {
+    package init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count == Self.count else { return nil }
         self.init { $0.copyBytes(from: bytes) }
     }
 
-    package convenience init(using random: inout some RandomNumberGenerator) {
+    package init(using random: inout some RandomNumberGenerator) {
         self.init { buffer in
             for offset in stride(from: 0, to: Self.count, by: 8) {
                 buffer.storeBytes(of: random.next(), toByteOffset: offset, as: UInt64.self)
@@ -38,13 +44,8 @@ package final class Secret: @unchecked Sendable {
         }
     }
 
-    deinit {
-        Self.wipe(UnsafeMutableRawBufferPointer(start: base, count: Self.count))
-        base.deallocate()
-    }
-
     package func withUnsafeBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        try body(UnsafeRawBufferPointer(start: base, count: Self.count))
+        try symmetric.withUnsafeBytes(body)
     }
 
     /// A copy that is not wiped: for what is about to be saved, and tests.

@@ -51,11 +51,15 @@ public struct RatchetProfile: Hashable, Sendable {
         self.encryptsHeaders = encryptsHeaders
     }
 
-    /// The profile of an application.
+    /// The profile of an application: HKDF-SHA-256, SHA-512 for the chains, AES-256-GCM-SIV.
     ///
     /// - Parameter application: sets its keys apart from every other application's.
     public static func standard(_ application: String, encryptsHeaders: Bool = true) -> RatchetProfile {
-        RatchetProfile(rootInfo: Array("\(application) ratchet".utf8), encryptsHeaders: encryptsHeaders)
+        RatchetProfile(
+            rootInfo: Array("\(application) ratchet".utf8),
+            chain: .oneStep(constant: 1),
+            encryptsHeaders: encryptsHeaders
+        )
     }
 
     /// KDF_RK and KDF_RK_HE: the next root key, a chain key and, with encrypted headers, the next header key.

@@ -1,4 +1,5 @@
-/// The variables of Double Ratchet §3.2 and §4.3, and their rules. A value: a failed step leaves the one before it.
+/// The variables of Double Ratchet §3.2 and §4.3, and their rules. A step computes all that can fail before it changes anything,
+/// so a failed one leaves the state as it was, and none copies it.
 ///
 /// A new ratchet key is made when something is sent after something was received, not on receipt as the specification's
 /// figures have it. On the wire there is no difference; a message that does not authenticate costs one agreement instead of
@@ -95,16 +96,16 @@ package struct RatchetState: Sendable {
         authenticating data: [UInt8],
         using random: inout some RandomNumberGenerator
     ) throws(RatchetError) -> (header: [UInt8], sealed: [UInt8]) {
-        var state = self
-        if state.sending == nil { try state.turn(AgreementKey(using: &random)) }
-        guard var chain = state.sending else {
+        // Nothing is changed until the message is sealed.
+        let turned = sending == nil ? try turning(AgreementKey(using: &random)) : nil
+        guard var chain = turned?.sending ?? sending else {
             throw RatchetError(.notYetReceived, "the first message is the initiator's")
         }
         guard chain.next < .max else { throw RatchetError(.chainExhausted, "the chain's counter is at its end") }
         let step = profile.chain.step(chain.key)
         var header = RatchetHeader(
-            ratchetKey: state.own.publicKey,
-            previousCount: state.previousCount,
+            ratchetKey: (turned?.own ?? own).publicKey,
+            previousCount: previousCount,
             number: chain.next
         ).bytes(profile.header)
         if let key = chain.headerKey {
@@ -112,22 +113,47 @@ package struct RatchetState: Sendable {
             // nonce because its ciphers are not misuse-resistant).
             header = try MessageCipher.aes256GCMSIV.seal(header, key: key, authenticating: [])
         }
-        let sealed = try profile.cipher.seal(plaintext, key: step.message, authenticating: data + header)
+        let sealed = try profile.cipher.seal(plaintext, key: step.message, authenticating: Self.join(data, header[...]))
         chain.key = step.chain
         chain.next += 1
-        state.sending = chain
-        self = state
+        if let turned { take(turned) }
+        sending = chain
         return (header, sealed)
     }
 
     /// The sending half of DHRatchet, with a new key.
-    package mutating func turn(_ new: AgreementKey) throws(RatchetError) {
+    package mutating func turn(_ new: AgreementKey) throws(RatchetError) { take(try turning(new)) }
+
+    /// What a turn changes.
+    private struct Turn {
+        let own: AgreementKey
+        let root: Secret
+        let sending: Chain
+        let nextSendingHeader: Secret?
+    }
+
+    private func turning(_ new: AgreementKey) throws(RatchetError) -> Turn {
         guard let peer else { throw RatchetError(.notYetReceived, "the first message is the initiator's") }
         let step = profile.rootStep(root, try new.agree(peer))
-        own = new
-        root = step.root
-        sending = Chain(key: step.chain, next: 0, headerKey: nextSendingHeader)
-        nextSendingHeader = step.header
+        return Turn(
+            own: new,
+            root: step.root,
+            sending: Chain(key: step.chain, next: 0, headerKey: nextSendingHeader),
+            nextSendingHeader: step.header
+        )
+    }
+
+    private mutating func take(_ turn: Turn) {
+        (own, root, sending) = (turn.own, turn.root, turn.sending)
+        nextSendingHeader = turn.nextSendingHeader
+    }
+
+    private static func join(_ data: [UInt8], _ header: ArraySlice<UInt8>) -> [UInt8] {
+        var joined: [UInt8] = []
+        joined.reserveCapacity(data.count + header.count)
+        joined.append(contentsOf: data)
+        joined.append(contentsOf: header)
+        return joined
     }
 
     // MARK: Receiving
@@ -152,29 +178,31 @@ package struct RatchetState: Sendable {
             guard let chain = receiving, header.number >= chain.next else {
                 throw RatchetError(.duplicate, "opened before, or given up")
             }
-            return try receive(header, chain, [], sealed, data + bytes)
+            let opened = try open(header, chain, sealed, Self.join(data, bytes))
+            advance(header, chain, opened)
+            return opened.plaintext
         case .next(let header):
             guard peer != header.ratchetKey else { throw RatchetError(.malformed, "the ratchet key did not change") }
             let agreed = try own.agree(header.ratchetKey)
             var passed: [(number: UInt32, key: Secret)] = []
             if let old = receiving { passed = try skip(old, to: max(old.next, header.previousCount)).keys }
             let step = profile.rootStep(root, agreed)
-            var state = self
-            state.skipped.insert(
+            let chain = Chain(key: step.chain, next: 0, headerKey: nextReceivingHeader)
+            let opened = try open(header, chain, already: passed.count, sealed, Self.join(data, bytes))
+            // The message is authentic, and nothing below fails.
+            skipped.insert(
                 passed,
                 ratchetKey: peer ?? [],
                 headerKey: receiving?.headerKey,
                 limits: profile.limits
             )
-            if let sending = state.sending { state.previousCount = sending.next }
-            state.sending = nil
-            state.peer = header.ratchetKey
-            state.root = step.root
-            let chain = Chain(key: step.chain, next: 0, headerKey: nextReceivingHeader)
-            state.nextReceivingHeader = step.header
-            let plaintext = try state.receive(header, chain, passed, sealed, data + bytes)
-            self = state
-            return plaintext
+            if let sending { previousCount = sending.next }
+            sending = nil
+            peer = header.ratchetKey
+            root = step.root
+            nextReceivingHeader = step.header
+            advance(header, chain, opened)
+            return opened.plaintext
         }
     }
 
@@ -211,22 +239,36 @@ package struct RatchetState: Sendable {
         return try? RatchetHeader(plain[...], layout: profile.header)
     }
 
-    /// Opens a message of `chain` and, when that succeeds, makes it the receiving chain.
-    private mutating func receive(
+    /// An opened message, with the keys of those passed over for it and the chain key behind it.
+    private struct Opened {
+        let plaintext: [UInt8]
+        let passed: [(number: UInt32, key: Secret)]
+        let chainKey: Secret
+    }
+
+    /// Opens a message of `chain`, and changes nothing.
+    private func open(
         _ header: RatchetHeader,
         _ chain: Chain,
-        _ passed: [(number: UInt32, key: Secret)],
+        already: Int = 0,
         _ sealed: ArraySlice<UInt8>,
         _ data: [UInt8]
-    ) throws(RatchetError) -> [UInt8] {
-        let (keys, key) = try skip(chain, to: header.number, already: passed.count)
+    ) throws(RatchetError) -> Opened {
+        let (keys, key) = try skip(chain, to: header.number, already: already)
         let step = profile.chain.step(key)
         let plaintext = try profile.cipher.open(sealed, key: step.message, authenticating: data)
-        if !keys.isEmpty {
-            skipped.insert(keys, ratchetKey: header.ratchetKey, headerKey: chain.headerKey, limits: profile.limits)
-        }
-        receiving = Chain(key: step.chain, next: header.number &+ 1, headerKey: chain.headerKey)
-        return plaintext
+        return Opened(plaintext: plaintext, passed: keys, chainKey: step.chain)
+    }
+
+    /// Makes `chain`, past an opened message, the receiving chain.
+    private mutating func advance(_ header: RatchetHeader, _ chain: Chain, _ opened: Opened) {
+        skipped.insert(
+            opened.passed,
+            ratchetKey: header.ratchetKey,
+            headerKey: chain.headerKey,
+            limits: profile.limits
+        )
+        receiving = Chain(key: opened.chainKey, next: header.number &+ 1, headerKey: chain.headerKey)
     }
 
     /// SkipMessageKeys: keys of the messages before `number`, and the chain key there.
