@@ -65,6 +65,28 @@ struct SessionTests {
         #expect(refusal { _ = try two.b.hear(message) } == .unknownPreKey)
     }
 
+    @Test("A state saved under another cipher or chain is refused by name, not taken and then unusable")
+    func anotherProfile() throws {
+        let profile = SessionProfile.standard("Test")
+        var two = Two(profile)
+        try two.aBegins()
+        _ = try two.fromA("one")
+        let saved = try two.a.other.save()
+        let identity = two.a.preKeys.identity
+        _ = try Correspondent(restoring: saved, identity: identity, profile: profile)
+        var others = [profile, profile, profile]
+        others[0].ratchet.cipher = .aes256GCM
+        others[1].ratchet.chain = .hmac(message: 1, chain: 2)
+        others[2].ratchet.rootHash = .sha512
+        for other in others {
+            var code: RatchetError.Code?
+            do { _ = try Correspondent(restoring: saved, identity: identity, profile: other) } catch {
+                code = error.code
+            }
+            #expect(code == .profileMismatch)
+        }
+    }
+
     @Test(
         "Without one-time prekeys sessions still begin, and a replayed initial message is refused",
         arguments: profiles

@@ -33,6 +33,42 @@ public struct SessionProfile: Hashable, Sendable {
         writer.append(counted: ratchet.rootInfo)
         writer.append(byte: ratchet.header.rawValue)
         writer.append(flag: ratchet.encryptsHeaders)
+        writer.append(byte: ratchet.rootHash.rawValue)
+        writer.append(counted: ratchet.chain.mark)
+        writer.append(counted: ratchet.cipher.mark)
         return Array(SHA256.hash(data: writer.bytes).prefix(4))
+    }
+}
+
+extension ChainDerivation {
+    fileprivate var mark: [UInt8] {
+        switch self {
+        case .oneStep(let constant): return [1, constant]
+        case .hmac(let message, let chain): return [2, message, chain]
+        case .hkdf(let hash, let info, let constant):
+            var writer = ByteWriter()
+            writer.append(byte: 3)
+            writer.append(byte: hash.rawValue)
+            writer.append(counted: info)
+            writer.append(counted: constant)
+            return writer.bytes
+        }
+    }
+}
+
+extension MessageCipher {
+    fileprivate var mark: [UInt8] {
+        switch self {
+        case .aes256GCMSIV: return [1]
+        case .aes256GCM: return [2]
+        case .chaCha20Poly1305: return [3]
+        case .aes256CBC(let hash, let info, let tag):
+            var writer = ByteWriter()
+            writer.append(byte: 4)
+            writer.append(byte: hash.rawValue)
+            writer.append(counted: info)
+            writer.append(byte: UInt8(truncatingIfNeeded: tag))
+            return writer.bytes
+        }
     }
 }
