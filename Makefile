@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format imports bench fuzz unit browser conformance release soak clean
+.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak clean
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product dsip --static-swift-stdlib
@@ -19,12 +19,12 @@ run: ## Start a DSIP network on this machine and print the pages to open (Ctrl-C
 	swift build -c release --product dsip $(SWIFT_FLAGS)
 	exec $(RELEASE_BIN) demo $(ARGS)
 
-test: ## Install what tests need, then run every test: Swift, conformance vectors, fuzz smoke, browser
+test: ## Install what tests need, then run every test: Swift, conformance vectors, fuzz smoke, interop, browser
 	@scripts/setup test
 	$(MAKE) --no-print-directory unit conformance
 	echo "==> Fuzz entries, smoke run"
 	.build/debug/dsip-fuzz --runs 3000
-	$(MAKE) --no-print-directory browser
+	$(MAKE) --no-print-directory interop browser
 	echo "==> All tests passed"
 
 unit:
@@ -42,7 +42,7 @@ unit:
 conformance:
 	@vectors="$${DSIP_VECTORS:-../shared/vectors}"
 	if [ -d "$$vectors/dsip" ]; then
-	  for area in dsip cbor jcs json-parsing cose jose mls hpke; do
+	  for area in dsip cbor jcs json-parsing cose jose signal-x3dh-dr mls hpke noise libp2p multiformats ipns; do
 	    [ -d "$$vectors/$$area" ] || continue
 	    echo "==> Conformance vectors in $$vectors/$$area"
 	    .build/debug/dsip conformance "$$vectors/$$area"
@@ -50,6 +50,10 @@ conformance:
 	else
 	  echo "==> No published vectors here (set DSIP_VECTORS); the project's own fixtures have been run"
 	fi
+
+interop:
+	@echo "==> A conversation with the x3dh and doubleratchet packages of PyPI"
+	$(PYTHON) -m pytest -q Interop/test_ratchet.py
 
 browser:
 	@echo "==> Two browsers call each other (headless Chromium, network namespace with loopback only)"

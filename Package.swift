@@ -37,14 +37,19 @@ let package = Package(
     name: "dsip",
     products: [
         .library(name: "Encoding", targets: ["Encoding"]),
+        .library(name: "Libp2p", targets: ["Libp2p"]),
+        .library(name: "DoubleRatchet", targets: ["DoubleRatchet"]),
         .library(name: "MLS", targets: ["MLS"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
         .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
+        .library(name: "DSIPMessaging", targets: ["DSIPMessaging"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
+        // For the benchmarks beside this package.
+        .library(name: "KademliaSimulation", targets: ["KademliaSimulation"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -65,8 +70,10 @@ let package = Package(
     targets: [
         // Standards
         target("Encoding", "Standards", []),
+        target("Libp2p", "Standards", ["Encoding", crypto, cryptoExtras] + nio),
         target("MLS", "Standards", [crypto]),
         target("WebRTC", "Standards", ["Encoding", crypto]),
+        target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
         .systemLibrary(
             name: "CQRencode",
             path: "Sources/Standards/CQRencode",
@@ -87,6 +94,7 @@ let package = Package(
         ),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
+        target("DSIPMessaging", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
         // Products
         target(
@@ -116,8 +124,8 @@ let package = Package(
             "DSIPConformance",
             "Products",
             [
-                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "Encoding", "MLS", "WebRTC",
-                crypto, cryptoExtras,
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging", "Encoding",
+                "WebRTC", "DoubleRatchet", "Libp2p", "MLS", crypto, cryptoExtras,
             ]
         ),
         .executableTarget(
@@ -136,8 +144,24 @@ let package = Package(
         ),
         .executableTarget(
             name: "dsip-fuzz",
-            dependencies: ["Encoding", "MLS", "WebRTC", "DSIPIdentity", "DSIPSignaling", "DSIPMedia"],
+            dependencies: [
+                "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia",
+                "DSIPMessaging",
+            ],
             path: "Fuzz",
+            swiftSettings: strict
+        ),
+        // Interop
+        .executableTarget(
+            name: "libp2p-peer",
+            dependencies: ["Libp2p", "Encoding"],
+            path: "Interop/Libp2pPeer",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "ratchet-peer",
+            dependencies: ["DoubleRatchet", "Encoding"],
+            path: "Interop/RatchetPeer",
             swiftSettings: strict
         ),
         // Tests
@@ -147,9 +171,24 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: strict
         ),
+        .target(
+            name: "KademliaSimulation",
+            dependencies: ["Support", "Libp2p", crypto],
+            path: "Tests/KademliaSimulation",
+            swiftSettings: strict
+        ),
         tests("Encoding", "Standards"),
+        tests(
+            "Libp2p",
+            "Standards",
+            [
+                "KademliaSimulation", "Encoding", crypto, product("NIOCore", "swift-nio"),
+                product("NIOPosix", "swift-nio"),
+            ]
+        ),
         tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),
+        tests("DoubleRatchet", "Standards", [crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
@@ -162,6 +201,7 @@ let package = Package(
             ] + nio + nioWebSocket
         ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
+        tests("DSIPMessaging", "Profiles", ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         tests(
             "DSIPRelay",
             "Products",
@@ -170,7 +210,7 @@ let package = Package(
         tests(
             "DSIPAgent",
             "Products",
-            ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPTransport", "Encoding", crypto, log] + nio
+            ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPSignaling", "DSIPTransport", "Encoding", crypto, log] + nio
         ),
     ]
 )

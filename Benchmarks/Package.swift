@@ -16,8 +16,11 @@ let package = Package(
             name: "dsip-bench",
             dependencies: [
                 .product(name: "Encoding", package: "dsip"), .product(name: "DSIPIdentity", package: "dsip"),
+                .product(name: "DoubleRatchet", package: "dsip"),
                 .product(name: "DSIPSignaling", package: "dsip"), .product(name: "DSIPSession", package: "dsip"),
-                .product(name: "DSIPTransport", package: "dsip"), .product(name: "MLS", package: "dsip"),
+                .product(name: "DSIPTransport", package: "dsip"),
+                .product(name: "KademliaSimulation", package: "dsip"),
+                .product(name: "MLS", package: "dsip"),
                 .product(name: "dsip", package: "dsip"), .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOWebSocket", package: "swift-nio"),

@@ -67,6 +67,7 @@ let fuzzEntries: [FuzzEntry] =
             var replay = ReplayWindow()
             _ = verifier.verify(envelope.bytes, at: 1_760_000_010, replay: &replay, documents: { _ in .unresolvable })
         },
-    ] + binaryFuzzEntries + mediaFuzzEntries + mlsFuzzEntries
+    ] + binaryFuzzEntries + mediaFuzzEntries + ratchetFuzzEntries + mlsFuzzEntries + peerToPeerFuzzEntries
+    + messagingFuzzEntries
 
 private let fuzzKey: SigningKey? = SigningKey()

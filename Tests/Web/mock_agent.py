@@ -123,6 +123,9 @@ class Agent:
         self.glares = 0
         self.media_reports: list[dict] = []
         self.methods_seen: list[str] = []
+        self.digits = ""
+        self.relay_trouble = None
+        self.completed = None
         start = now() - 86400 * 12
         self.devices = [
             {"did": did_for(name + "-laptop"), "name": "This laptop", "kind": "computer", "this": True, "issued_at": start, "expires_at": start + 31536000, "revoked_at": None, "revoked_reason": None},
@@ -328,7 +331,13 @@ class Agent:
         device = {"did": did_for("tablet"), "name": p["name"], "kind": "phone", "this": False, "issued_at": now(), "expires_at": now() + 31536000, "revoked_at": None, "revoked_reason": None}
         self.devices.append(device)
         self.emit("devices", {"devices": self.devices})
-        return device
+        return {**device, "answer": "dsip-grant:" + "Q" * 900}
+
+    def do_devices_pair_complete(self, page, p):
+        if not p["answer"].startswith("dsip-grant:"):
+            raise Failure("bad-request", "This is not the answer to a pairing code.")
+        self.completed = p["answer"]
+        return self.identity()
 
     def do_devices_revoke(self, page, p):
         device = next(d for d in self.devices if d["did"] == p["did"])
@@ -412,6 +421,8 @@ class Agent:
 
     async def do_call_place(self, page, p):
         check_offer(p["sdp"])
+        if self.relay_trouble:
+            raise Failure("unreachable", self.relay_trouble)
         other = self.world.find(p["to"])
         session = ulid()
         call = self.new_call(session, other, "outgoing", "connecting", any(kind == "video" for kind, _ in directions(p["sdp"])))
@@ -563,6 +574,7 @@ class Agent:
         return {}
 
     def do_call_dtmf(self, page, p):
+        self.digits += p["digits"]
         return {}
 
     def end_both(self, session, reason, mine, theirs, my_outcome, their_outcome):

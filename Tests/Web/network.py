@@ -26,13 +26,13 @@ def free_port():
 class Program:
     """One `dsip` process whose output is kept; `line` waits for one that matches."""
 
-    def __init__(self, name, *arguments):
-        self.name, self.arguments = name, [str(argument) for argument in arguments]
+    def __init__(self, name, *arguments, environment=os.environ):
+        self.name, self.arguments, self.environment = name, [str(argument) for argument in arguments], environment
         self.lines, self.changed, self.process = [], asyncio.Event(), None
 
     async def start(self):
         self.process = await asyncio.create_subprocess_exec(
-            DSIP, *self.arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, "NO_COLOR": "1"})
+            DSIP, *self.arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**self.environment, "NO_COLOR": "1"})
         self.reader = asyncio.create_task(self.read())
         return self
 
@@ -80,7 +80,7 @@ class Person:
     async def up(self):
         self.program = await Program(
             self.name, "up", "--state", self.folder, "--name", self.name, "--port", self.port, "--relay", self.network.relay_url,
-            "--device", f"{self.name}'s computer", "--root", self.network.authority, *(["--pair"] if self.paired else [])).start()
+            "--device", f"{self.name}'s computer", "--trust", self.network.authority, *(["--pair"] if self.paired else [])).start()
         self.url = (await self.program.line(r"http://127\.0\.0\.1:\d+/#token=\S+"))[0]
         return self
 

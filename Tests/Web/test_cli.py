@@ -7,7 +7,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
-from network import DSIP, Network  # noqa: E402
+from network import DSIP, Network, Program  # noqa: E402
 
 
 class CommandTest(unittest.IsolatedAsyncioTestCase):
@@ -60,6 +60,35 @@ class CommandTest(unittest.IsolatedAsyncioTestCase):
         person = await self.network.person("Carol")
         self.assertIn("already up", await self.dsip("up", "--state", str(person.folder), status=1))
         self.assertIn(await person.did(), await self.dsip("id", "show"))
+
+    async def test_a_locked_wallet_is_opened_in_one_way_by_every_command(self):
+        right, wrong = self.network.folder / "right", self.network.folder / "wrong"
+        right.write_text("correct horse\n")
+        wrong.write_text("battery staple\n")
+        self.environment["DSIP_PASSPHRASE_FILE"] = str(right)
+        made = await self.dsip("id", "create", "Carol", "--passphrase")
+        did = next(word for word in made.split() if word.startswith("did:key:"))
+        self.assertIn(did, await self.dsip("id", "show"))
+        self.assertFalse((self.network.folder / "carol" / "wallet.key").exists())
+        self.environment["DSIP_PASSPHRASE_FILE"] = str(wrong)
+        for command in (("id", "show"), ("up", "--port", "0")):
+            await self.dsip(*command, status=4)
+        self.environment["DSIP_PASSPHRASE_FILE"] = str(right)
+        up = Program("Carol", "up", "--port", "0", environment=self.environment)
+        await up.start()
+        await up.line(r"^page +http://127\.0\.0\.1:\d+/#token=")
+        self.assertEqual((await up.line(r"^relay +(\S+)"))[1], self.network.relay_url)
+        self.assertIn(did, await self.dsip("id", "show"))
+        await up.stop()
+        self.assertEqual(up.process.returncode, 0)
+
+    async def test_options_are_the_same_everywhere_and_completed(self):
+        for command in (("up",), ("id", "create"), ("contacts", "list"), ("doctor",)):
+            help = await self.dsip(*command, "--help")
+            for option in ("--state", "--relay", "--trust", "--allow"):
+                self.assertIn(option, help, command)
+        await self.dsip("up", "--root", "x", status=64)
+        self.assertIn("--trust", await self.dsip("completion", "bash"))
 
     async def test_a_missing_folder_and_an_unknown_command(self):
         await self.dsip("conformance", "/nonexistent", status=3)

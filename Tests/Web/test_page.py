@@ -213,6 +213,95 @@ class CallTest(PageTest):
         sections = "connections[0].localDescription.sdp.split('\\nm=').length - 1"
         self.assertEqual((await a.evaluate(sections), await b.evaluate(sections)), (2, 2))
 
+    async def test_devices_are_chosen_in_a_call(self):
+        a, b = await self.pair()
+        await self.connect(a, b)
+        await self.moving(b)
+        await a.evaluate("""() => { window.asked = []; const own = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = c => { window.asked.push(c); return own(c) };
+            HTMLMediaElement.prototype.setSinkId = async function (id) { window.sink = id } }""")
+        await self.button(a, "Call options")
+        options = a.get_by_role("dialog", name="Call options")
+        before = await a.evaluate("connections[0].getSenders().map(s => s.track?.id)")
+        for label, kind in (("Camera", "video"), ("Microphone", "audio")):
+            choice = options.get_by_role("combobox", name=label)
+            self.assertGreater(await choice.locator("option").count(), 1)
+            value = await choice.locator("option").last.get_attribute("value")
+            await choice.select_option(value)
+            await self.until(a, "([kind, id]) => asked.some(c => c[kind]?.deviceId?.ideal === id)", [kind, value])
+        await self.until(a, "before => connections[0].getSenders().every(s => !s.track || !before.includes(s.track.id))", before)
+        await self.moving(b)
+        speaker = options.get_by_role("combobox", name="Speaker")
+        value = await speaker.locator("option").last.get_attribute("value")
+        await speaker.select_option(value)
+        await self.until(a, "id => window.sink === id", value)
+        await a.keyboard.press("Escape")
+        # The choice is remembered.
+        self.assertEqual(await a.evaluate("JSON.parse(localStorage['dsip.prefs']).speaker"), value)
+
+    async def test_the_keypad_sends_digits_in_order(self):
+        a, b = await self.pair()
+        await a.get_by_role("button", name="Call Bob with audio").first.click()
+        await b.get_by_role("button", name="Answer with audio").click()
+        await expect(a.get_by_role("timer", name="Call time")).to_be_visible()
+        await self.button(a, "Call options")
+        options = a.get_by_role("dialog", name="Call options")
+        await options.get_by_text("Keypad").click()
+        for key in "12#0*":
+            await self.button(options, f"Tone {key}")
+        for _ in range(100):
+            if len(self.alice.digits) == 5:
+                break
+            await a.wait_for_timeout(50)
+        self.assertEqual(self.alice.digits, "12#0*")
+
+    RING = """() => { window.tones = []; const start = OscillatorNode.prototype.start;
+        OscillatorNode.prototype.start = function (...at) { window.tones.push(this.frequency.value); return start.apply(this, at) };
+        window.shown = []; window.Notification = class { static permission = 'granted'; static async requestPermission() { return 'granted' }
+            constructor(title, options) { this.title = title; this.options = options; window.shown.push(this) } close() { this.closed = true } } }"""
+
+    async def test_it_rings_aloud_and_stops(self):
+        a, b = await self.pair()
+        for page in (a, b):
+            await page.evaluate(self.RING)
+            await page.get_by_role("heading", name="Contacts").click()
+        await a.get_by_role("button", name="Call Bob with audio").first.click()
+        await self.until(b, "() => tones.includes(659) && tones.includes(988)")
+        await self.until(a, "() => tones.includes(440) && tones.includes(480)")
+        await self.until(b, "() => tones.length > 8")
+        await self.button(b, "Silence")
+        silenced = await b.evaluate("tones.length")
+        await b.wait_for_timeout(3500)
+        self.assertEqual(await b.evaluate("tones.length"), silenced)
+        await self.button(b, "Decline")
+        # Muted, it does not ring at all.
+        await b.get_by_role("link", name="Settings", exact=True).click()
+        await b.get_by_role("switch", name="Mute ring").check()
+        await self.button(a, "Call again")
+        await expect(b.get_by_role("alertdialog", name="Incoming call")).to_be_visible()
+        await b.wait_for_timeout(500)
+        self.assertEqual(await b.evaluate("tones.length"), silenced)
+
+    async def test_a_hidden_page_notifies_when_it_was_asked_to(self):
+        a, b = await self.pair()
+        await b.evaluate(self.RING)
+        hide = "hidden => Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden })"
+        await b.evaluate(hide, True)
+        await a.get_by_role("button", name="Call Bob with audio").first.click()
+        await expect(b.get_by_role("alertdialog", name="Incoming call")).to_be_visible()
+        await self.button(b, "Decline")
+        self.assertEqual(await b.evaluate("shown.length"), 0)
+        await b.evaluate(hide, False)
+        await b.get_by_role("link", name="Settings", exact=True).click()
+        await b.get_by_role("switch", name="Notify when the page is hidden").check()
+        await expect(b.get_by_role("switch", name="Notify when the page is hidden")).to_be_checked()
+        await b.evaluate(hide, True)
+        await self.button(a, "Call again")
+        await self.until(b, "() => shown.length === 1")
+        self.assertEqual(await b.evaluate("shown[0].title"), "Alice is calling")
+        await self.button(b, "Decline")
+        await self.until(b, "() => shown[0].closed === true")
+
     async def test_keyboard_shortcuts(self):
         a, b = await self.pair()
         await self.connect(a, b)
@@ -439,6 +528,12 @@ class MineTest(PageTest):
         await expect(dialog.get_by_role("group", name="Words to compare")).to_have_text("tidalmango")
         await dialog.get_by_label("Name of the new device").fill("Pocket")
         await self.button(dialog, "They match, approve")
+        added = a.get_by_role("dialog", name="Pocket is added")
+        await expect(added.get_by_role("group", name="Answer for the new device")).to_contain_text("dsip-grant:")
+        await self.button(added, "Copy answer")
+        answer = await a.evaluate("navigator.clipboard.readText()")
+        self.assertTrue(answer.startswith("dsip-grant:"))
+        await self.button(added, "Done")
         await expect(a.get_by_role("list", name="Your devices").get_by_role("listitem")).to_have_count(3)
         await self.button(a, "Revoke Old phone")
         dialog = a.get_by_role("dialog", name="Revoke Old phone?")
@@ -448,6 +543,57 @@ class MineTest(PageTest):
         await self.button(a, "Pair this device")
         await expect(a.get_by_role("group", name="Pairing code")).to_have_text("K7Q2-9XMD")
         await expect(a.get_by_role("img", name="QR code for pairing")).to_be_visible()
+        pair = a.get_by_role("dialog", name="Pair this device")
+        await self.button(pair, "Copy code")
+        self.assertEqual(await a.evaluate("navigator.clipboard.readText()"), "K7Q2-9XMD")
+
+    async def test_pairing_by_paste_alone(self):
+        old, new = await self.open(self.alice), await self.open(await self.world.add("Erin", fresh=True))
+        await self.button(new, "Pair this device")
+        shown = new.get_by_role("dialog", name="Pair this device")
+        await self.button(shown, "Copy code")
+        code = await new.evaluate("navigator.clipboard.readText()")
+        await old.get_by_role("link", name="Devices", exact=True).click()
+        await self.button(old, "Add a device")
+        add = old.get_by_role("dialog")
+        await old.evaluate("code => navigator.clipboard.writeText(code)", code)
+        await self.button(add, "Paste")
+        await expect(add.get_by_label("Code from the new device")).to_have_value(code)
+        await self.button(add, "Check code")
+        await self.button(add, "They match, approve")
+        await self.button(add, "Copy answer")
+        answer = await old.evaluate("navigator.clipboard.readText()")
+        await shown.get_by_text("The other device gave me an answer").click()
+        await shown.get_by_label("Answer from the other device").fill("something else")
+        await self.button(shown, "Finish pairing")
+        await expect(shown.get_by_role("alert")).to_contain_text("not the answer to a pairing code")
+        await new.evaluate("answer => navigator.clipboard.writeText(answer)", answer)
+        await self.button(shown, "Paste")
+        await self.button(shown, "Finish pairing")
+        await expect(new.get_by_role("status", name="Notices").get_by_text("This device now belongs to Erin.")).to_be_visible()
+        await expect(shown).to_be_hidden()
+
+    async def test_a_code_is_read_with_the_camera_where_the_browser_can(self):
+        a = await self.open(self.alice)
+        # The reader is the browser's; which codes it finds is not the page's doing.
+        await a.evaluate("""() => { window.seen = 0;
+            globalThis.BarcodeDetector = class { constructor(o) { window.formats = o.formats } async detect(video) { window.seen++;
+                if (!video.videoWidth) return []; window.track = video.srcObject.getTracks()[0]; return [{ rawValue: window.seen < 3 ? 'https://example.com' : 'K7Q2-9XMD' }] } } }""")
+        await a.get_by_role("link", name="Devices", exact=True).click()
+        await self.button(a, "Add a device")
+        add = a.get_by_role("dialog", name="Add a device")
+        await self.button(add, "Scan QR code")
+        await expect(a.get_by_role("dialog", name="Scan a QR code")).to_be_hidden()
+        # Any code is taken here; the agent says whether it is one.
+        await expect(add.get_by_label("Code from the new device")).to_have_value(re.compile("example.com|K7Q2"))
+        self.assertEqual(await a.evaluate("[formats, track.readyState]"), [["qr_code"], "ended"])
+        await a.keyboard.press("Escape")
+        await a.get_by_role("link", name="Contacts", exact=True).click()
+        await a.evaluate("code => { window.seen = 0; BarcodeDetector.prototype.detect = async video => { window.seen++; return [{ rawValue: window.seen < 3 ? 'https://example.com' : code }] } }", f"dsip:{self.carol.did}")
+        await self.button(a, "New call")
+        await self.button(a, "Scan QR code")
+        await expect(a.get_by_role("dialog", name="New call").get_by_text("Carol", exact=True)).to_be_visible()
+        self.assertGreaterEqual(await a.evaluate("seen"), 3)
 
     async def test_settings(self):
         a = await self.open(self.alice)
@@ -460,6 +606,16 @@ class MineTest(PageTest):
         await a.get_by_role("switch", name="Mute ring").check()
         await self.button(a, "Test ring")
         await self.button(a, "Stop ring")
+
+    async def test_a_wrong_clock_is_said_where_one_looks(self):
+        a = await self.open(self.alice)
+        sentence = "This device’s clock is 10 minutes behind the relay’s, so nothing it signs is accepted. Set the clock; it connects again by itself."
+        self.alice.relay_trouble = sentence
+        self.alice.emit("relay", {"url": "wss://relay.test", "did": None, "state": "waiting", "since": now(), "retry_at": now() + 9, "sentence": sentence, "stun": []})
+        await expect(a.get_by_role("status", name="Relay connection")).to_contain_text(sentence)
+        await a.get_by_role("button", name="Call Bob with audio").first.click()
+        await expect(a.get_by_role("status", name="Notices").or_(a.get_by_role("alert")).get_by_text(sentence)).to_be_visible()
+        self.assertEqual(self.alice.calls, {})
 
     async def test_an_invalid_token_is_said_and_not_retried(self):
         self.allowed = ["WebSocket connection", "401"]

@@ -8,7 +8,7 @@ export const strings = {
 
   common: {
     cancel: "Cancel", close: "Close", save: "Save", back: "Back", done: "Done", copied: "Copied.", optional: "optional",
-    remove: "Remove", rename: "Rename", copyFailed: "The browser did not allow copying. Select the text and copy it yourself.",
+    remove: "Remove", rename: "Rename", pasteFailed: "The browser did not allow reading the clipboard. Press Ctrl+V in the field instead.", copyFailed: "The browser did not allow copying. Select the text and copy it yourself.",
   },
 
   nav: {
@@ -115,7 +115,6 @@ export const strings = {
     suggestions: "From your contacts",
     choose: (name) => `Choose ${name}`,
     steps: "How it was found",
-    pasteFailed: "The browser did not allow reading the clipboard. Press Ctrl+V in the field instead.",
   },
 
   scan: {
@@ -320,7 +319,12 @@ export const strings = {
     addTitle: "Add a device",
     addText: "On the new device, choose “Pair this device”. It shows a code; type it here or scan it.",
     code: "Code from the new device",
+    paste: "Paste",
     check: "Check code",
+    answerTitle: (name) => `${name} is added`,
+    answerText: "It is told through the relay. If it has not noticed within a moment, copy this answer and paste it there.",
+    answer: "Answer for the new device",
+    copyAnswer: "Copy answer",
     compareTitle: "Compare the two words",
     compare: "The new device shows two words. Approve it only when they are the same as these.",
     words: "Words to compare",
@@ -332,6 +336,11 @@ export const strings = {
     pairTitle: "Pair this device",
     pairText: "Open DSIP on a device that already has your identity, choose “Add a device”, and type or scan this code.",
     pairCode: "Pairing code",
+    copyCode: "Copy code",
+    byHand: "The other device gave me an answer",
+    answerField: "Answer from the other device",
+    finish: "Finish pairing",
+    paired: (name) => `This device now belongs to ${name}.`,
     pairUntil: (clock) => `The code is valid until ${clock}.`,
     pairExpired: "The code has expired.",
     pairAgain: "Make a new code",

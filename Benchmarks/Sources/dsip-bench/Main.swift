@@ -6,6 +6,8 @@ enum Main {
     static let benchmarks: [(name: String, run: @Sendable (Options) async throws -> Void)] = [
         ("verify", { _ in try VerifyBenchmark.run() }),
         ("scan", { _ in try ScanBenchmark.run() }),
+        ("dht", { _ in try KademliaBenchmark.run() }),
+        ("ratchet", { _ in try RatchetBenchmark.run() }),
         ("mls", { _ in try MLSBenchmark.run() }),
         ("relay", RelayBenchmark.run),
         ("memory", MemoryBenchmark.run),

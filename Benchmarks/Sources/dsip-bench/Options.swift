@@ -1,7 +1,8 @@
 /// What the command line asks for.
 ///
 /// ```
-/// dsip-bench [--dsip PATH] [--connections N] [--rounds N] [verify] [scan] [mls] [relay] [memory] [ringing] [start]
+/// dsip-bench [--dsip PATH] [--connections N] [--rounds N]
+///     [verify] [scan] [mls] [ratchet] [dht] [relay] [memory] [ringing] [start]
 /// ```
 struct Options: Sendable {
     /// The program whose relay is measured.

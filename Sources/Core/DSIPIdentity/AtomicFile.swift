@@ -109,8 +109,44 @@ enum AtomicFile {
         return try body()
     }
 
+    /// Removes what writers that were killed left beside `path`: files of this user's with the name of our own making, untouched for a
+    /// minute. A writer needs moments, so that no file in use is among them.
+    static func sweep(_ path: String) {
+        let (folder, name) = split(path)
+        guard let listing = opendir(folder) else { return }
+        defer { closedir(listing) }
+        var leftovers: [String] = []
+        while leftovers.count < 1024, let entry = readdir(listing) {
+            let found = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if isTemporary(found, of: name) { leftovers.append("\(folder)/\(found)") }
+        }
+        for leftover in leftovers {
+            var status = stat()
+            guard lstat(leftover, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid(),
+                time(nil) - Glue.changed(status) > 60
+            else { continue }
+            unlink(leftover)
+        }
+    }
+
+    /// `NAME.tmp-PROCESS-NUMBER`, as `write` makes it.
+    private static func isTemporary(_ found: String, of name: String) -> Bool {
+        guard found.hasPrefix("\(name).tmp-") else { return false }
+        let numbers = found.dropFirst(name.count + 5).split(separator: "-", omittingEmptySubsequences: false)
+        return numbers.count == 2
+            && numbers.allSatisfy { (1...10).contains($0.utf8.count) && $0.utf8.allSatisfy(Hostname.isDigit) }
+    }
+
+    private static func split(_ path: String) -> (folder: String, name: String) {
+        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+        let folder = slash == path.startIndex ? "/" : String(path[..<slash])
+        return (folder, String(path[path.index(after: slash)...]))
+    }
+
     private static func syncFolder(of path: String) {
-        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let folder = split(path).folder
         let handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard handle >= 0 else { return }
         // Some file systems cannot; the rename itself is atomic all the same.
@@ -133,6 +169,14 @@ enum AtomicFile {
 
 /// The C functions whose names `AtomicFile` uses itself.
 private enum Glue {
+    static func changed(_ status: stat) -> Int {
+        #if canImport(Darwin)
+            status.st_mtimespec.tv_sec
+        #else
+            status.st_mtim.tv_sec
+        #endif
+    }
+
     static func write(_ file: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
         #if canImport(Glibc)
             Glibc.write(file, bytes, count)

@@ -1,10 +1,8 @@
-import Crypto
 import Encoding
-import FoundationEssentials
 
 /// What the old device answers: who the identity is, and the new device's delegation.
 ///
-/// The grant travels sealed to the new device's key agreement key (HPKE base mode, the suite of DSIP §10.4), so that a
+/// The grant travels sealed to the new device's key agreement key (`DeviceSeal`), so that a
 /// relay that carries it, or a clipboard it passes through, learns nothing. It is believed for the delegation in it,
 /// which the identity signed.
 public struct PairingGrant: Sendable {
@@ -30,12 +28,13 @@ public struct PairingGrant: Sendable {
         object["alias"] = alias.map { .string($0.description) }
         object["relay"] = relay.map { .string($0) }
         object["contacts"] = contacts
-        guard let agreement = DIDKey.keyAgreement(of: request.device),
-            let key = try? Curve25519.KeyAgreement.PublicKey(rawRepresentation: agreement.publicKey),
-            var sender = try? HPKE.Sender(recipientKey: key, ciphersuite: PairingGrant.suite, info: PairingGrant.info),
-            let ciphertext = try? sender.seal(JSONValue.object(object).utf8, authenticating: request.digest)
-        else { throw IdentityError(.signing, "the grant could not be sealed to the device") }
-        let text = PairingGrant.scheme + Base64URL.encode(Array(sender.encapsulatedKey + ciphertext))
+        let sealed = try DeviceSeal.seal(
+            JSONValue.object(object).utf8,
+            to: request.device,
+            purpose: PairingGrant.purpose,
+            context: Array(request.digest)
+        )
+        let text = PairingGrant.scheme + Base64URL.encode(sealed)
         guard text.utf8.count <= PairingGrant.maximumLength else {
             throw IdentityError(.tooLarge, "the grant is too large")
         }
@@ -50,19 +49,21 @@ public struct PairingGrant: Sendable {
         guard text.utf8.count <= PairingGrant.maximumLength, text.hasPrefix(PairingGrant.scheme),
             let bytes = Base64URL.decode(text.dropFirst(PairingGrant.scheme.count)), bytes.count > 32
         else { throw IdentityError(.malformed, "this is not the answer to a pairing code") }
-        let key = try pending.key.keyAgreementKey()
-        guard
-            var recipient = try? HPKE.Recipient(
-                privateKey: key,
-                ciphersuite: PairingGrant.suite,
-                info: PairingGrant.info,
-                encapsulatedKey: Data(bytes[..<32])
-            ),
-            let plaintext = try? recipient.open(bytes[32...], authenticating: pending.request.digest)
-        else { throw IdentityError(.refused, "the answer is for another device, or for an earlier pairing code") }
+        let plaintext: [UInt8]
+        do {
+            plaintext = try DeviceSeal.open(
+                bytes,
+                with: pending.key,
+                purpose: PairingGrant.purpose,
+                context: Array(pending.request.digest)
+            )
+        } catch {
+            throw error.code == .refused
+                ? IdentityError(.refused, "the answer is for another device, or for an earlier pairing code") : error
+        }
         guard
             let json = try? JSONValue(
-                parsing: Array(plaintext),
+                parsing: plaintext,
                 limits: .init(bytes: 1 << 16, depth: 16, members: 4096)
             ),
             let identity = json["identity"]?.string.flatMap({ DID($0) }), let name = json["name"]?.string,
@@ -88,6 +89,5 @@ public struct PairingGrant: Sendable {
         self.contacts = contacts
     }
 
-    private static let suite = HPKE.Ciphersuite(kem: .Curve25519_HKDF_SHA256, kdf: .HKDF_SHA256, aead: .AES_GCM_128)
-    private static let info = Data("dsip pairing grant v1".utf8)
+    private static let purpose = "dsip pairing grant v1"
 }

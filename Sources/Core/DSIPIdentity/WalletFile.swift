@@ -2,7 +2,8 @@ import Encoding
 
 /// A wallet on disk: opened with a secret, saved whole or not at all.
 ///
-/// The file belongs to one program at a time. Two that have it open do not overwrite each other: a save finds that the
+/// What a save left behind that was killed in the middle is removed when the file is next opened. The file belongs to one program at a
+/// time. Two that have it open do not overwrite each other: a save finds that the
 /// file is no longer the one that was read, changes nothing and says so; open it again then.
 public struct WalletFile: Sendable {
     public let path: String
@@ -36,6 +37,7 @@ public struct WalletFile: Sendable {
     public static func open(_ path: String, secret: WalletSecret) throws(IdentityError) -> (
         file: WalletFile, wallet: Wallet
     ) {
+        AtomicFile.sweep(path)
         let bytes = try AtomicFile.read(path, limit: SealedContainer.maximumBytes)
         var (plaintext, key) = try SealedContainer(bytes, format: .wallet).open(with: secret)
         defer { plaintext.zeroize() }
@@ -98,6 +100,7 @@ public enum KeyFile {
 
     /// - Throws: `.refused` for a file that others can read or that belongs to another user, `.notFound`, `.malformed`.
     public static func read(_ path: String) throws(IdentityError) -> WalletSecret {
+        AtomicFile.sweep(path)
         var text = try AtomicFile.read(path, limit: 256, privateTo: true)
         defer { text.zeroize() }
         if text.last == 0x0a { text.removeLast() }

@@ -112,10 +112,10 @@ public struct WalletIdentity: Sendable {
     /// Seconds that a delegation is given for.
     public static let delegationLifetime: Int64 = 180 * 86_400
 
-    /// Whether this device's delegation has run for half its time or is gone.
+    /// Whether this device's delegation has run for half its time, is gone, or begins later than now: it was made while the clock was wrong.
     public func needsRenewal(at now: Int64) -> Bool {
         guard let held = delegation.flatMap(Delegation.decode) else { return true }
-        return now >= held.issuedAt.adding((held.expiresAt - held.issuedAt) / 2)
+        return now < held.issuedAt || now >= held.issuedAt.adding((held.expiresAt - held.issuedAt) / 2)
     }
 
     /// Delegates to this device anew.

@@ -84,6 +84,53 @@ struct LegTracker: Sendable {
         invite = held.parcel
     }
 
+    init(_ record: AttemptRecord) {
+        session = record.session
+        initiator = record.initiator
+        initiatorIdentity = record.initiatorIdentity
+        to = record.to
+        expiresAt = record.expiresAt
+        wantsDeliveryReport = record.wantsDeliveryReport
+        invite = record.invite
+        reports = record.reports
+        best = record.best.map {
+            Rejected(from: $0.from, id: $0.id, reason: $0.reason, expiresAt: $0.expiresAt, parcel: $0.parcel)
+        }
+        legs = record.legs.sorted { $0.device < $1.device }.map {
+            Leg(device: $0.device, state: $0.state, acknowledged: $0.acknowledged, deadline: $0.deadline)
+        }
+    }
+
+    var record: AttemptRecord {
+        AttemptRecord(
+            session: session,
+            initiator: initiator,
+            initiatorIdentity: initiatorIdentity,
+            to: to,
+            expiresAt: expiresAt,
+            wantsDeliveryReport: wantsDeliveryReport,
+            reports: reports,
+            legs: legs.map {
+                AttemptRecord.Leg(
+                    device: $0.device,
+                    state: $0.state,
+                    acknowledged: $0.acknowledged,
+                    deadline: $0.deadline
+                )
+            },
+            best: best.map {
+                AttemptRecord.Rejected(
+                    from: $0.from,
+                    id: $0.id,
+                    reason: $0.reason,
+                    expiresAt: $0.expiresAt,
+                    parcel: $0.parcel
+                )
+            },
+            invite: invite
+        )
+    }
+
     func index(of device: DID) -> Int? { legs.firstIndex { $0.device == device } }
     /// The devices that have not terminated, in device order.
     var liveDevices: [DID] { legs.filter { $0.state == .delivered }.map(\.device) }

@@ -6,7 +6,14 @@ import Encoding
 ///
 /// The router never looks inside. It keeps a parcel for as long as it may still have to deliver it (the invite of a live
 /// attempt, the best `reject` so far, a held envelope) and lets go of it otherwise.
-public protocol Parcel: AnyObject, Sendable {}
+public protocol Parcel: AnyObject, Sendable {
+    /// The same envelope to be held once more, for somebody else. A parcel that keeps nothing for each of them is its own copy.
+    func copy() -> any Parcel
+}
+
+extension Parcel {
+    public func copy() -> any Parcel { self }
+}
 
 /// What the relay's machine wants done, in this order.
 public enum RelayAction: Sendable {
@@ -20,7 +27,7 @@ public enum RelayAction: Sendable {
     /// The held envelope is gone without delivery; nobody is told (DSIP §13.3).
     case dequeue(Held, DequeueReason)
     /// Send a relay-signed `error` (DSIP §12.7 rule 6, §13.2).
-    case error(RelayError)
+    case error(RouterError)
     /// Nothing goes anywhere: stale traffic of a terminated leg.
     case drop(RelayDrop)
     /// Send a relay-signed `notify` of `delivery-report/1.0` to the calling device.
@@ -115,7 +122,7 @@ public enum DequeueReason: String, Hashable, Sendable {
     case expired, cancelled
 }
 
-public struct RelayError: Hashable, Sendable {
+public struct RouterError: Hashable, Sendable {
     /// The device to tell.
     public var to: DID
     /// On `transport.no-response`.

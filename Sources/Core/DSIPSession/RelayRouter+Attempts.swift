@@ -86,7 +86,7 @@ extension RelayRouter {
         case .noResponse:
             out.append(
                 .error(
-                    RelayError(
+                    RouterError(
                         to: attempt.initiator,
                         session: attempt.session,
                         reason: .transportNoResponse,
@@ -110,11 +110,11 @@ extension RelayRouter {
                 guard let leg = attempt.index(of: to) else { return route(signal, parcel, at: now, into: &out) }
                 guard attempt.cancel(leg) else { return out.append(.drop(.legTerminated)) }
                 keep(attempt, at: now)
-                deliverCancel(signal, parcel, to: to, into: &out)
+                deliverCancel(signal, parcel, to: to, at: now, into: &out)
             } else {
                 let legs = attempt.cancelAll()
                 keep(attempt, at: now)
-                for device in legs { deliverCancel(signal, parcel, to: device, into: &out) }
+                for device in legs { deliverCancel(signal, parcel, to: device, at: now, into: &out) }
             }
         } else if let held = queue.invite(session), signal.to == nil || signal.to == held.to,
             isInitiator(signal, held.from, held.identity)
@@ -132,7 +132,18 @@ extension RelayRouter {
         signal.from == device || signal.identity == identity
     }
 
-    func deliverCancel(_ signal: Signal, _ parcel: any Parcel, to device: DID, into out: inout [RelayAction]) {
+    /// A leg that has lost its connection hears of it when it is back; without room it is left to its own timer (DSIP §12.9).
+    mutating func deliverCancel(
+        _ signal: Signal,
+        _ parcel: any Parcel,
+        to device: DID,
+        at now: Int64,
+        into out: inout [RelayAction]
+    ) {
+        if bindings[device] == nil, isKnown(device, at: now) {
+            if hasRoom(for: device), serves(device) { append(signal, parcel.copy(), for: device, at: now, into: &out) }
+            return
+        }
         out.append(
             .deliver(
                 Delivery(
@@ -173,6 +184,7 @@ extension RelayRouter {
 
     mutating func keep(_ attempt: LegTracker, at now: Int64) {
         let isNew = attempts.updateValue(attempt, forKey: attempt.session) == nil
+        if configuration.tracksAttemptChanges { changedAttempts.insert(attempt.session) }
         if attempt.outcome == nil {
             if isNew { liveAttempts[attempt.to, default: []].insert(attempt.session) }
             attemptDeadlines.set(attempt.session, to: attempt.nextDeadline ?? now + RelayRouter.attemptMemorySeconds)
@@ -188,6 +200,7 @@ extension RelayRouter {
         guard var attempt = attempts[session] else { return }
         guard attempt.outcome == nil, configuration.silentLegGraceSeconds != nil else {
             attempts[session] = nil
+            if configuration.tracksAttemptChanges { changedAttempts.insert(session) }
             liveAttempts[attempt.to]?.remove(session)
             if liveAttempts[attempt.to]?.isEmpty == true { liveAttempts[attempt.to] = nil }
             return

@@ -13,7 +13,7 @@ import Encoding
 /// It reads `Signal`s, never bytes, and keeps no clock. Each message costs a few dictionary lookups. Everything is bounded:
 /// what exceeds a bound is refused with `transport.routing-refused`, introductions in silence. The caller owns the thread.
 public struct RelayRouter: Sendable {
-    public var configuration: RelayConfiguration
+    public var configuration: RouterConfiguration
 
     /// A device with a live connection, and the identity it acts for.
     var bindings: [DID: DID] = [:]
@@ -24,9 +24,11 @@ public struct RelayRouter: Sendable {
     /// The attempts without an outcome, by the identity they ring.
     var liveAttempts: [DID: Set<ULID>] = [:]
     var attemptDeadlines = DeadlineQueue<ULID>()
+    /// Since `takeAttemptChanges`.
+    var changedAttempts: Set<ULID> = []
     var queue = HoldingQueue()
 
-    public init(configuration: RelayConfiguration = RelayConfiguration()) { self.configuration = configuration }
+    public init(configuration: RouterConfiguration = RouterConfiguration()) { self.configuration = configuration }
 
     /// Unix seconds at which `advance` has something to do.
     public var nextDeadline: Int64? {
@@ -67,7 +69,8 @@ public struct RelayRouter: Sendable {
 
     /// Takes back what a store kept: the held envelopes in arrival order, and who was known until when.
     ///
-    /// Attempts are not kept over a restart, and need not be: traffic is routed by `to` without one (DSIP §13.3).
+    /// Attempts come back by `restore(attempts:at:)`; those that do not are not missed but by devices that bind late: traffic is
+    /// routed by `to` without one (DSIP §13.3).
     public mutating func restore(held: some Sequence<Held>, known entries: some Sequence<KnownRecipient>) {
         for entry in entries { known.note(entry.recipient, identity: entry.identity, until: entry.until) }
         for row in held { queue.append(row) }
@@ -173,7 +176,7 @@ public struct RelayRouter: Sendable {
             return
         }
         guard attempts.count < configuration.maximumAttempts else {
-            out.append(.error(RelayError(to: invite.from, reason: .transportRoutingRefused, inReplyTo: invite.id)))
+            out.append(.error(RouterError(to: invite.from, reason: .transportRoutingRefused, inReplyTo: invite.id)))
             return
         }
         var attempt = LegTracker(invite: invite, to: to, parcel: parcel)
@@ -230,6 +233,6 @@ public struct RelayRouter: Sendable {
     }
 
     func refuse(_ signal: Signal, _ reason: Reason, into out: inout [RelayAction]) {
-        out.append(.error(RelayError(to: signal.from, reason: reason, inReplyTo: signal.id)))
+        out.append(.error(RouterError(to: signal.from, reason: reason, inReplyTo: signal.id)))
     }
 }

@@ -12,7 +12,7 @@ import Encoding
 public struct EnvelopeVerifier: Sendable {
     public let policy: VerificationPolicy
     private var headers: GenerationalCache<ByteKey, ProtectedHeader>
-    private var bindings: BindingVerifier
+    var bindings: BindingVerifier
 
     /// - Parameter cacheBytes: about as much memory as protected headers may take: 1 KiB for a device, 4 KiB for one that presents
     ///   its delegation with every message. The outcome of a delegation's signature, which is dear and small, outlives its header.
@@ -113,7 +113,7 @@ public struct EnvelopeVerifier: Sendable {
     }
 
     /// An envelope whose signature is right, its payload decoded.
-    private struct Opened {
+    struct Opened {
         let envelope: Envelope
         let header: ProtectedHeader
         let payload: PayloadHead
@@ -122,7 +122,7 @@ public struct EnvelopeVerifier: Sendable {
     }
 
     /// Stages 1 to 6.
-    private mutating func open(_ frame: [UInt8], _ documents: (DID) -> DocumentLookup) throws(Stop) -> Opened {
+    mutating func open(_ frame: [UInt8], _ documents: (DID) -> DocumentLookup) throws(Stop) -> Opened {
         guard frame.count <= ProtocolLimits.frame else {
             throw .rejected(
                 Rejection(.frameTooLarge, reason: .transportEnvelopeTooLarge, "a frame of \(frame.count) bytes")

@@ -28,13 +28,14 @@ struct GenerationalCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     /// - Parameter weight: of key and value. What outweighs a generation alone is not kept.
     mutating func insert(_ value: Value, for key: Key, weight: Int = 1) {
         guard weight <= generation else { return }
+        if let replaced = young.removeValue(forKey: key) { youngWeight -= replaced.weight }
         if youngWeight + weight > generation {
             old = young
             young = [:]
             youngWeight = 0
         }
-        let replaced = young.updateValue(Entry(value: value, weight: weight), forKey: key)
-        youngWeight += weight - (replaced?.weight ?? 0)
+        young[key] = Entry(value: value, weight: weight)
+        youngWeight += weight
     }
 }
 

@@ -25,7 +25,7 @@ extension Message {
     init(_ type: MessageType, _ root: JSONView) throws(ShapeFault) {
         var fields = try Fields(root, "payload")
         self.version = try VersionBlock(try fields.required("dsip"))
-        guard try fields.required("type").string == type.rawValue else { throw ShapeFault("type is another") }
+        guard try fields.required("type").equals(type.rawValue) else { throw ShapeFault("type is another") }
         self.id = try fields.ulid("id")
         self.from = try fields.did("from")
         self.to = type.isAddressed ? try fields.did("to") : nil
@@ -79,7 +79,8 @@ extension Rejection {
             type: root["type"]?.string.flatMap(MessageType.init(rawValue:)),
             id: root["id"]?.ulid,
             session: root["session"]?.ulid,
-            from: root["from"]?.did
+            from: root["from"]?.did,
+            issuedAt: root["issued_at"]?.integer
         )
     }
 }

@@ -1,8 +1,8 @@
 import DSIPIdentity
 import Encoding
 
-/// A JOSE protected header, decoded (DSIP §10.2).
-struct ProtectedHeader: Sendable {
+/// A JOSE protected header, decoded (DSIP §10.2). A class, because one that is remembered is handed out with every message.
+final class ProtectedHeader: Sendable {
     let algorithm: SignatureAlgorithm
     let kid: DIDURL
     /// Whether `kid` is of a `did:key`.
@@ -44,8 +44,8 @@ struct ProtectedHeader: Sendable {
         var presented: [PresentedDelegation] = []
         var malformed = false
         if let list = root["delegations"] {
-            malformed = !list.isArray || list.count > Self.delegationLimit
-            for view in list.elements.prefix(Self.delegationLimit) {
+            malformed = !list.isArray || list.count > ProtectedHeader.delegationLimit
+            for view in list.elements.prefix(ProtectedHeader.delegationLimit) {
                 if let delegation = Envelope(view).flatMap(PresentedDelegation.init) {
                     presented.append(delegation)
                 } else {

@@ -96,5 +96,6 @@ public enum ReasonRegistry {
         row("mailbox.unsupported-class", [.error], "the deposit class is not supported"),
         row("mailbox.unsupported-mode", [.error], "the mailbox mode is not supported"),
         row("mailbox.blob-mismatch", [.error], "the upload differs from its authorization"),
+        row("mailbox.hub-unreachable", [.error], "the hub of the group was not reached"),
     ]
 }

@@ -14,6 +14,8 @@ public struct Rejection: Error, Hashable, Sendable, CustomStringConvertible {
     public var id: ULID?
     public var session: ULID?
     public var from: DID?
+    /// Unix seconds; tells a wrong clock from an old message.
+    public var issuedAt: Int64?
 
     public init(
         _ code: VerdictCode,
@@ -22,7 +24,8 @@ public struct Rejection: Error, Hashable, Sendable, CustomStringConvertible {
         type: MessageType? = nil,
         id: ULID? = nil,
         session: ULID? = nil,
-        from: DID? = nil
+        from: DID? = nil,
+        issuedAt: Int64? = nil
     ) {
         self.code = code
         self.reason = reason
@@ -31,6 +34,7 @@ public struct Rejection: Error, Hashable, Sendable, CustomStringConvertible {
         self.id = id
         self.session = session
         self.from = from
+        self.issuedAt = issuedAt
     }
 
     public static func == (a: Rejection, b: Rejection) -> Bool { a.code == b.code && a.reason == b.reason }

@@ -23,6 +23,11 @@ public struct SupportedVersions: Hashable, Sendable {
     /// - Parameter exempt: a critical extension that binds the addressee and not this receiver (DSIP §10.4, *Routing*).
     /// - Returns: the reason to refuse with, or nil.
     func refusal(of block: JSONView, exempt: ProfileID? = nil) -> Reason? {
+        if let usual = VersionBlock.usual(block), core.major == usual.core.major,
+            usual.minCore <= core, usual.critical.isEmpty, profiles.contains(usual.profiles.first ?? .interactiveMedia)
+        {
+            return nil
+        }
         if let core = block["core"]?.versionToken, core.major != self.core.major {
             return .sessionUnsupportedCoreVersion
         }

@@ -79,6 +79,8 @@ extension ProfileID {
     public static let sealedBody: ProfileID = "sealed-body/1.0"
     /// Reports of the relay on what became of an invite; ours, never critical.
     public static let deliveryReport: ProfileID = "delivery-report/1.0"
+    /// What the devices of one identity tell each other; ours, never critical.
+    public static let ownDevices: ProfileID = "own-devices/1.0"
 }
 
 /// The `dsip` member of every payload (DSIP §11.1).
@@ -109,12 +111,18 @@ public struct VersionBlock: Hashable, Sendable {
     public static let interactive = VersionBlock(profiles: [.interactiveMedia])
 
     /// What nearly everybody sends, letter by letter.
-    private static let usual: [(text: [UInt8], block: VersionBlock)] = [VersionBlock.interactive, .core].map {
+    private static let usualBlocks: [(text: [UInt8], block: VersionBlock)] = [VersionBlock.interactive, .core].map {
         (text: $0.json.utf8, block: $0)
     }
 
+    /// The block that `view` spells letter by letter as nearly everybody does; nil for any other spelling.
+    static func usual(_ view: JSONView) -> VersionBlock? {
+        for (text, block) in usualBlocks where view.isWritten(text) { return block }
+        return nil
+    }
+
     init(_ view: JSONView) throws(ShapeFault) {
-        for (text, block) in VersionBlock.usual where view.isWritten(text) {
+        if let block = VersionBlock.usual(view) {
             self = block
             return
         }

@@ -11,6 +11,8 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
         case upgrade
         /// The peer broke the framing or the `hello` exchange (DSIP §13.2).
         case protocolViolation = "protocol-violation"
+        /// The clocks of the two ends are too far apart for either to accept what the other signs (DSIP §12.9).
+        case clock
         /// The peer refused us with a signed reason.
         case refused
         /// Not connected at the moment.
@@ -27,6 +29,19 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
 
     public let code: Code
     public let reason: String
+
+    /// - Parameter ahead: seconds by which our clock goes before theirs.
+    static func clock(ahead: Int64) -> TransportError {
+        let minutes = max(1, (ahead.magnitude + 30) / 60)
+        let distance =
+            minutes < 120
+            ? "\(minutes) minute\(minutes == 1 ? "" : "s")"
+            : minutes < 2880 ? "\(minutes / 60) hours" : "\(minutes / 1440) days"
+        return TransportError(
+            .clock,
+            "this device’s clock is \(distance) \(ahead > 0 ? "ahead of" : "behind") the relay’s"
+        )
+    }
 
     public init(_ code: Code, _ reason: String) {
         self.code = code

@@ -29,10 +29,13 @@ public actor Agent {
     nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
-    var notices: [String: StandingNotice] = [:]
     var relayStatus: RelayStatus
     /// For the `detail` of a `reject` sent before there is a call to keep it in.
     var pendingDetail: String?
+    /// Identities whose other devices are about to hear of a change.
+    var announcing: Set<DID> = []
+    /// Notices of missed calls whose evidence is being verified.
+    var unsettledEvidence = 0
     /// Devices of ours that wait at the relay to be paired.
     var waiting: Set<DID> = []
     private var timer: Task<Void, Never>?
@@ -79,7 +82,6 @@ public actor Agent {
             )
         }
         for identity in keyring.identities { try openDesk(identity) }
-        for notice in try store.notices(at: now()) { notices[notice.session] = notice }
         let events = links.events
         deliveries = Task { [weak self] in
             for await event in events {
@@ -150,6 +152,7 @@ public actor Agent {
         switch event {
         case .message(let message, let owner, let path): received(message, owner: owner, path: path)
         case .status(let owner, let url, let state):
+            if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
             guard owner == current, desks[owner]?.relay == url else { return }
             relayStatus = status(state, url: url)
             hub.publish(.relay(relayStatus))
@@ -170,7 +173,7 @@ public actor Agent {
         case .connected(let relay, let stun):
             RelayStatus(
                 url: url,
-                did: relay,
+                did: relay.identity,
                 state: .connected,
                 since: now(),
                 sentence: "Connected. You can be called.",
@@ -182,7 +185,8 @@ public actor Agent {
                 state: .waiting,
                 since: now(),
                 retryAt: until,
-                sentence: "The relay cannot be reached (\(why)). Trying again by itself."
+                sentence: why.code == .clock
+                    ? Sentences.wrongClock(why) : "The relay cannot be reached (\(why.reason)). Trying again by itself."
             )
         case .refused(let why):
             RelayStatus(url: url, state: .refused, since: now(), sentence: "The relay refused this device: \(why).")
@@ -209,7 +213,7 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.compactMap { $0.engine.nextDeadline } + notices.values.map(\.nextAt)
+        let due = desks.values.compactMap { $0.engine.nextDeadline }
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in

@@ -30,8 +30,10 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("semantic", run: SemanticArea.run),
         ConformanceArea("transport", run: EnvelopeArea.run),
         ConformanceArea("media-binding", run: MediaBindingArea.run),
+        ConformanceArea("messaging", run: MessagingArea.run),
         ConformanceArea("trust", run: TrustArea.run),
         ConformanceArea("dht", run: HintArea.run),
+        ConformanceArea("ratchet", run: RatchetArea.run),
         ConformanceArea("state", member: "steps", expectation: stepExpectations, run: StateArea.run),
     ]
 

@@ -73,7 +73,7 @@ public struct ConformanceReport: Sendable {
 
     public var total: Count { count { _ in true } }
 
-    private static let known = ConformanceArea.all.map(\.name) + StandardVectors.areas
+    private static let known = ConformanceArea.all.map(\.name) + StandardVectors.areas + PeerToPeerVectors.areas
 
     public func count(area: String) -> Count { count { $0.area == area } }
 

@@ -25,9 +25,9 @@ public struct ConformanceRunner: Sendable {
                 continue
             }
             let bytes = Array(data)
-            if let results = StandardVectors.run(bytes, path: path) {
+            if let results = PeerToPeerVectors.run(bytes, path: path) ?? StandardVectors.run(bytes, path: path) {
                 for result in results { report.add(result) }
-            } else {
+            } else if path.hasSuffix(".json") {
                 report.add(run(file: bytes, path: path))
             }
         }
@@ -38,12 +38,13 @@ public struct ConformanceRunner: Sendable {
     ///
     /// - Returns: nil when the file is JSON but no vector of a format known here.
     public func run(file bytes: [UInt8], path: String) -> ConformanceResult? {
-        let vector: JSONValue
+        var vector: JSONValue
         do {
             vector = try JSONValue(parsing: bytes, limits: .init(bytes: 64 << 20, depth: 64, members: 65_000))
         } catch {
             return .unreadable(path, "the file is no JSON: \(error)")
         }
+        if let wrapped = RatchetArea.wrap(vector, path: path) { vector = wrapped }
         guard let id = vector["vector"]?.string, let kind = vector["kind"]?.string, vector["input"] != nil else {
             return nil
         }
@@ -89,7 +90,7 @@ public struct ConformanceRunner: Sendable {
             guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { continue }
             if isFolder {
                 files += try Self.files(under: path, depth: depth + 1)
-            } else if name.hasSuffix(".json") {
+            } else if name.hasSuffix(".json") || PeerToPeerVectors.isVector(folder: folder, name: name) {
                 files.append(path)
             }
         }

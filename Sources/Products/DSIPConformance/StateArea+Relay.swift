@@ -13,7 +13,7 @@ struct RelayTrace: StateTrace {
 
     init(_ vector: JSONValue) {
         context = StateContext(vector)
-        var configuration = RelayConfiguration.coreOnly
+        var configuration = RouterConfiguration.coreOnly
         if let seconds = vector["offline_retention_s"]?.int { configuration.offlineRetentionSeconds = seconds }
         router = RelayRouter(configuration: configuration)
     }

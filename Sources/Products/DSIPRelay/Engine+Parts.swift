@@ -91,9 +91,10 @@ extension Engine {
 
 extension RelayConfiguration {
     /// What of the configuration the router reads.
-    var routing: DSIPSession.RelayConfiguration {
-        var routing = DSIPSession.RelayConfiguration()
+    var routing: RouterConfiguration {
+        var routing = RouterConfiguration()
         routing.offlineRetentionSeconds = holding.retentionSeconds
+        routing.tracksAttemptChanges = true
         routing.maximumHeldPerRecipient = holding.perRecipient
         routing.maximumHeld = holding.total
         routing.maximumIntroductionsPerRecipient = holding.introductionsPerRecipient

@@ -313,6 +313,7 @@ final class Engine: Sendable {
         parts.serving.cancel()
         _ = try? await parts.serving.value
         await parts.stun?.stop()
+        parts.switchboard.writeAttempts()
         parts.switchboard.renewKnown()
         await Engine.end(parts.writer, parts.threads, parts.store)
         parts.folder.release()

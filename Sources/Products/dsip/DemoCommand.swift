@@ -4,7 +4,7 @@ import DSIPRelay
 import Foundation
 
 /// `dsip demo`: one relay, Alice and Bob, who know each other, and the addresses of their pages.
-struct DemoCommand: AsyncParsableCommand {
+struct DemoCommand: Subcommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Try it: a relay, Alice and Bob, two pages.",
@@ -35,7 +35,7 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Folder to use; kept, and used again when it is there.")
     var state: String?
 
-    func run() async throws {
+    func perform() async throws {
         let folder = state ?? NSTemporaryDirectory() + "dsip-demo-\(UUID().uuidString.prefix(8))"
         defer { if !keep, state == nil { try? FileManager.default.removeItem(atPath: folder) } }
         let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort)

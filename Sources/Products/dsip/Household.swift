@@ -44,14 +44,10 @@ enum Household {
         port: Int,
         logger: Logger
     ) async throws -> (agent: Agent, server: LocalServer) {
-        do {
-            let agent = try Agent(configuration, log: logger)
-            try await agent.start()
-            let server = try await LocalServer.start(agent: agent, port: port, folder: webFolder(), logger: logger)
-            return (agent, server)
-        } catch let error as AgentError {
-            throw Failure(error.message)
-        }
+        let agent = try Agent(configuration, log: logger)
+        try await agent.start()
+        let server = try await LocalServer.start(agent: agent, port: port, folder: webFolder(), logger: logger)
+        return (agent, server)
     }
 
     /// Waits for SIGINT or SIGTERM.

@@ -1,21 +1,20 @@
 import ArgumentParser
 import DSIPAgent
 import DSIPRelay
+import DSIPTransport
 import Foundation
 
 /// `dsip up`: the agent and its page, with a relay of its own unless one is named.
-struct UpCommand: AsyncParsableCommand {
+struct UpCommand: Subcommand {
     static let configuration = CommandConfiguration(
         commandName: "up",
         abstract: "Open your phone: the agent and its page.",
         discussion: """
-            Prints the address of the page; it carries the key to it, so keep it to yourself. Without --relay a relay is started in the \
-            same process, for calls on this machine. Ctrl-C ends.
+            Prints the address of the page; it carries the key to it, so keep it to yourself. When no relay is named, one is started in the \
+            same process, for calls on this machine. A wallet that is locked with a passphrase asks for it (or reads it from the file that \
+            \(SecretInput.walletVariable) names). Ctrl-C ends.
             """
     )
-
-    @Option(help: "The relay you are reached at, wss://….")
-    var relay: String?
 
     @Option(help: "Port of the page on this machine.")
     var port = 7101
@@ -23,54 +22,57 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "Port of the embedded relay.")
     var relayPort = 7443
 
-    @Option(help: "Folder for keys, contacts and the call log. Also DSIP_STATE. (default: ~/.local/share/dsip)")
-    var state: String?
-
     @Option(help: "Your name, for the identity made on the first run.")
     var name = NSUserName()
 
     @Option(help: "What this device is called.")
-    var device = ProcessInfo.processInfo.hostName
-
-    @Option(help: "PEM file of a further root to trust, such as a development relay's.")
-    var root: [String] = []
+    var device = Host.name
 
     @Flag(help: "Make no identity: this device waits to be added to one.")
     var pair = false
 
-    @Flag(help: "Read the wallet's passphrase from the variable DSIP_PASSPHRASE.")
+    @Flag(help: "Lock a new wallet with a passphrase.")
     var passphrase = false
 
-    func run() async throws {
-        let state = StateOptions.folder(self.state)
+    @OptionGroup var state: StateOptions
+
+    func perform() async throws {
+        let folder = state.folder
         let holder: StateHolder
-        switch try await StateHolder.takePatiently(state) {
+        switch try await StateHolder.takePatiently(folder) {
         case .mine(let mine): holder = mine
         case .agent(let running):
-            throw Failure(
-                "An agent is already up on \(state) (process \(running.process)). Open its page: \(running.page)"
+            throw CommandFailure(
+                .failed,
+                "An agent is already up on \(folder) (process \(running.process)). Open its page: \(running.page)"
             )
         case .other:
-            throw Failure("Another program is using \(state). Wait for it to end, or choose another with --state.")
+            throw CommandFailure(
+                .failed,
+                "Another program is using \(folder). Wait for it to end, or choose another with --state."
+            )
         }
-        var url = relay ?? ""
-        var roots = root
+        let named = try state.network.wantedRelay()
+        let secret = try state.walletPassphrase(isNew: passphrase)
+        var roots = state.network.roots.additionalFiles
+        var url = named ?? ""
         var embedded: Relay?
-        if relay == nil {
-            let (relay, running) = try await Household.relay(in: state + "/relay", port: relayPort)
+        if named == nil {
+            let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort)
             url = running.url
             roots += running.rootPath.map { [$0] } ?? []
             embedded = relay
         }
-        var configuration = AgentConfiguration(
-            stateFolder: state,
+        let configuration = AgentConfiguration(
+            stateFolder: folder,
             relay: url,
             trustRoots: roots,
             displayName: name,
             deviceName: device,
+            passphrase: secret,
+            allowedAddresses: try state.network.allowed(with: named),
             createsIdentity: !pair
         )
-        if passphrase { configuration.passphrase = ProcessInfo.processInfo.environment["DSIP_PASSPHRASE"] }
         let (agent, server) = try await Household.page(configuration, port: port, logger: Household.logger)
         try holder.announce(page: server.url)
         Household.say("relay \(url)")

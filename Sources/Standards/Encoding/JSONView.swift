@@ -67,9 +67,18 @@ public struct JSONView: Sendable {
     public func isWritten(_ text: [UInt8]) -> Bool {
         let range = range
         guard range.count == text.count else { return false }
-        return document.bytes.withUnsafeBufferPointer { bytes in
-            text.withUnsafeBufferPointer { text in
-                for i in 0..<text.count where bytes[range.lowerBound + i] != text[i] { return false }
+        return document.bytes.withUnsafeBytes { bytes in
+            text.withUnsafeBytes { text in
+                var i = 0
+                while i + 8 <= text.count {
+                    let ours = bytes.loadUnaligned(fromByteOffset: range.lowerBound + i, as: UInt64.self)
+                    if ours != text.loadUnaligned(fromByteOffset: i, as: UInt64.self) { return false }
+                    i += 8
+                }
+                while i < text.count {
+                    if bytes[range.lowerBound + i] != text[i] { return false }
+                    i += 1
+                }
                 return true
             }
         }

@@ -384,6 +384,34 @@ let phone = DeviceDescription(name: "Phone 📱", kind: .phone)
         }
     }
 
+    @Test("what a killed save left behind goes when the wallet is next opened, and nothing else does")
+    func sweep() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/wallet.json"
+        _ = try WalletFile.create(at: path, Wallet(), secret: .key([UInt8](repeating: 7, count: 32)))
+        let old = ["wallet.json.tmp-17-4294967295", "wallet.json.tmp-1-0"]
+        let kept = [
+            "wallet.json.tmp-18-9", "wallet.json.tmp-x-1", "wallet.json.tmp-1", "wallet.json.tmp-1-2-3",
+            "other.tmp-1-2",
+            "wallet.json.tmp-1-", "wallet.json.bak",
+        ]
+        for name in old + kept { try Data("half".utf8).write(to: URL(filePath: folder.path + "/" + name)) }
+        try FileManager.default.createDirectory(
+            atPath: folder.path + "/wallet.json.tmp-3-3",
+            withIntermediateDirectories: false
+        )
+        // All but the first of those kept are old, too; that one may be in the making.
+        for name in old + kept.dropFirst() + ["wallet.json.tmp-3-3"] {
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSinceNow: -120)],
+                ofItemAtPath: folder.path + "/" + name
+            )
+        }
+        _ = try WalletFile.open(path, secret: .key([UInt8](repeating: 7, count: 32)))
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { !$0.hasSuffix(".lock") }
+        #expect(left.sorted() == (kept + ["wallet.json", "wallet.json.tmp-3-3"]).sorted())
+    }
+
     @Test(
         "a write that ends at any step leaves the old file or the new one, whole",
         arguments: AtomicFile.Step.allCases

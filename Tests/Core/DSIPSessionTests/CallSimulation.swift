@@ -23,6 +23,7 @@ struct CallSimulation {
     final class Letter: Parcel {
         let signal: Signal
         init(_ signal: Signal) { self.signal = signal }
+        func copy() -> any Parcel { Letter(signal) }
     }
 
     struct Device {
@@ -56,6 +57,9 @@ struct CallSimulation {
     /// The relay's store: it survives a crash.
     var rows: [Held] = []
     var known: [KnownRecipient] = []
+    /// Live attempts as they were written last: up to a second ago.
+    var attempts: [ULID: AttemptRecord] = [:]
+    var attemptsWritten: Int64 = 0
     var chores: [(at: Int64, order: Int, chore: Chore)] = []
     var order = 0
     var ids: SeededRandom
@@ -73,8 +77,9 @@ struct CallSimulation {
         )
         ids = SeededRandom(seed: seed ^ 0x5eed)
         self.hasFaults = hasFaults
-        var configuration = RelayConfiguration()
+        var configuration = RouterConfiguration()
         configuration.offlineRetentionSeconds = 1000
+        configuration.tracksAttemptChanges = true
         router = RelayRouter(configuration: configuration)
         for device in Self.devices {
             devices[device] = Device(
@@ -191,6 +196,7 @@ struct CallSimulation {
             relayIsUp = true
             router = RelayRouter(configuration: router.configuration)
             router.restore(held: rows, known: known)
+            router.restore(attempts: attempts.values.filter { ($0.until ?? 0) > now }, at: now)
         }
     }
 
@@ -220,6 +226,15 @@ struct CallSimulation {
     private mutating func relayDoes(_ body: (inout RelayRouter, Int64, inout [RelayAction]) -> Void) {
         var actions: [RelayAction] = []
         body(&router, now, &actions)
+        if now > attemptsWritten {
+            attemptsWritten = now
+            for change in router.takeAttemptChanges() {
+                switch change {
+                case .live(let record): attempts[record.session] = record
+                case .ended(let session): attempts[session] = nil
+                }
+            }
+        }
         for action in actions {
             switch action {
             case .deliver(let delivery):

@@ -12,7 +12,7 @@ private struct Relay {
     var now = Cast.start
     var held: [Held] = []
 
-    init(_ configuration: RelayConfiguration = RelayConfiguration()) {
+    init(_ configuration: RouterConfiguration = RouterConfiguration()) {
         router = RelayRouter(configuration: configuration)
     }
 
@@ -287,6 +287,57 @@ struct RelayRouterTests {
         #expect(after.receives(cancel(6)) == ["cancel to bob-phone (routed)"])
     }
 
+    @Test("A live attempt comes back after a restart: late legs ring, and the best reject is still told")
+    func restartWhileRinging() throws {
+        var configuration = RouterConfiguration()
+        configuration.tracksAttemptChanges = true
+        var before = Relay(configuration)
+        for device in [Cast.alicePhone, Cast.bobPhone] { _ = before.binds(device) }
+        _ = before.receives(invite(report: true))
+        #expect(before.router.takeAttemptChanges().count == 1)
+        #expect(before.router.takeAttemptChanges().isEmpty)
+        _ = before.receives(fromLeg(.reject, 2, Cast.bobPhone, reason: .endpointBusy))
+        // The only leg has spoken: nothing is left to keep.
+        guard case .ended(let gone)? = before.router.takeAttemptChanges().first else {
+            Issue.record("the end was not told")
+            return
+        }
+        #expect(gone == session)
+
+        before = Relay(configuration)
+        for device in [Cast.alicePhone, Cast.bobPhone, Cast.bobLaptop] { _ = before.binds(device) }
+        _ = before.receives(invite(report: true))
+        _ = before.receives(fromLeg(.reject, 2, Cast.bobPhone, reason: .userDeclined))
+        guard case .live(let record)? = before.router.takeAttemptChanges().first else {
+            Issue.record("the attempt was not told")
+            return
+        }
+        #expect(record.best?.reason == .userDeclined && record.reports == 1)
+        #expect(record.until == Cast.start + 32)
+
+        var after = Relay(configuration)
+        after.router.restore(held: [], known: before.router.knownRecipients)
+        after.router.restore(attempts: [record, record], at: after.now)
+        #expect(after.router.takeAttemptChanges().isEmpty)
+        _ = after.binds(Cast.alicePhone)
+        #expect(after.binds(Cast.bobLaptop) == ["invite to bob-laptop (lateLeg)"], "it had said nothing yet")
+        #expect(after.binds(Cast.bobPhone).isEmpty, "it has declined")
+        #expect(
+            after.receives(fromLeg(.reject, 3, Cast.bobLaptop, reason: .endpointBusy)) == [
+                "reject of bob-phone forwarded to alice-phone"
+            ]
+        )
+        #expect(after.receives(invite()) == ["dropped duplicate-invite"])
+    }
+
+    @Test("A cancel waits for a leg that has lost its connection")
+    func cancelForLegAway() {
+        var relay = ringing()
+        relay.unbinds(Cast.bobLaptop)
+        #expect(relay.receives(cancel(2)) == ["cancel held for bob-laptop", "cancel to bob-phone (cancel)"])
+        #expect(relay.binds(Cast.bobLaptop) == ["cancel to bob-laptop (flush)"])
+    }
+
     @Test("A leg's word is held for a calling device that has lost its connection")
     func callerAway() {
         var relay = ringing()
@@ -317,7 +368,7 @@ struct RelayRouterTests {
 
     @Test("The store is bounded: refused beyond it, introductions in silence")
     func bounds() {
-        var configuration = RelayConfiguration()
+        var configuration = RouterConfiguration()
         configuration.maximumHeldPerRecipient = 20
         configuration.maximumHeld = 22
         var relay = Relay(configuration)
@@ -345,7 +396,7 @@ struct RelayRouterTests {
 
     @Test("A private relay carries what served identities send and are sent, and holds for them alone")
     func privateScope() {
-        var configuration = RelayConfiguration()
+        var configuration = RouterConfiguration()
         configuration.scope = .private([Cast.bob])
         var relay = Relay(configuration)
         for device in [Cast.alicePhone, Cast.bobPhone, Cast.carolPhone] { _ = relay.binds(device) }

@@ -101,8 +101,8 @@ import Testing
     @Test("a refused hello is told with the relay's reason") func refusal() async throws {
         let service = Loopback.service(Recorder()) { $0.clock = { noon + 1000 } }
         let server = try await SignalingServer.start(service, identity: Loopback.identity)
-        // The clocks differ by more than the replay window, so the relay's error is not acceptable to the client either;
-        // a client with the relay's clock but an expired delegation hears the token.
+        // The clocks differ by more than the replay window, so the relay's error is not acceptable to the client either,
+        // which tells the difference; a client with the relay's clock but an expired delegation hears the token.
         let alice = Person()
         let late = Loopback.service(Recorder()) { $0.clock = { noon + 2_000_000 } }
         let lateServer = try await SignalingServer.start(late, identity: Loopback.identity)
@@ -113,7 +113,8 @@ import Testing
         }
         try await running(Loopback.client(alice, port: server.port)) { events in
             let failure = await events.failure()
-            #expect(failure == TransportError(.protocolViolation, ""), "\(String(describing: failure))")
+            #expect(failure == TransportError(.clock, ""), "\(String(describing: failure))")
+            #expect(failure?.reason == "this device’s clock is 17 minutes behind the relay’s")
         }
         await server.stop()
         await lateServer.stop()

@@ -26,7 +26,8 @@ struct CallTests {
         #expect(hops.map(\.kind) == [.resolved, .relay, .delivered, .ringing])
         #expect(hops.last?.device == "phone")
         #expect(hops.last?.sentence == "Ringing on Bob’s phone.")
-        #expect(hops.dropFirst().allSatisfy { $0.signer != nil })
+        // Each but the first, which is the agent’s own doing, names the signed message behind it.
+        #expect(hops.dropFirst().allSatisfy { $0.signer != nil && $0.message.flatMap { ULID($0) } != nil })
         #expect(hops.first { $0.kind == .delivered }?.count == 1)
 
         // Nothing of the caller's media before Bob chose to answer.

@@ -56,13 +56,26 @@ final class TestRelay {
     private(set) var relay: Relay
     private(set) var running: Relay.Running
 
-    init() async throws {
+    private let isNamed: Bool
+
+    /// - Parameter isNamed: it goes by the name `localhost` and registers names.
+    init(isNamed: Bool = false) async throws {
+        self.isNamed = isNamed
+        relay = Relay(TestRelay.configuration(folder, port: 0))
+        running = try await relay.start()
+        // Its name has the port, which is known only now.
+        if isNamed { try await restart() }
+    }
+
+    private static func configuration(_ folder: TemporaryFolder, port: Int, hostname: String? = nil)
+        -> RelayConfiguration
+    {
         var configuration = RelayConfiguration(stateFolder: folder.path)
-        configuration.port = 0
+        configuration.port = port
+        configuration.hostname = hostname
         configuration.logLevel = .critical
         configuration.drainSeconds = 1
-        relay = Relay(configuration)
-        running = try await relay.start()
+        return configuration
     }
 
     func stop() async { await relay.stop() }
@@ -73,11 +86,8 @@ final class TestRelay {
     }
 
     func startAgain() async throws {
-        var configuration = RelayConfiguration(stateFolder: folder.path)
-        configuration.port = running.port
-        configuration.logLevel = .critical
-        configuration.drainSeconds = 1
-        relay = Relay(configuration)
+        let port = running.port
+        relay = Relay(TestRelay.configuration(folder, port: port, hostname: isNamed ? "localhost:\(port)" : nil))
         running = try await relay.start()
     }
 }
@@ -108,7 +118,9 @@ final class Person: Sendable {
         folder: TemporaryFolder = TemporaryFolder(),
         watching: Bool = true,
         createsIdentity: Bool = true,
-        kind: Device.Kind = .computer
+        kind: Device.Kind = .computer,
+        clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
+        awaitsConnection: Bool = true
     ) async throws {
         self.name = name
         self.folder = folder
@@ -119,12 +131,14 @@ final class Person: Sendable {
                 trustRoots: relay.running.rootPath.map { [$0] } ?? [],
                 displayName: name,
                 deviceKind: kind,
-                createsIdentity: createsIdentity
+                allowedAddresses: [AddressRange("127.0.0.1/32")!, AddressRange("::1/128")!],
+                createsIdentity: createsIdentity,
+                clock: clock
             )
         )
         if watching { watch() }
         try await agent.start()
-        if createsIdentity { try await connected() }
+        if createsIdentity, awaitsConnection { try await connected() }
     }
 
     /// Opens a page.

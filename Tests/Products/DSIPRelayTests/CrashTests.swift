@@ -8,59 +8,6 @@ import Testing
 
 @testable import DSIPRelay
 
-/// The built `dsip` beside the test bundle, as a process of its own.
-private final class RelayProcess {
-    static let binary: String? = {
-        let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent()
-        let path = package.appending(path: ".build/debug/dsip").path
-        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
-    }()
-
-    let process = Process()
-    let running: Relay.Running
-
-    init(state: String, _ more: [String] = []) throws {
-        let output = Pipe()
-        process.executableURL = URL(filePath: try #require(RelayProcess.binary))
-        process.arguments =
-            ["relay", "--port", "0", "--stun-port", "0", "--state", state, "--log-level", "critical"] + more
-        process.standardOutput = output
-        try process.run()
-        var text = ""
-        while !text.contains("\nstun ") || !text.hasSuffix("\n") {
-            let data = output.fileHandleForReading.availableData
-            guard !data.isEmpty else { throw TestDevice.Failure.ended }
-            text += String(decoding: data, as: UTF8.self)
-        }
-        var said: [String: String] = [:]
-        for line in text.split(separator: "\n") {
-            let words = line.split(separator: " ", maxSplits: 1)
-            if words.count == 2 { said[String(words[0])] = String(words[1]) }
-        }
-        let address = try RelayAddress(try #require(said["listening"]))
-        running = Relay.Running(
-            did: try #require(said["relay"].flatMap { DID($0) }),
-            port: address.port,
-            url: address.description,
-            rootPath: said["trust"],
-            stunPort: said["stun"].flatMap { Int($0) }
-        )
-    }
-
-    func kill() {
-        Foundation.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
-
-    /// - Returns: the exit status.
-    func terminate() -> Int32 {
-        process.terminate()
-        process.waitUntilExit()
-        return process.terminationStatus
-    }
-}
-
 @Suite("Crashes and full disks", .serialized)
 struct CrashTests {
     @Test(
@@ -96,6 +43,31 @@ struct CrashTests {
         for _ in 0..<5 { arrived.append(try await back.next(.invite).body.id) }
         #expect(arrived == held)
         back.hangUp()
+    }
+
+    @Test(
+        "a call that rings survives kill -9: a device that comes late gets it",
+        .enabled(if: RelayProcess.binary != nil)
+    )
+    func killedWhileRinging() async throws {
+        let folder = try TemporaryFolder()
+        let bob = key("bob")
+        var relay = try RelayProcess(state: folder.path + "/state")
+        defer { relay.kill() }
+        let alice = try TestDevice("alice", at: relay.running)
+        try await alice.connect()
+        let phone = try TestDevice("bob-phone", of: bob, at: relay.running)
+        try await phone.connect()
+        let session = try await alice.invite(bob.did)
+        _ = try await phone.next(.invite)
+        try await relay.wait(for: "dsip_relay_attempts_written_total 1")
+        relay.kill()
+        for device in [alice, phone] { device.hangUp() }
+        relay = try RelayProcess(state: folder.path + "/state")
+        let laptop = try TestDevice("bob-laptop", of: bob, at: relay.running)
+        try await laptop.connect()
+        #expect(try await laptop.next(.invite).body.id == session)
+        laptop.hangUp()
     }
 
     @Test("SIGTERM drains and ends with status 0, and the identity stays", .enabled(if: RelayProcess.binary != nil))

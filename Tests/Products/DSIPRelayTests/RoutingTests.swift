@@ -83,6 +83,71 @@ struct RoutingTests {
         await harness.relay.stop()
     }
 
+    @Test("a call that rings outlives a restart: a late device rings, and the best reject is told when all have spoken")
+    func restartWhileRinging() async throws {
+        let harness = try await RelayHarness()
+        let bob = key("bob")
+        var alice = try await harness.connected("alice")
+        var phone = try await harness.connected("bob-phone", of: bob)
+        let session = try await alice.invite(bob.did)
+        _ = try await phone.next(.invite)
+        try await phone.say(Progress(.ringing), to: alice.did, session: session)
+        _ = try await alice.next(.progress)
+        alice.hangUp()
+        phone.hangUp()
+        try await harness.restart()
+        alice = try await harness.connected("alice")
+        let laptop = try await harness.connected("bob-laptop", of: bob)
+        #expect(try await laptop.next(.invite).body.id == session)
+        // The phone has it already.
+        phone = try await harness.connected("bob-phone", of: bob)
+        try await phone.say(Reject(.userDeclined), to: alice.did, session: session)
+        try await harness.until("the first reject") {
+            harness.metric("dsip_relay_received_total{type=\"reject\"}") == 1
+        }
+        // Not told yet: only the next message shows that.
+        try await laptop.say(Progress(.ringing), to: alice.did, session: session)
+        _ = try await alice.next(.progress)
+        #expect(!alice.types().contains(.reject))
+        try await laptop.say(Reject(.endpointBusy), to: alice.did, session: session)
+        let outcome = try await alice.next(.reject)
+        guard case .reject(let reject) = outcome.body.body else { return }
+        #expect(reject.reason == .userDeclined && outcome.body.from == phone.did)
+        #expect(phone.received.isEmpty)
+        // It is over: whoever comes now does not ring.
+        for device in [alice, laptop, phone] { device.hangUp() }
+        try await harness.restart()
+        let tablet = try await harness.connected("bob-tablet", of: bob)
+        let carol = try await harness.connected("carol")
+        let next = try await carol.invite(bob.did)
+        #expect(try await tablet.next(.invite).body.id == next)
+        #expect(tablet.received.isEmpty)
+        await harness.relay.stop()
+    }
+
+    @Test("a device that lost its connection while it rang hears of the cancel when it is back")
+    func cancelWhileAway() async throws {
+        let harness = try await RelayHarness()
+        let bob = key("bob")
+        let alice = try await harness.connected("alice")
+        let phone = try await harness.connected("bob-phone", of: bob)
+        let laptop = try await harness.connected("bob-laptop", of: bob)
+        let session = try await alice.invite(bob.did)
+        _ = try await phone.next(.invite)
+        _ = try await laptop.next(.invite)
+        for device in [phone, laptop] { device.hangUp() }
+        try await harness.until("bob to be gone") { harness.metric("dsip_relay_bound_devices") == 1 }
+        let cancel = try await alice.say(Cancel(.userCancelled), to: bob.did, session: session)
+        try await harness.until("it to be held for both") { harness.metric("dsip_relay_held_total") == 2 }
+        for name in ["bob-phone", "bob-laptop"] {
+            let back = try await harness.connected(name, of: bob)
+            #expect(try await back.next(.cancel).body.id == cancel)
+            #expect(back.received.isEmpty)
+        }
+        try await harness.until("the store to be empty") { harness.metric("dsip_relay_held_bytes") == 0 }
+        await harness.relay.stop()
+    }
+
     @Test("unknown recipients are refused with a signed error")
     func unknownRecipient() async throws {
         let harness = try await RelayHarness()
@@ -115,6 +180,32 @@ struct RoutingTests {
         try await harness.until("the store to be empty") { harness.metric("dsip_relay_held_bytes") == 0 }
         try await harness.restart()
         #expect(harness.metric("dsip_relay_held_envelopes") == 0)
+        await harness.relay.stop()
+    }
+
+    @Test("what waited arrives whole and in order, also when it is more than may be outstanding on a connection")
+    func largeBacklog() async throws {
+        let harness = try await RelayHarness {
+            $0.limits.envelopesPerMinute = 0
+            $0.holding.perRecipient = 200
+        }
+        let bob = key("bob")
+        try await harness.connected("bob-phone", of: bob).hangUp()
+        try await harness.until("bob to be gone") { harness.metric("dsip_relay_bound_devices") == 0 }
+        let alice = try await harness.connected("alice")
+        let text = JSONValue.string(String(repeating: "x", count: 30_000))
+        var sent: [ULID] = []
+        for number in 1...120 {
+            let padding = Info(about: "test:padding", data: ["text": text])
+            sent.append(try await alice.say(padding, to: bob.did, session: ulid()))
+            // The way in has its own limit.
+            try await harness.until("the store") { harness.metric("dsip_relay_held_total") >= number - 8 }
+        }
+        try await harness.until("the store") { harness.metric("dsip_relay_held_total") == sent.count }
+        let phone = try await harness.connected("bob-phone", of: bob)
+        try await harness.until("all of it") { phone.received.count == sent.count }
+        #expect(phone.received.map(\.body.id) == sent)
+        try await harness.until("the store to be empty") { harness.metric("dsip_relay_held_bytes") == 0 }
         await harness.relay.stop()
     }
 

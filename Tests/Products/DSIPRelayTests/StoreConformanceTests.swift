@@ -84,6 +84,42 @@ struct StoreConformanceTests {
         #expect(state.held.first?.deadline == 500)
     }
 
+    @Test("a ringing call is kept as last written, until it ends or its time is over", arguments: StoreKind.allCases)
+    func attempts(_ kind: StoreKind) throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        func attempt(_ session: ULID, until: Int64) -> StoredAttempt {
+            StoredAttempt(
+                session: session,
+                initiator: did("alice-phone"),
+                initiatorIdentity: did("alice"),
+                recipient: did("bob"),
+                expiresAt: 130,
+                wantsDeliveryReport: true,
+                reports: 2,
+                legs: [.init(device: did("bob-phone"), state: .delivered, acknowledged: true, deadline: until)],
+                best: nil,
+                until: until,
+                invite: [1, 2, 3]
+            )
+        }
+        var kept = attempt(ulid(1), until: 400)
+        let (ended, over) = (attempt(ulid(2), until: 400), attempt(ulid(3), until: 100))
+        try store.commit([.attempt(kept), .attempt(ended), .attempt(over)])
+        kept.legs.append(.init(device: did("bob-laptop"), state: .rejected, acknowledged: false, deadline: 132))
+        kept.reports = 3
+        kept.best = StoredAttempt.Rejected(
+            from: did("bob-laptop"),
+            id: ulid(4),
+            reason: .endpointBusy,
+            expiresAt: 250,
+            envelope: [9]
+        )
+        try store.commit([.attempt(kept), .endAttempt(ended.session), .endAttempt(ulid(5))])
+        #expect(try store.restore(at: 100).attempts == [kept])
+        #expect(try store.restore(at: 400).attempts.isEmpty)
+    }
+
     @Test("a commit is all or nothing when there is no room", arguments: StoreKind.allCases)
     func full(_ kind: StoreKind) throws {
         let folder = try TemporaryFolder()

@@ -67,6 +67,18 @@ export function copyButton(label, text, className = "button") {
   return h("button", { class: className, type: "button", onclick: () => copyText(text) }, icon("copy"), label);
 }
 
+/** A button that puts the clipboard's text, at most `limit` characters of it, where `set` puts it. */
+export function pasteButton(label, set, limit = 2048) {
+  const paste = async () => {
+    try {
+      set((await navigator.clipboard.readText()).trim().slice(0, limit));
+    } catch {
+      notify("warning", strings.common.pasteFailed);
+    }
+  };
+  return h("button", { class: "button quiet", type: "button", onclick: paste }, icon("copy"), label);
+}
+
 /** A button for something asynchronous whose failure becomes a notice. */
 export function actionButton(label, run, { className = "button", iconName = null, name = null, disabled = false } = {}) {
   return h("button", { class: className, type: "button", disabled, "aria-label": name, onclick: () => attempt(run) }, iconName && icon(iconName), h("span", {}, label));

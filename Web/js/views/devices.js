@@ -5,7 +5,7 @@ import { clock, date, now } from "../format.js";
 import { deviceIcons, icon } from "../icons.js";
 import { attempt, notify } from "../notices.js";
 import { form, formState, openDialog, stay } from "../parts/dialog.js";
-import { emptyState, facts, radioGroup, textField } from "../parts/fields.js";
+import { copyButton, emptyState, facts, pasteButton, radioGroup, textField } from "../parts/fields.js";
 import { qrCode } from "../parts/qr.js";
 import { store } from "../store.js";
 import { strings } from "../strings.js";
@@ -70,11 +70,15 @@ async function openAdd(app) {
     state.name = state.found.name ?? "";
     return stay;
   };
-  const device = await openDialog({
-    title: () => (state.found ? text.compareTitle : text.addTitle), className: "narrow",
-    view: (close) => state.found
+  const approve = async () => {
+    state.device = await app.agent.call("devices.pair.approve", { code: state.code.trim(), name: state.name.trim() });
+    return stay;
+  };
+  await openDialog({
+    title: () => (state.device ? text.answerTitle(state.device.name) : state.found ? text.compareTitle : text.addTitle), className: "narrow",
+    view: (close) => state.device ? answerView(state.device, close) : state.found
       ? form(state, {
-          submit: () => app.agent.call("devices.pair.approve", { code: state.code.trim(), name: state.name.trim() }), done: close, label: text.approve, disabled: !state.name.trim(),
+          submit: approve, done: close, label: text.approve, disabled: !state.name.trim(),
           extra: h("button", { class: "button", type: "button", onclick: () => { close(); notify("warning", text.differText); } }, text.differ),
         },
         h("p", {}, text.compare),
@@ -83,10 +87,20 @@ async function openAdd(app) {
         textField(state, "name", { label: text.deviceName, maxlength: "64", changed: update }))
       : form(state, { submit: inspect, done: close, label: text.check, cancel: () => close(), disabled: !state.code.trim() },
         h("p", {}, text.addText),
-        textField(state, "code", { label: text.code, autofocus: true, autocapitalize: "characters", class: "code-input", changed: update }),
-        h("div", { class: "actions start" }, h("button", { class: "button quiet", type: "button", onclick: async () => { const code = await openScan(() => true); if (code) { state.code = code; update(); } } }, icon("scan"), strings.dial.scan))),
+        textField(state, "code", { label: text.code, autofocus: true, autocapitalize: "off", spellcheck: "false", class: "code-input", changed: update }),
+        h("div", { class: "actions start" }, pasteButton(text.paste, (code) => { state.code = code; update(); }), h("button", { class: "button quiet", type: "button", onclick: async () => { const code = await openScan(() => true); if (code) { state.code = code; update(); } } }, icon("scan"), strings.dial.scan))),
   });
-  if (device) notify("info", text.approved(device.name));
+}
+
+// The relay carries the answer; where it cannot, a person can.
+function answerView(device, close) {
+  return [
+    h("p", { key: "approved" }, text.approved(device.name)),
+    device.answer && h("p", { key: "text", class: "muted" }, text.answerText),
+    device.answer && h("p", { key: "answer", class: "did wrap scroll", role: "group", "aria-label": text.answer }, device.answer),
+    h("div", { key: "actions", class: "actions" }, device.answer && copyButton(text.copyAnswer, device.answer),
+      h("button", { class: "button primary", type: "button", autofocus: true, onclick: () => close() }, strings.common.done)),
+  ];
 }
 
 /** On the new device: shows the code the other one needs. */
@@ -94,6 +108,11 @@ export async function openPair(app) {
   const pairing = await attempt(() => app.agent.call("devices.pair.begin"));
   if (!pairing) return;
   let timer = null;
+  const state = { ...formState(), answer: "" };
+  const complete = async () => {
+    const identity = await app.agent.call("devices.pair.complete", { answer: state.answer.trim() });
+    notify("info", text.paired(identity.name));
+  };
   openDialog({
     title: text.pairTitle, className: "narrow", closed: () => clearInterval(timer),
     view: (close) => {
@@ -103,8 +122,13 @@ export async function openPair(app) {
         h("p", {}, text.pairText),
         !expired && qrCode(pairing.svg, text.qr),
         !expired && h("p", { class: "code", role: "group", "aria-label": text.pairCode }, pairing.code),
+        !expired && h("div", { class: "actions" }, copyButton(text.copyCode, pairing.code)),
         !expired && pairing.words && h("p", { class: "pair-words", role: "group", "aria-label": text.words }, pairing.words.split("-").map((word, i) => h("span", { key: i }, word))),
         h("p", { class: "muted", role: "status" }, expired ? text.pairExpired : text.pairUntil(clock(pairing.expires_at))),
+        h("details", { class: "by-hand" }, h("summary", {}, text.byHand, icon("chevron")),
+          form(state, { submit: complete, done: () => close(), label: text.finish, disabled: !state.answer.trim() },
+            textField(state, "answer", { label: text.answerField, autocapitalize: "off", spellcheck: "false", changed: update }),
+            h("div", { class: "actions start" }, pasteButton(text.paste, (answer) => { state.answer = answer; update(); }, 65_536)))),
         h("div", { class: "actions" },
           expired && h("button", { class: "button primary", type: "button", onclick: () => { close(); openPair(app); } }, text.pairAgain),
           h("button", { class: "button", type: "button", onclick: () => close() }, strings.common.done)));

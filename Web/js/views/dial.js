@@ -3,9 +3,9 @@
 
 import { h, update } from "../dom.js";
 import { icon } from "../icons.js";
-import { sentenceOf, attempt, notify } from "../notices.js";
+import { sentenceOf } from "../notices.js";
 import { openDialog } from "../parts/dialog.js";
-import { textField } from "../parts/fields.js";
+import { pasteButton, textField } from "../parts/fields.js";
 import { avatar, nameOf, peerCard } from "../parts/peer.js";
 import { addressOf, store } from "../store.js";
 import { strings } from "../strings.js";
@@ -73,7 +73,7 @@ function content(app, state, lookup, set, close) {
       changed: (value) => { state.contact = null; lookup.set(value); update(); },
     }),
     h("div", { class: "actions start" },
-      h("button", { class: "button quiet", type: "button", onclick: () => paste(set) }, icon("copy"), text.paste),
+      pasteButton(text.paste, set),
       h("button", { class: "button quiet", type: "button", onclick: async () => { const found = await openScan(); if (found) set(found); } }, icon("scan"), text.scan)),
     suggestions(state, lookup),
     h("div", { "aria-live": "polite", class: "lookup" },
@@ -102,14 +102,4 @@ function suggestions(state, lookup) {
       key: contact.id, type: "button", class: "chip", "aria-pressed": state.contact === contact ? "true" : "false", "aria-label": text.choose(contact.name),
       onclick: () => { state.contact = contact; state.input = contact.name; update(); },
     }, avatar(contact, "small"), contact.name)));
-}
-
-async function paste(set) {
-  await attempt(async () => {
-    try {
-      set((await navigator.clipboard.readText()).trim().slice(0, 2048));
-    } catch {
-      notify("warning", text.pasteFailed);
-    }
-  });
 }

@@ -51,6 +51,8 @@ public final class SignalingClient: Sendable {
     /// Who answered the `hello`. TLS authenticated a host; this is the relay itself.
     public struct Relay: Hashable, Sendable {
         public let identity: DID
+        /// The id of its signed `hello`.
+        public let hello: ULID
         public let capabilities: RelayCapabilities
     }
 

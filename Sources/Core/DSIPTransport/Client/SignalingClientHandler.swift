@@ -133,7 +133,11 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         self.sentHello = nil
         helloTimeout?.cancel()
         helloTimeout = nil
-        let relay = SignalingClient.Relay(identity: message.identity, capabilities: capabilities)
+        let relay = SignalingClient.Relay(
+            identity: message.identity,
+            hello: message.body.id,
+            capabilities: capabilities
+        )
         self.relay = relay
         phase = .bound
         bound.succeed(relay)
@@ -203,7 +207,16 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     }
 
     private func rejected(_ rejection: Rejection) {
-        if rejection.code == .helloInReplyToMismatch || phase == .greeting {
+        if phase == .greeting, rejection.code == .replayWindow || rejection.code == .expired,
+            let (ahead, overflow) = rejection.issuedAt.map({
+                client.configuration.clock().subtractingReportingOverflow($0)
+            }),
+            !overflow, ahead.magnitude > ProtocolLimits.replayWindow.magnitude
+        {
+            // The relay has answered with a signature that is right and a time that is not ours.
+            failure = failure ?? .clock(ahead: ahead)
+            close(.policyViolation)
+        } else if rejection.code == .helloInReplyToMismatch || phase == .greeting {
             fail(.policyViolation, "the relay's hello was not accepted: \(rejection.code.rawValue)")
         } else {
             client.sink.yield(.rejected(rejection))

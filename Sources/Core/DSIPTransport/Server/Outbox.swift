@@ -18,6 +18,13 @@ struct Outbox {
     /// Handed to the channel, not yet taken by the socket.
     private var inFlight = 0
     private(set) var isClosed = false
+    /// Bytes ever appended, and ever taken by the socket.
+    private var appended: UInt64 = 0
+    private var taken: UInt64 = 0
+    /// Who waits for bytes to be taken, in order.
+    private var waiting: [(until: UInt64, body: Waiter)] = []
+
+    typealias Waiter = @Sendable (_ taken: Bool) -> Void
 
     /// - Returns: `.queuedFirst` when the loop has to be told; `.overflow` once, after which the outbox is closed.
     mutating func append(_ frame: [UInt8], limit: Int) -> Admission {
@@ -27,6 +34,7 @@ struct Outbox {
             return .overflow
         }
         queued += frame.count
+        appended += UInt64(frame.count)
         frames.append(frame)
         return frames.count == 1 ? .queuedFirst : .queued
     }
@@ -41,7 +49,31 @@ struct Outbox {
         return batch
     }
 
-    mutating func settled(_ bytes: Int) { inFlight -= bytes }
+    /// - Returns: who has waited for these bytes; nobody when the socket did not take them, which is the end of the connection.
+    mutating func settled(_ bytes: Int, taken isTaken: Bool) -> [Waiter] {
+        inFlight -= bytes
+        guard isTaken else { return [] }
+        taken += UInt64(bytes)
+        guard let first = waiting.first, first.until <= taken else { return [] }
+        let end = waiting.firstIndex { $0.until > taken } ?? waiting.count
+        defer { waiting.removeFirst(end) }
+        return waiting[..<end].map(\.body)
+    }
+
+    /// - Returns: whether all that was appended has been taken; nil when `body` will hear of it.
+    mutating func wait(_ body: @escaping Waiter) -> Bool? {
+        if taken == appended { return true }
+        if isClosed { return false }
+        waiting.append((appended, body))
+        return nil
+    }
+
+    /// The connection is over. - Returns: who waits in vain.
+    mutating func end() -> [Waiter] {
+        close()
+        defer { waiting = [] }
+        return waiting.map(\.body)
+    }
 
     mutating func close() {
         isClosed = true

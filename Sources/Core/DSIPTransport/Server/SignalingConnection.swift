@@ -60,17 +60,14 @@ public final class SignalingConnection: Sendable {
         }
     }
 
+    /// Runs `body` once the socket has taken all that was queued so far, with true; with false when it never will. On any thread.
+    public func whenTaken(_ body: @escaping @Sendable (_ taken: Bool) -> Void) {
+        if let isTaken = state.withLock({ $0.outbox.wait(body) }) { eventLoop.execute { body(isTaken) } }
+    }
+
     /// Ends the connection: what is queued goes first, then a close frame.
     public func close(_ code: CloseCode = .normal) {
         eventLoop.execute { self.handler.value?.close(code) }
-    }
-
-    /// Runs `body` on the event loop once what was queued so far has been handed to the channel.
-    public func whenWritten(_ body: @escaping @Sendable () -> Void) {
-        eventLoop.execute {
-            self.handler.value?.drain()
-            body()
-        }
     }
 
     // MARK: For the handler
@@ -88,18 +85,21 @@ public final class SignalingConnection: Sendable {
     func resume() { eventLoop.execute { self.handler.value?.resume() } }
 
     func takeBatch() -> Outbox.Batch? { state.withLock { $0.outbox.take() } }
-    func settled(_ bytes: Int) { state.withLock { $0.outbox.settled(bytes) } }
+    func settled(_ bytes: Int, taken: Bool) {
+        for waiter in state.withLock({ $0.outbox.settled(bytes, taken: taken) }) { waiter(true) }
+    }
     func bind(_ device: Device) { state.withLock { $0.device = device } }
 
     /// Nothing more is taken; the device stays known for `closed(_:)`.
     func closeOutbox() { state.withLock { $0.outbox.close() } }
 
     func detach() {
-        state.withLock { state in
-            state.outbox.close()
+        let waiting = state.withLock { state in
             state.device = nil
+            return state.outbox.end()
         }
         handler.value = nil
+        for waiter in waiting { waiter(false) }
     }
 }
 

@@ -211,7 +211,13 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         let buffers = batch.buffers(context.channel.allocator)
         for buffer in buffers.dropLast() { context.write(Self.wrapOutboundOut(buffer), promise: nil) }
         let promise = context.eventLoop.makePromise(of: Void.self)
-        promise.futureResult.whenComplete { _ in connection.settled(batch.bytes) }
+        promise.futureResult.whenComplete { result in
+            if case .success = result {
+                connection.settled(batch.bytes, taken: true)
+            } else {
+                connection.settled(batch.bytes, taken: false)
+            }
+        }
         context.writeAndFlush(Self.wrapOutboundOut(buffers[buffers.count - 1]), promise: promise)
     }
 

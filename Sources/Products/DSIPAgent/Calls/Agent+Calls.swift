@@ -11,7 +11,7 @@ extension Agent {
     ///   - to: a DID, `user@host` or a `dsip:` link.
     ///   - sdp: the offer of the page that will hold the media.
     ///   - name: what to call them when they are no contact.
-    /// - Throws: `.media`, `.unresolvable`, `.notAllowed`, `.rateLimited`.
+    /// - Throws: `.media`, `.unresolvable`, `.notAllowed`, `.rateLimited`; `.unreachable` when this device’s clock is wrong.
     public func place(
         to input: String,
         sdp: String,
@@ -29,6 +29,9 @@ extension Agent {
         guard found.peer.did != desk.identity else { throw AgentError(.notAllowed, "This is your own address.") }
         guard !found.peer.blocked else {
             throw AgentError(.notAllowed, "You have blocked \(found.peer.name). Unblock them to call.")
+        }
+        if let fault = links.link(owner: desk.identity, url: desk.relay).clockFault {
+            throw AgentError(.unreachable, Sentences.wrongClock(fault))
         }
         guard !desk.calls.values.contains(where: { $0.call.direction == .outgoing && $0.call.state != .ended }) else {
             throw AgentError(.busy, "You are already in a call. Hang up first.")
@@ -51,13 +54,13 @@ extension Agent {
         publish(live)
         let link = links.link(owner: desk.identity, url: live.path)
         if let relay = await link.ready(within: .seconds(8)) {
-            live.add(Hop(.relay, at: now(), "Relay reached.", signer: relay))
+            live.add(Hop(.relay, at: now(), "Relay reached.", signer: relay.identity, message: relay.hello.description))
             publish(live)
         }
         guard live.call.state != .ended else { return live.call }
         // The relay hop may be missing here: the invite then waits in the link, and T-Establish decides.
         open(live, name: peer.name)
-        run(.placeCall(session: id, to: peer.did, relay: links.relay(at: live.path)), desk)
+        run(.placeCall(session: id, to: peer.did, relay: links.relay(at: live.path)?.identity), desk)
         return live.call
     }
 

@@ -59,7 +59,6 @@ extension Agent {
             let actions = desk.engine.advance(to: now())
             if !actions.isEmpty { perform(actions, desk, .timer) }
         }
-        renewNotices()
         reschedule()
     }
 
@@ -145,9 +144,6 @@ extension Agent {
         )
         let session = outbound.type == .invite ? nil : outbound.session
         transmit(Message(stamp, to: outbound.to, session: session, body), desk, path: path)
-        if outbound.type == .cancel, outbound.reason != .sessionAnsweredElsewhere, let live {
-            considerNotice(live, desk)
-        }
     }
 
     /// Seconds a message may still be delivered. What ends something lives as long as the replay window lets it.

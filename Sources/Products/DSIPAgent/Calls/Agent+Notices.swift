@@ -48,7 +48,6 @@ extension Agent {
 
     private func progressed(_ live: LiveCall, _ status: Signal.Status, _ device: DID, _ origin: Origin) {
         guard case .received(let message, _) = origin else { return }
-        live.reached = true
         let kind = message.delegation?.deviceClass?.rawValue
         let name = live.call.peer.name
         let hop: Hop.Kind
@@ -71,7 +70,6 @@ extension Agent {
     }
 
     private func answered(_ live: LiveCall, _ who: Signal.AnsweredBy, _ origin: Origin) {
-        live.reached = true
         live.call.answeredBy = who.rawValue
         live.call.screening = who == .screening
         if live.call.direction == .outgoing, case .received(let message, _) = origin, message.body.type == .answer {
@@ -93,7 +91,7 @@ extension Agent {
     /// The relay's own report on our invite (`delivery-report/1.0`), signed by the relay it went through.
     func receiveReport(_ notify: Notify, _ message: Verified<Message>, path: String, _ desk: Desk) {
         guard let live = desk.calls[notify.subscription], live.call.direction == .outgoing, live.path == path,
-            links.relay(at: path) == message.principal || links.relay(at: path) == message.body.from,
+            links.relay(at: path)?.identity == message.body.from,
             notify.content["type"]?.string == "delivery", notify.seq > live.reportSequence
         else { return }
         live.reportSequence = notify.seq
@@ -101,8 +99,6 @@ extension Agent {
         let count = notify.content["devices"]?.int ?? 0
         switch notify.content["state"]?.string {
         case "delivered":
-            live.held = false
-            live.reached = true
             live.add(
                 Hop(
                     .delivered,
@@ -114,7 +110,6 @@ extension Agent {
                 )
             )
         case "held":
-            live.held = true
             live.add(
                 Hop(
                     .held,
@@ -137,11 +132,8 @@ extension Agent {
         _ origin: Origin
     ) {
         guard case .received(let message, let path) = origin else { return }
-        if reason == .sessionUnknownSession, let session = message.body.session {
-            noticeArrived(session, from: message.principal)
-        }
         guard let live else { return }
-        let fromRelay = links.relay(at: path) == message.body.from
+        let fromRelay = links.relay(at: path)?.identity == message.body.from
         // A relay that will not carry the invite has ended the attempt; other errors change nothing (DSIP §13.2).
         if fromRelay, live.call.direction == .outgoing, live.call.state != .active,
             inReplyTo == nil || inReplyTo == live.id

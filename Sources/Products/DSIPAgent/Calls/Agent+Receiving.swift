@@ -25,7 +25,10 @@ extension Agent {
         case .answer(let answer): receiveAnswer(answer, message, desk, path)
         case .cancel(let cancel): receiveCancel(cancel, message, desk, path)
         case .introduction(let introduction): receiveIntroduction(introduction, message, desk, path)
-        case .notify(let notify): receiveReport(notify, message, path: path, desk)
+        case .notify(let notify):
+            receiveReport(notify, message, path: path, desk)
+            receiveMissed(notify, message, path: path, desk)
+            receiveOwn(notify, message, path: path, desk)
         case .delegationRevocation: receiveRevocation(message)
         case .keyRotation: observeKeys(of: message.principal)
         case .progress, .reject, .update, .info, .bye, .grant, .error:
@@ -81,34 +84,5 @@ extension Agent {
         let known = message.body.session.flatMap { desk.engine.session($0) } != nil
         run(.received(Signal(message)), desk, origin: .received(message, path: path))
         if !known { missedWhileAway(cancel, message, desk) }
-    }
-
-    /// A `cancel` of a call that never got here: someone tried while this device was away. The caller's agent leaves it as a notice
-    /// (`StandingNotice`); the `session.unknown-session` that the engine has just answered tells it that the notice arrived.
-    private func missedWhileAway(_ cancel: Cancel, _ message: Verified<Message>, _ desk: Desk) {
-        guard let session = message.body.session, cancel.reason == .userCancelled || cancel.reason == .sessionTimeout,
-            desk.engine.contacts.admitsInvite(from: message.principal, grant: nil, at: now()),
-            (try? store.hasLog(session: session.description)) == false
-        else { return }
-        let peer = peer(message.principal, of: desk.identity, claimed: nil)
-        guard !peer.blocked else { return }
-        let at = min(session.seconds, now())
-        record(
-            LogEntry(
-                session: session.description,
-                owner: desk.identity,
-                direction: .incoming,
-                did: peer.did,
-                name: peer.name,
-                outcome: .missed,
-                reason: cancel.reason.token,
-                sentence: "\(peer.name) called while you were away.",
-                at: at,
-                duration: 0,
-                video: false,
-                seen: false
-            ),
-            desk
-        )
     }
 }

@@ -28,10 +28,6 @@ final class LiveCall {
     var outgoingInfo: [Info] = []
     /// Why the call ended, once it has.
     var ending: (reason: Reason, ours: Bool)?
-    /// Somebody other than the relay has shown that the call arrived.
-    var reached = false
-    /// The relay said that it holds the call for someone offline.
-    var held = false
     /// The caller may be told that it rings only when someone can hear it.
     var mayAlert = false
     /// Pages asked for the caller's offer, and so the person chose to answer.

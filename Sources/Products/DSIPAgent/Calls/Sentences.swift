@@ -1,4 +1,5 @@
 import DSIPSignaling
+import DSIPTransport
 
 /// What is said to a person about a call: every reason token of DSIP §15.4 and every hop, in plain words, with names.
 ///
@@ -104,6 +105,12 @@ enum Sentences {
         case "gateway": "Something failed beyond the telephone gateway to \(name)."
         default: "The call with \(name) failed."
         }
+    }
+
+    /// - Parameter error: of code `clock`.
+    static func wrongClock(_ error: TransportError) -> String {
+        let clause = error.reason.prefix(1).uppercased() + error.reason.dropFirst()
+        return "\(clause), so nothing it signs is accepted. Set the clock; it connects again by itself."
     }
 
     // MARK: Hops

@@ -25,6 +25,8 @@ public struct Contact: Sendable, Hashable {
     /// Relay hint, `wss://…`; the DID document goes before it (DSIP §8.1).
     public var relay: String?
     public var addedAt: Int64
+    /// When the person last changed it, on whichever of their devices; 0 when that is not known here.
+    public var changedAt: Int64
     public var blocked: Bool
     /// May ring us without an introduction (DSIP §19.4).
     public var allowed: Bool
@@ -43,7 +45,8 @@ public struct Contact: Sendable, Hashable {
         blocked: Bool = false,
         allowed: Bool = true,
         keyChanged: KeyChange? = nil,
-        pairwise: Bool = false
+        pairwise: Bool = false,
+        changedAt: Int64? = nil
     ) {
         self.id = id
         self.owner = owner
@@ -52,6 +55,7 @@ public struct Contact: Sendable, Hashable {
         self.alias = alias
         self.relay = relay
         self.addedAt = addedAt
+        self.changedAt = changedAt ?? addedAt
         self.blocked = blocked
         self.allowed = allowed
         self.keyChanged = keyChanged

@@ -132,7 +132,9 @@ extension Agent {
                 relay: json["relay"]?.string.flatMap { RelayURL.isValid($0) ? $0 : nil },
                 addedAt: now(),
                 blocked: json["blocked"]?.bool ?? false,
-                allowed: json["allowed"]?.bool ?? false
+                allowed: json["allowed"]?.bool ?? false,
+                // Whatever the other devices say of it is later.
+                changedAt: 0
             )
             try? store.save(contact)
         }

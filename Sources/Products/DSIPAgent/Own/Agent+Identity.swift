@@ -75,7 +75,8 @@ extension Agent {
         let record = try keyring.create(name: name, relay: relay, throwawayFor: known?.did, at: now())
         if var known {
             // The contact moves to the identity made for it: from now on the two meet nowhere else.
-            _ = try store.removeContact(id: known.id)
+            _ = try store.removeContact(id: known.id, at: changeTime(of: known.did, owner: known.owner))
+            announceSoon(known.owner)
             known.owner = record.did
             known.pairwise = true
             try store.save(known)

@@ -3,7 +3,7 @@ import DSIPSession
 import DSIPSignaling
 import Encoding
 
-/// The call log, calls that outlive the agent, and notices of calls that reached nobody.
+/// The call log, and calls that outlive the agent.
 extension Agent {
     public func log() throws(AgentError) -> [(LogEntry, Peer)] {
         var all: [(LogEntry, Peer)] = []
@@ -93,50 +93,5 @@ extension Agent {
                 )
             )
         }
-    }
-
-    // MARK: Notices
-
-    /// Seconds between two signings of a notice: well within the replay window, so that a relay always holds one that counts.
-    static let noticeInterval: Int64 = 240
-    static let noticeLifetime: Int64 = 86_400
-
-    /// Our call was withdrawn and nobody has seen it: leave word (see `StandingNotice`).
-    func considerNotice(_ live: LiveCall, _ desk: Desk) {
-        guard live.call.direction == .outgoing, !live.reached, live.call.peer.contact != nil else { return }
-        let notice = StandingNotice(
-            session: live.call.session,
-            owner: desk.identity,
-            peer: live.call.peer.did,
-            relay: live.path,
-            nextAt: now() + 1,
-            until: now() + Agent.noticeLifetime
-        )
-        try? store.save(notice)
-        notices[notice.session] = notice
-        reschedule()
-    }
-
-    func renewNotices() {
-        for (session, notice) in notices where notice.nextAt <= now() {
-            guard notice.until > now(), let desk = desks[notice.owner], let id = ULID(session) else {
-                notices[session] = nil
-                try? store.removeNotice(session: session)
-                continue
-            }
-            let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now(), lifetime: 290)
-            transmit(.inSession(id, stamp, to: notice.peer, Cancel(.userCancelled)), desk, path: notice.relay)
-            var next = notice
-            next.nextAt = now() + Agent.noticeInterval
-            notices[session] = next
-            try? store.save(next)
-        }
-    }
-
-    /// A device of the one we called says that it does not know the session: it has seen the notice.
-    func noticeArrived(_ session: ULID, from peer: DID) {
-        guard let notice = notices[session.description], notice.peer == peer else { return }
-        notices[notice.session] = nil
-        try? store.removeNotice(session: notice.session)
     }
 }

@@ -54,9 +54,11 @@ extension Agent {
             alias: found.peer.alias,
             relay: found.relay,
             addedAt: now(),
-            allowed: allowed
+            allowed: allowed,
+            changedAt: try changeTime(of: found.peer.did, owner: owner.identity)
         )
         try store.save(contact)
+        announceSoon(contact.owner)
         keyring.observe(found.peer.did, keys: directory.keys(of: found.peer.did), at: now())
         admit(contact)
         publishPeople()
@@ -75,7 +77,9 @@ extension Agent {
         if let allowed { contact.allowed = allowed }
         if let blocked { contact.blocked = blocked }
         if let relay { contact.relay = relay }
+        contact.changedAt = try changeTime(of: contact.did, owner: contact.owner)
         try store.save(contact)
+        announceSoon(contact.owner)
         if contact.blocked || !contact.allowed {
             // Taking the permission back takes back what was granted, too (DSIP §19.4: revocation is local policy).
             try revokeGrants(to: contact.did, owner: contact.owner)
@@ -87,7 +91,8 @@ extension Agent {
 
     public func removeContact(_ id: String) throws(AgentError) {
         let contact = try existing(id)
-        _ = try store.removeContact(id: id)
+        _ = try store.removeContact(id: id, at: changeTime(of: contact.did, owner: contact.owner))
+        announceSoon(contact.owner)
         try revokeGrants(to: contact.did, owner: contact.owner)
         if let desk = desks[contact.owner] { run(.disallow(contact.did), desk) }
         publishPeople()
@@ -114,7 +119,7 @@ extension Agent {
     }
 
     /// Tells the engine who may ring.
-    private func admit(_ contact: Contact) {
+    func admit(_ contact: Contact) {
         guard let desk = desks[contact.owner] else { return }
         run(contact.allowed && !contact.blocked ? .allow(contact.did) : .disallow(contact.did), desk)
     }

@@ -56,9 +56,11 @@ extension Agent {
             name: chosen.flatMap { $0.isEmpty ? nil : $0 } ?? known?.name ?? request.name,
             alias: known?.alias,
             relay: known?.relay ?? request.relay,
-            addedAt: known?.addedAt ?? now()
+            addedAt: known?.addedAt ?? now(),
+            changedAt: try changeTime(of: request.did, owner: desk.identity)
         )
         try store.save(contact)
+        announceSoon(contact.owner)
         try command(
             .grant(introduction: introduction, id: grant, scope: [Grant.inviteScope], validUntil: validUntil),
             desk

@@ -16,6 +16,8 @@ final class RelayLink: Sendable {
         var expiresAt: Int64
         var type: MessageType?
         var session: ULID?
+        /// It may have reached the relay, whether or not that is known here.
+        var isTried = false
 
         init(envelope: Envelope, expiresAt: Int64, type: MessageType? = nil, session: ULID? = nil) {
             self.envelope = envelope
@@ -34,10 +36,16 @@ final class RelayLink: Sendable {
         }
     }
 
+    /// Who answered, and the signed `hello` that says so.
+    struct Relay: Sendable, Hashable {
+        var identity: DID
+        var hello: ULID
+    }
+
     enum State: Sendable {
         case connecting
-        case connected(relay: DID, stun: [String])
-        case waiting(until: Int64, String)
+        case connected(Relay, stun: [String])
+        case waiting(until: Int64, TransportError)
         case refused(String)
     }
 
@@ -152,7 +160,7 @@ final class RelayLink: Sendable {
         box.withLockedValue { box in
             box.lastUse = .now
             if item.type == .cancel, let session = item.session,
-                let unsent = box.queue.firstIndex(where: { $0.type == .invite && $0.session == session })
+                let unsent = box.queue.firstIndex(where: { $0.type == .invite && $0.session == session && !$0.isTried })
             {
                 box.queue.remove(at: unsent)
                 return
@@ -165,7 +173,7 @@ final class RelayLink: Sendable {
 
     /// Waits until the link is connected.
     /// - Returns: the relay, or nil when time is up.
-    func ready(within limit: Duration) async -> DID? {
+    func ready(within limit: Duration) async -> Relay? {
         if case .connected(let relay, _) = box.withLockedValue(\.state) { return relay }
         let id = box.withLockedValue { box in
             box.nextWaiter += 1
@@ -189,12 +197,18 @@ final class RelayLink: Sendable {
         return nil
     }
 
+    /// Why nothing this device signs is accepted, when that is its clock.
+    var clockFault: TransportError? {
+        if case .waiting(_, let error) = box.withLockedValue(\.state), error.code == .clock { return error }
+        return nil
+    }
+
     /// Tells the state again.
     func report() { deliver(.state(box.withLockedValue(\.state))) }
 
-    /// Lets what is queued go out for a moment, then closes.
+    /// Lets what is queued go out, the last word of a call among it, then closes.
     func drain() async {
-        let deadline = ContinuousClock.now + .milliseconds(500)
+        let deadline = ContinuousClock.now + .seconds(3)
         while ContinuousClock.now < deadline, box.withLockedValue({ !$0.queue.isEmpty && $0.state.isConnected }) {
             try? await Task.sleep(for: .milliseconds(10))
         }
@@ -229,7 +243,10 @@ final class RelayLink: Sendable {
         case .state(.connected(let relay)):
             let stun = relay.capabilities.other["stun"]?.array?.prefix(8).compactMap(\.string) ?? []
             change(
-                .connected(relay: relay.identity, stun: stun.filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 })
+                .connected(
+                    Relay(identity: relay.identity, hello: relay.hello),
+                    stun: stun.filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 }
+                )
             )
             waker.yield()
         case .state(.refused(let refusal)):
@@ -237,7 +254,7 @@ final class RelayLink: Sendable {
         case .state(.waiting(let delay, let error)):
             requeueDoubtful()
             if case .refused = box.withLockedValue(\.state) { return }
-            change(.waiting(until: environment.clock() + delay.components.seconds + 1, error.reason))
+            change(.waiting(until: environment.clock() + delay.components.seconds + 1, error))
         case .state(.closed): break
         }
     }
@@ -284,7 +301,9 @@ final class RelayLink: Sendable {
         return box.withLockedValue { box in
             guard !box.isClosed || box.state.isConnected else { return nil }
             box.queue.removeAll { $0.expiresAt <= now }
-            return box.queue.first
+            guard !box.queue.isEmpty else { return nil }
+            box.queue[0].isTried = true
+            return box.queue[0]
         }
     }
 

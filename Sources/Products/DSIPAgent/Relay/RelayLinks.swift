@@ -34,7 +34,7 @@ final class RelayLinks: Sendable {
     private struct State {
         var owners: [DID: Owner] = [:]
         var links: [Key: RelayLink] = [:]
-        var relays: [String: DID] = [:]
+        var relays: [String: RelayLink.Relay] = [:]
         var closed = false
     }
 
@@ -119,7 +119,8 @@ final class RelayLinks: Sendable {
             return (link, evicted)
         }
         evicted?.close()
-        if dials { link.start() }
+        // Once closed, nobody takes this device's place at the relay any more.
+        if dials, !state.withLockedValue(\.closed) { link.start() }
         return link
     }
 
@@ -128,11 +129,40 @@ final class RelayLinks: Sendable {
         state.withLockedValue { $0.links.removeValue(forKey: Key(owner: owner, url: url)) }?.close()
     }
 
+    /// Verifies an envelope that a relay kept for us, as of when it was issued (`EnvelopeVerifier.verifyKept`).
+    ///
+    /// Documents it needs are fetched, a few at most.
+    /// - Returns: nil when it is refused.
+    func verifyKept(_ envelope: [UInt8], issued: ClosedRange<Int64>) async -> Verified<Message>? {
+        let (known, clock) = (known, environment.clock)
+        for _ in 0..<3 {
+            var verifier = EnvelopeVerifier(cacheBytes: 1 << 14)
+            let now = clock()
+            let verdict = verifier.verifyKept(
+                envelope,
+                issued: issued,
+                documents: { known.document(of: $0, at: now) },
+                delegations: known.delegations,
+                revocations: known.revocations
+            )
+            switch verdict {
+            case .accepted(let message): return message
+            case .rejected(let rejection):
+                environment.log.info("kept envelope rejected", metadata: ["code": "\(rejection.code.rawValue)"])
+                return nil
+            case .needs(let did): await known.resolve(did)
+            }
+        }
+        return nil
+    }
+
     /// A verified revocation: nothing the device signs counts from now on.
     func add(_ revocation: DelegationRevocation) { known.add(revocation) }
 
     /// Who the relay at `url` said it is, in its signed hello.
-    func relay(at url: String) -> DID? { state.withLockedValue { $0.relays[url] } }
+    func relay(at url: String) -> RelayLink.Relay? { state.withLockedValue { $0.relays[url] } }
+
+    var isClosed: Bool { state.withLockedValue(\.closed) }
 
     /// Lets what is queued go out, then closes.
     func close() async {

@@ -44,30 +44,34 @@ extension AgentStore {
             try db.execute(
                 sql: """
                     INSERT INTO contact VALUES (:id, :owner, :did, :name, :alias, :relay, :added, :blocked, :allowed,
-                        :old, :new, :seen, :pairwise)
+                        :old, :new, :seen, :pairwise, :changed)
                     ON CONFLICT (owner, did) DO UPDATE SET name = :name, alias = :alias, relay = :relay,
                         blocked = :blocked, allowed = :allowed, key_old = :old, key_new = :new, key_seen_at = :seen,
-                        pairwise = :pairwise
+                        pairwise = :pairwise, changed_at = :changed
                     """,
                 arguments: [
                     "id": contact.id, "owner": contact.owner.string, "did": contact.did.string, "name": contact.name,
                     "alias": contact.alias, "relay": contact.relay, "added": contact.addedAt,
                     "blocked": contact.blocked,
                     "allowed": contact.allowed, "old": contact.keyChanged?.old, "new": contact.keyChanged?.new,
-                    "seen": contact.keyChanged?.seenAt, "pairwise": contact.pairwise,
+                    "seen": contact.keyChanged?.seenAt, "pairwise": contact.pairwise, "changed": contact.changedAt,
                 ]
+            )
+            try db.execute(
+                sql: "DELETE FROM contact_removed WHERE owner = ? AND did = ?",
+                arguments: [contact.owner.string, contact.did.string]
             )
             return false
         }
         if full { throw AgentError(.notAllowed, "The contact list is full. Remove someone first.") }
     }
 
+    /// Removes the contact and remembers that, for the person's other devices.
     /// - Returns: whether there was such a contact.
-    public func removeContact(id: String) throws(AgentError) -> Bool {
-        try write { db in
-            try db.execute(sql: "DELETE FROM contact WHERE id = ?", arguments: [id])
-            return db.changesCount > 0
-        }
+    public func removeContact(id: String, at now: Int64) throws(AgentError) -> Bool {
+        guard let contact = try contact(id: id) else { return false }
+        try noteRemoval(of: contact.did, owner: contact.owner, at: now)
+        return true
     }
 }
 
@@ -84,7 +88,8 @@ extension Contact {
             addedAt: row["added_at"],
             blocked: row["blocked"],
             allowed: row["allowed"],
-            pairwise: row["pairwise"]
+            pairwise: row["pairwise"],
+            changedAt: row["changed_at"]
         )
         if let old = row["key_old"] as String?, let new = row["key_new"] as String? {
             keyChanged = KeyChange(old: old, new: new, seenAt: row["key_seen_at"] ?? 0)

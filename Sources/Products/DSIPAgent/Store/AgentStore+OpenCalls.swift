@@ -41,32 +41,7 @@ public struct OpenCall: Sendable, Hashable {
     }
 }
 
-/// A caller's standing notice that a call went unanswered while nobody could be reached.
-///
-/// A relay drops a held invite when its `cancel` comes, and a receiver refuses envelopes older than 300 s (DSIP §12.9, §13.3), so
-/// one signed message cannot wait for days. The notice is soft state instead: the caller's agent signs a fresh `cancel` of the
-/// session now and then, and the relay holds the latest for the callee's return.
-public struct StandingNotice: Sendable, Hashable {
-    public var session: String
-    public var owner: DID
-    public var peer: DID
-    public var relay: String
-    public var nextAt: Int64
-    public var until: Int64
-
-    public init(session: String, owner: DID, peer: DID, relay: String, nextAt: Int64, until: Int64) {
-        self.session = session
-        self.owner = owner
-        self.peer = peer
-        self.relay = relay
-        self.nextAt = nextAt
-        self.until = until
-    }
-}
-
 extension AgentStore {
-    static let maximumNotices = 64
-
     public func save(_ call: OpenCall) throws(AgentError) {
         try write { db in
             try db.execute(
@@ -85,43 +60,6 @@ extension AgentStore {
 
     func forget(openCall session: String) throws(AgentError) {
         try write { db in try db.execute(sql: "DELETE FROM open_call WHERE session = ?", arguments: [session]) }
-    }
-
-    public func save(_ notice: StandingNotice) throws(AgentError) {
-        try write { db in
-            try db.execute(
-                sql: "INSERT OR REPLACE INTO notice VALUES (?, ?, ?, ?, ?, ?)",
-                arguments: [
-                    notice.session, notice.owner.string, notice.peer.string, notice.relay, notice.nextAt, notice.until,
-                ]
-            )
-            try db.execute(
-                sql: "DELETE FROM notice WHERE session NOT IN (SELECT session FROM notice ORDER BY until DESC LIMIT ?)",
-                arguments: [AgentStore.maximumNotices]
-            )
-        }
-    }
-
-    /// Drops notices past their time and gives the rest.
-    public func notices(at now: Int64) throws(AgentError) -> [StandingNotice] {
-        try write { db in
-            try db.execute(sql: "DELETE FROM notice WHERE until <= ?", arguments: [now])
-            return try Row.fetchAll(db, sql: "SELECT * FROM notice").compactMap(StandingNotice.init(row:))
-        }
-    }
-
-    public func removeNotice(session: String) throws(AgentError) {
-        try write { db in try db.execute(sql: "DELETE FROM notice WHERE session = ?", arguments: [session]) }
-    }
-
-    /// Forgets notices to someone who has been reached since.
-    public func removeNotices(owner: DID, peer: DID) throws(AgentError) {
-        try write { db in
-            try db.execute(
-                sql: "DELETE FROM notice WHERE owner = ? AND peer = ?",
-                arguments: [owner.string, peer.string]
-            )
-        }
     }
 
     public func setting(_ name: String) throws(AgentError) -> String? {
@@ -151,20 +89,6 @@ extension OpenCall {
             video: row["video"],
             peerDevice: (row["peer_device"] as String?).flatMap { DID($0) },
             relay: row["relay"]
-        )
-    }
-}
-
-extension StandingNotice {
-    init?(row: Row) {
-        guard let owner = DID(row["owner"] as String), let peer = DID(row["peer"] as String) else { return nil }
-        self.init(
-            session: row["session"],
-            owner: owner,
-            peer: peer,
-            relay: row["relay"],
-            nextAt: row["next_at"],
-            until: row["until"]
         )
     }
 }

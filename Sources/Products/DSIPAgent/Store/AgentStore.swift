@@ -109,6 +109,18 @@ enum AgentSchema {
                     """
             )
         }
+        migrator.registerMigration("2") { db in try db.execute(sql: "DROP TABLE notice") }
+        migrator.registerMigration("3") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE contact ADD COLUMN changed_at INTEGER NOT NULL DEFAULT 0;
+                    UPDATE contact SET changed_at = added_at;
+                    CREATE TABLE contact_removed (
+                        owner TEXT NOT NULL, did TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (owner, did)
+                    ) STRICT;
+                    """
+            )
+        }
         return migrator
     }
 }

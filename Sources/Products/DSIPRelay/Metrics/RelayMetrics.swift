@@ -16,6 +16,7 @@ final class RelayMetrics: Sendable {
     let flushed = Counter()
     let expired = Counter()
     let storeFailures = Counter()
+    let attemptsWritten = Counter()
     let commit = Histogram(bounds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1])
     let commitBatch = Histogram(bounds: [1, 2, 4, 8, 16, 32, 64, 128, 256])
     let http = CounterFamily(label: "route")
@@ -42,6 +43,11 @@ final class RelayMetrics: Sendable {
         page.counter("dsip_relay_held_total", "Envelopes taken into the store.", held)
         page.counter("dsip_relay_flushed_total", "Held envelopes delivered.", flushed)
         page.counter("dsip_relay_expired_total", "Held envelopes that expired undelivered.", expired)
+        page.counter(
+            "dsip_relay_attempts_written_total",
+            "Ringing calls written to outlive a restart.",
+            attemptsWritten
+        )
         page.counter("dsip_relay_store_failures_total", "Commits that failed.", storeFailures)
         page.histogram("dsip_relay_commit_seconds", "Duration of a commit.", commit)
         page.histogram("dsip_relay_commit_batch", "Changes in a commit.", commitBatch)

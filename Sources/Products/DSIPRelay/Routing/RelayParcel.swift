@@ -35,6 +35,12 @@ final class RelayParcel: Parcel {
         }
     }
 
+    /// Of the same envelope, with a row of its own.
+    func copy() -> any Parcel { bytes.map { RelayParcel($0) } ?? self }
+
+    /// Read back from the store: an attempt may still have to deliver them when the row is gone.
+    func keep(_ bytes: [UInt8]) { state.withLock { $0.bytes = bytes } }
+
     /// The store has the bytes; memory can do without.
     func settle() { state.withLock { $0.bytes = nil } }
 }

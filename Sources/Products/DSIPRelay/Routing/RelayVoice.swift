@@ -42,8 +42,10 @@ struct RelayVoice: Sendable {
     }
 
     /// `delivery-report/1.0`, to the person called: a call came while nobody was here. `invite` is the caller's own signed word.
+    /// - Returns: nil when the invite is too large to travel inside another message.
     func missed(_ invite: ULID, to device: DID, evidence: Envelope) -> [UInt8]? {
-        notify(device, subscription: invite, seq: 1, ["type": "missed", "invite": evidence.json])
+        let notice = notify(device, subscription: invite, seq: 1, ["type": "missed", "invite": evidence.json])
+        return notice.flatMap { $0.count <= ProtocolLimits.frame ? $0 : nil }
     }
 
     private func notify(_ recipient: DID, subscription: ULID, seq: Int64, _ content: JSONObject) -> [UInt8]? {

@@ -12,7 +12,7 @@ extension Switchboard {
     /// Something the relay will sign once the lock is given up, and over which connection.
     struct Utterance {
         enum Content {
-            case error(DSIPSession.RelayError)
+            case error(RouterError)
             case report(DeliveryReport)
         }
 
@@ -117,17 +117,39 @@ extension Switchboard {
         parcel.markDelivered()
         metrics.delivered.add(type.rawValue)
         guard parcel.row != nil else { return }
-        // The row goes after the bytes, so that a process that dies between the two delivers again rather than never.
-        connection.whenWritten { [self] in
-            self.state.withLockedValue { release(parcel, &$0) }
+        // The row goes after the bytes, so that a process or a connection that dies between the two delivers again rather than never.
+        connection.whenTaken { [self] taken in
+            self.state.withLockedValue { state in
+                if taken { release(parcel, &state) } else { takeBack(parcel, type, from: device, connection, &state) }
+            }
         }
     }
 
-    /// Reads what waits for `device`, a batch at a time, and sends it in order.
+    /// The connection ended before it took a held envelope: that waits on.
+    private func takeBack(
+        _ parcel: RelayParcel,
+        _ type: MessageType,
+        from device: DID,
+        _ connection: SignalingConnection,
+        _ state: inout State
+    ) {
+        guard let row = parcel.row else { return }
+        let item: Line.Item = row.isMissed ? .missed(parcel) : .envelope(parcel, type)
+        if var line = state.lines[device], line.connection === connection {
+            // About to be hung up; then it goes back together with what waits behind it, in order of arrival.
+            line.waiting = (line.waiting ?? []) + CollectionOfOne(item)
+            state.lines[device] = line
+        } else {
+            put(item, on: device, &state)
+        }
+    }
+
+    /// Reads what waits for `device`, a batch at a time, and sends it in order; the next batch when the socket has taken the last, so
+    /// that a backlog of any size never exceeds what may be outstanding.
     private func fetch(for device: DID, _ connection: SignalingConnection) {
         readers.submit { [self] threadState in
             guard case .active = threadState else { return }
-            while let batch = nextBatch(device, connection) {
+            if let batch = nextBatch(device, connection) {
                 let handles = batch.compactMap { $0.parcel.bytes == nil ? $0.parcel.row?.handle : nil }
                 let stored = (try? store.envelopes(handles)) ?? []
                 let bytes = Dictionary(stored.map { ($0.handle, $0.bytes) }, uniquingKeysWith: { $1 })
@@ -136,11 +158,13 @@ extension Switchboard {
                     to: device,
                     connection
                 )
+                connection.whenTaken { [self] taken in if taken { fetch(for: device, connection) } }
             }
         }
     }
 
     private static let batch = 32
+    private static let batchBytes = 256 << 10
 
     /// - Returns: nil when nothing waits any more, or the line is another's by now.
     private func nextBatch(_ device: DID, _ connection: SignalingConnection) -> [Line.Item]? {
@@ -154,7 +178,13 @@ extension Switchboard {
                 state.lines[device] = line
                 return nil
             }
-            return Array(waiting.prefix(Switchboard.batch))
+            var bytes = 0
+            return Array(
+                waiting.prefix(Switchboard.batch).prefix { item in
+                    defer { bytes += item.parcel.row?.size ?? item.parcel.bytes?.count ?? 0 }
+                    return bytes < Switchboard.batchBytes
+                }
+            )
         }
     }
 
@@ -180,6 +210,7 @@ extension Switchboard {
                     release(item.parcel, &state)
                     continue
                 }
+                if case .envelope(let parcel, .invite) = item { parcel.keep(bytes) }
                 switch item {
                 case .envelope(let parcel, let type): send(bytes, parcel, type, to: device, over: connection, &state)
                 case .missed(let parcel): send(bytes, parcel, .notify, to: device, over: connection, &state)
@@ -191,8 +222,8 @@ extension Switchboard {
     /// What could not be handed over and is still in the store waits for the next binding. An invite does not: if its attempt lives,
     /// the router offers it to the device again, and a cancelled one must not come back.
     func giveBack(_ items: [Line.Item], _ state: inout State) {
-        for item in items {
-            guard let row = item.parcel.row else { continue }
+        let rows = items.compactMap { item in item.parcel.row.map { (item: item, row: $0) } }
+        for (item, row) in rows.sorted(by: { $0.row.handle < $1.row.handle }) {
             if row.type == .invite, !row.isMissed {
                 release(item.parcel, &state)
             } else {
@@ -262,7 +293,7 @@ extension Switchboard {
         metrics.heldEnvelopes.set(state.router.heldCount)
         if row.type == .introduction { return metrics.introductionsDropped.add() }
         guard row.type != .error else { return }
-        let error = DSIPSession.RelayError(to: row.from, reason: .transportRoutingRefused, inReplyTo: row.id)
+        let error = RouterError(to: row.from, reason: .transportRoutingRefused, inReplyTo: row.id)
         utter(.error(error), to: row.from, state, &utterances)
     }
 

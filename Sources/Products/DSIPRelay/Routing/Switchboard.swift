@@ -18,6 +18,8 @@ final class Switchboard: SignalingServerDelegate {
         var lines: [DID: Line] = [:]
         var nextHandle: UInt64 = 1
         var heldBytes = 0
+        /// Live attempts that the store has.
+        var storedAttempts: Set<ULID> = []
         /// Whether the last write succeeded.
         var storeWorks = true
     }
@@ -37,8 +39,10 @@ final class Switchboard: SignalingServerDelegate {
     init(_ parts: Parts, restoring stored: StoredState) {
         var router = RelayRouter(configuration: parts.routing)
         router.restore(held: stored.held.map { $0.held(RelayParcel(stored: $0)) }, known: stored.known)
+        router.restore(attempts: stored.attempts.map(\.record), at: parts.voice.clock())
         var state = State(router: router)
         state.nextHandle = stored.nextHandle
+        state.storedAttempts = Set(stored.attempts.map(\.session))
         state.heldBytes = stored.held.reduce(0) { $0 + $1.size }
         self.state = NIOLockedValueBox(state)
         self.voice = parts.voice
@@ -57,7 +61,7 @@ final class Switchboard: SignalingServerDelegate {
     }
 
     struct Parts {
-        var routing: DSIPSession.RelayConfiguration
+        var routing: RouterConfiguration
         var voice: RelayVoice
         var gate: Gatekeeper
         var documents: RelayDocuments
@@ -283,6 +287,7 @@ final class Switchboard: SignalingServerDelegate {
             return perform(actions, &state)
         }
         say(utterances)
+        writeAttempts()
     }
 
     /// Now and then: those who stay bound stay known, and who is long gone is forgotten.

@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPSession
+import Encoding
 import NIOConcurrencyHelpers
 
 /// A store that forgets with the process: for tests, and for a relay embedded where nothing may be written.
@@ -9,6 +10,7 @@ final class MemoryStore: RelayStore {
         var heldBytes = 0
         var known: [DID: KnownRecipient] = [:]
         var revocations: [RevocationKey: StoredRevocation] = [:]
+        var attempts: [ULID: StoredAttempt] = [:]
         var names: [String: NameRecord] = [:]
         var nextHandle: UInt64 = 1
     }
@@ -30,10 +32,12 @@ final class MemoryStore: RelayStore {
                 state.heldBytes -= item.bytes.count
                 state.held[handle] = nil
             }
+            state.attempts = state.attempts.filter { $0.value.until > now }
             return StoredState(
                 held: state.held.values.map(\.row).sorted { $0.handle < $1.handle },
                 known: Array(state.known.values),
                 revocations: Array(state.revocations.values),
+                attempts: state.attempts.values.sorted { $0.session < $1.session },
                 nextHandle: state.nextHandle,
                 names: state.names.count
             )
@@ -47,7 +51,7 @@ final class MemoryStore: RelayStore {
                 switch change {
                 case .hold(_, let bytes): growth += bytes.count
                 case .release(let handle): growth -= state.held[handle]?.bytes.count ?? 0
-                case .markMissed, .known, .forget, .revoke: break
+                case .markMissed, .known, .forget, .revoke, .attempt, .endAttempt: break
                 }
             }
             if growth > 0, state.heldBytes + growth > capacity { return true }
@@ -74,6 +78,8 @@ final class MemoryStore: RelayStore {
             let key = RevocationKey(subject: record.subject, device: record.device)
             if let old = state.revocations[key], old.revokedAt >= record.revokedAt { return }
             state.revocations[key] = record
+        case .attempt(let attempt): state.attempts[attempt.session] = attempt
+        case .endAttempt(let session): state.attempts[session] = nil
         }
     }
 

@@ -3,8 +3,8 @@ import DSIPSession
 import DSIPSignaling
 import Encoding
 
-/// What the relay must not forget, and nothing else: envelopes held for offline recipients, the identities it knows, revocations of
-/// their devices, and names.
+/// What the relay must not forget, and nothing else: envelopes held for offline recipients, calls that ring, the identities it knows,
+/// revocations of their devices, and names.
 ///
 /// Calls block; they come from the writer's thread and from reader threads, never from an event loop. A store is shared and does its
 /// own locking. Every implementation passes one conformance suite (`RelayStoreConformance` in the tests).
@@ -68,6 +68,34 @@ struct StoredRevocation: Hashable, Sendable {
     var envelope: [UInt8]
 }
 
+/// A ringing call: who has the invite, and the invite for those who come late.
+struct StoredAttempt: Hashable, Sendable {
+    struct Rejected: Hashable, Sendable {
+        var from: DID
+        var id: ULID
+        var reason: Reason?
+        var expiresAt: Int64?
+        var envelope: [UInt8]
+    }
+
+    var session: ULID
+    /// The calling device, and the identity it acts for.
+    var initiator: DID
+    var initiatorIdentity: DID
+    /// As the invite is addressed.
+    var recipient: DID
+    /// Unix seconds, of the invite.
+    var expiresAt: Int64?
+    var wantsDeliveryReport: Bool
+    var reports: Int64
+    var legs: [AttemptRecord.Leg]
+    /// The `reject` that the caller hears if no other leg does better.
+    var best: Rejected?
+    /// Unix seconds at which the last leg has been waited for long enough.
+    var until: Int64
+    var invite: [UInt8]
+}
+
 enum StoreChange: Hashable, Sendable {
     case hold(HeldEnvelope, [UInt8])
     /// A held invite is from now on the evidence of a missed call.
@@ -78,6 +106,17 @@ enum StoreChange: Hashable, Sendable {
     /// Recipients whose time ended before this are forgotten.
     case forget(before: Int64)
     case revoke(StoredRevocation)
+    /// Written anew, or in place of what was written of it before; the invite never changes.
+    case attempt(StoredAttempt)
+    case endAttempt(ULID)
+
+    /// Whether it makes room: such a change that fails is tried again.
+    var isRelease: Bool {
+        switch self {
+        case .release, .endAttempt: true
+        case .hold, .markMissed, .known, .forget, .revoke, .attempt: false
+        }
+    }
 }
 
 struct StoredState: Sendable {
@@ -85,6 +124,8 @@ struct StoredState: Sendable {
     var held: [HeldEnvelope] = []
     var known: [KnownRecipient] = []
     var revocations: [StoredRevocation] = []
+    /// Those whose time is not over.
+    var attempts: [StoredAttempt] = []
     /// Above every handle in use.
     var nextHandle: UInt64 = 1
     var names = 0

@@ -46,6 +46,7 @@ final class SQLiteStore: RelayStore {
                 // A full disk must not keep a relay from starting: expired rows are then left for later.
                 do {
                     try db.execute(sql: "DELETE FROM held WHERE deadline <= ?", arguments: [now])
+                    try db.execute(sql: "DELETE FROM attempt WHERE until <= ?", arguments: [now])
                     try db.execute(
                         sql: "INSERT OR REPLACE INTO meta VALUES ('handle', ?)",
                         arguments: [Int64(state.nextHandle)]
@@ -65,6 +66,14 @@ final class SQLiteStore: RelayStore {
                 )
                 while let row = try revocations.next() {
                     if let record = StoredRevocation(row) { state.revocations.append(record) }
+                }
+                let attempts = try Row.fetchCursor(
+                    db,
+                    sql: "SELECT * FROM attempt WHERE until > ? ORDER BY session",
+                    arguments: [now]
+                )
+                while let row = try attempts.next() {
+                    if let attempt = StoredAttempt(row) { state.attempts.append(attempt) }
                 }
                 state.names = try Int.fetchOne(db, sql: "SELECT count(*) FROM name") ?? 0
                 return state
@@ -104,6 +113,17 @@ final class SQLiteStore: RelayStore {
             try db.cachedStatement(sql: SQLiteSchema.insertRevocation).execute(arguments: [
                 record.subject.string, record.device.string, record.revokedAt, Data(record.envelope),
             ])
+        case .attempt(let attempt):
+            try db.cachedStatement(sql: SQLiteSchema.saveAttempt).execute(arguments: [
+                attempt.session.description, attempt.initiator.string, attempt.initiatorIdentity.string,
+                attempt.recipient.string, attempt.expiresAt, attempt.wantsDeliveryReport, attempt.reports,
+                attempt.legsText, attempt.until, attempt.best?.from.string, attempt.best?.id.description,
+                attempt.best?.reason?.token, attempt.best?.expiresAt, attempt.best.map { Data($0.envelope) },
+                Data(attempt.invite),
+            ])
+        case .endAttempt(let session):
+            try db.cachedStatement(sql: "DELETE FROM attempt WHERE session = ?")
+                .execute(arguments: [session.description])
         }
     }
 

@@ -107,9 +107,9 @@ final class StoreWriter: Sendable {
             metrics.storeFailures.add()
             // Releases first: they make the room the others may need.
             for change in retry { release(change) }
-            for item in batch { if case .release = item.change { item.completion?(release(item.change)) } }
+            for item in batch { if item.change.isRelease { item.completion?(release(item.change)) } }
             for item in batch {
-                if case .release = item.change { continue }
+                if item.change.isRelease { continue }
                 item.completion?(attempt(item.change))
             }
         }

@@ -85,7 +85,6 @@ enum TLSProbe {
         }
         var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/healthz")
         head.headers.add(name: "Host", value: address.port == 443 ? address.host : "\(address.host):\(address.port)")
-        head.headers.add(name: "Connection", value: "close")
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
         channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
         defer { deadline.cancel() }

@@ -7,7 +7,10 @@ import Foundation
 
 /// Where a person's wallet and contacts are, and how their relay is reached.
 struct StateOptions: ParsableArguments {
-    @Option(help: "Folder of wallet and contacts. Also DSIP_STATE. (default: ~/.local/share/dsip)")
+    @Option(
+        help: "Folder of wallet, contacts and call log. Also DSIP_STATE. (default: ~/.local/share/dsip)",
+        completion: .directory
+    )
     var state: String?
 
     @OptionGroup var network: NetworkOptions
@@ -35,7 +38,8 @@ struct NetworkOptions: ParsableArguments {
 
     @Option(
         help:
-            "PEM file of an authority to trust beside the system's, such as a development relay's ca.pem. Also DSIP_TRUST, separated by colons."
+            "PEM file of an authority to trust beside the system's, such as a development relay's ca.pem. Also DSIP_TRUST, separated by colons.",
+        completion: .file(extensions: ["pem", "crt"])
     )
     var trust: [String] = []
 

@@ -1,5 +1,5 @@
 /// Bounds and times of a relay's routing.
-public struct RelayConfiguration: Hashable, Sendable {
+public struct RouterConfiguration: Hashable, Sendable {
     /// Seconds an envelope is held at most, and for which an identity stays known after its last device left
     /// (`offline_retention_s`, DSIP §13.3).
     public var offlineRetentionSeconds: Int64 = 86_400
@@ -25,12 +25,14 @@ public struct RelayConfiguration: Hashable, Sendable {
     public var redeliversToSilentLegs = true
     /// Keep the invites that were never delivered as missed calls for the recipient's return (`delivery-report/1.0`).
     public var recordsMissedCalls = true
+    /// Note which attempts change, for `takeAttemptChanges`.
+    public var tracksAttemptChanges = false
 
     public init() {}
 
     /// What DSIP Core says and nothing of our own: no redelivery, no missed calls, legs expired from outside.
-    public static var coreOnly: RelayConfiguration {
-        var configuration = RelayConfiguration()
+    public static var coreOnly: RouterConfiguration {
+        var configuration = RouterConfiguration()
         configuration.silentLegGraceSeconds = nil
         configuration.redeliversToSilentLegs = false
         configuration.recordsMissedCalls = false

@@ -1,0 +1,173 @@
+import DSIPIdentity
+import DSIPSession
+import DSIPSignaling
+import Encoding
+import FoundationEssentials
+import Logging
+
+/// A person's devices keep one contact list (`own-devices/1.0`, docs/agent-api.md).
+///
+/// ```
+/// A → own identity   hello                  A is back, or a contact changed there
+/// B → A   sealed     digest                 from each device that is there
+/// A → B   sealed     rows, want             A's rows of the parts that differ, and which parts those are
+/// B → A   sealed     rows                   what B has in those parts that A does not
+/// ```
+///
+/// A message counts when a device of the same identity signed it and it is sealed to this device. There are no loops: each step answers
+/// the one before, and nothing that comes in starts anew.
+extension Agent {
+    static let ownDevices = "own-device"
+    private static let purpose = "dsip own devices v1"
+    /// Bytes of rows in one message: sealed and enveloped it stays well within a frame.
+    private static let rowBytes = 16_384
+    private static let maximumRows = 1024
+
+    /// Tells our other devices, soon, that there may be something new here.
+    func announceSoon(_ owner: DID) {
+        guard configuration.mode == .full, announcing.insert(owner).inserted else { return }
+        Task {
+            try? await Task.sleep(for: .milliseconds(300))
+            announcing.remove(owner)
+            guard !links.isClosed, let desk = desks[owner], !desk.delegations.isEmpty else { return }
+            sendOwn(["type": .string(Agent.ownDevices), "step": "hello"], to: desk.identity, desk)
+        }
+    }
+
+    /// The time of a change made now: later than every change known before, so that of two in one second the last stands.
+    func changeTime(of contact: DID, owner: DID) throws(AgentError) -> Int64 {
+        max(now(), (try store.lastChange(of: contact, owner: owner) ?? 0) + 1)
+    }
+
+    func receiveOwn(_ notify: Notify, _ message: Verified<Message>, path: String, _ desk: Desk) {
+        let sender = message.device
+        guard configuration.mode == .full, notify.content["type"]?.string == Agent.ownDevices, path == desk.relay,
+            message.principal == desk.identity, sender != desk.key.did, message.body.from == sender,
+            let own = try? store.sharedContacts(of: desk.identity)
+        else { return }
+        if notify.content["step"]?.string == "hello" {
+            sendSealed(["step": "digest", "digest": ContactDigest(own).json], to: sender, desk)
+            return
+        }
+        guard let sealed = notify.content["sealed"]?.string.flatMap({ Base64URL.decode($0) }),
+            let plaintext = try? DeviceSeal.open(
+                sealed,
+                with: desk.key,
+                purpose: Agent.purpose,
+                context: Agent.context(from: sender, to: desk.key.did)
+            ),
+            let content = try? JSONValue(parsing: plaintext, limits: .init(bytes: 1 << 16, depth: 8, members: 1 << 14))
+        else { return logger.info("a message of an own device was not accepted") }
+        switch content["step"]?.string {
+        case "digest":
+            guard let theirs = ContactDigest(content["digest"]) else { return }
+            let parts = ContactDigest(own).differences(from: theirs)
+            guard !parts.isEmpty else { return }
+            sendRows(own.filter { parts.contains(ContactDigest.part(of: $0.did)) }, want: parts, to: sender, desk)
+        case "rows":
+            let rows = (content["rows"]?.array ?? []).prefix(Agent.maximumRows)
+                .compactMap { SharedContact($0, at: now()) }
+            let want = Set(
+                (content["want"]?.array ?? []).prefix(ContactDigest.parts).compactMap { $0.int.map(Int.init) }
+            )
+            merge(rows, into: own, desk)
+            guard !want.isEmpty, let merged = try? store.sharedContacts(of: desk.identity) else { return }
+            // The last of several messages asks; what they said before has been merged by now.
+            let told = Set(rows)
+            sendRows(
+                merged.filter { want.contains(ContactDigest.part(of: $0.did)) && !told.contains($0) },
+                want: [],
+                to: sender,
+                desk
+            )
+        default: break
+        }
+    }
+
+    private func merge(_ rows: [SharedContact], into own: [SharedContact], _ desk: Desk) {
+        let known = Dictionary(own.map { ($0.did, $0) }, uniquingKeysWith: { $0.wins(over: $1) ? $0 : $1 })
+        var changed = false
+        for row in rows where row.did != desk.identity {
+            if let mine = known[row.did], !row.wins(over: mine) { continue }
+            do throws(AgentError) {
+                try take(row, desk)
+                changed = true
+            } catch {
+                logger.error("a contact of another device could not be stored")
+            }
+        }
+        if changed { publishPeople() }
+    }
+
+    private func take(_ row: SharedContact, _ desk: Desk) throws(AgentError) {
+        let old = try store.contact(did: row.did, of: desk.identity)
+        guard let entry = row.entry else {
+            try store.noteRemoval(of: row.did, owner: desk.identity, at: row.at)
+            if old != nil {
+                try revokeGrants(to: row.did, owner: desk.identity)
+                run(.disallow(row.did), desk)
+            }
+            return
+        }
+        let contact = Contact(
+            id: old?.id ?? makeID().description,
+            owner: desk.identity,
+            did: row.did,
+            name: entry.name,
+            alias: entry.alias,
+            relay: entry.relay,
+            addedAt: old?.addedAt ?? entry.addedAt,
+            blocked: entry.blocked,
+            allowed: entry.allowed,
+            keyChanged: old?.keyChanged,
+            pairwise: old?.pairwise ?? false,
+            changedAt: row.at
+        )
+        try store.save(contact)
+        if contact.blocked || !contact.allowed { try revokeGrants(to: contact.did, owner: contact.owner) }
+        admit(contact)
+    }
+
+    // MARK: Sending
+
+    private func sendRows(_ rows: [SharedContact], want: Set<Int>, to device: DID, _ desk: Desk) {
+        var batch: [JSONValue] = []
+        var size = 0
+        for row in rows {
+            let json = row.json
+            let bytes = json.utf8.count
+            if size + bytes > Agent.rowBytes {
+                sendSealed(["step": "rows", "rows": .array(batch)], to: device, desk)
+                (batch, size) = ([], 0)
+            }
+            batch.append(json)
+            size += bytes
+        }
+        guard !batch.isEmpty || !want.isEmpty else { return }
+        let parts = JSONValue.array(want.sorted().map { .int(Int64($0)) })
+        sendSealed(["step": "rows", "rows": .array(batch), "want": parts], to: device, desk)
+    }
+
+    private func sendSealed(_ content: JSONValue, to device: DID, _ desk: Desk) {
+        guard
+            let sealed = try? DeviceSeal.seal(
+                content.utf8,
+                to: device,
+                purpose: Agent.purpose,
+                context: Agent.context(from: desk.key.did, to: device)
+            )
+        else { return }
+        sendOwn(["type": .string(Agent.ownDevices), "sealed": .string(Base64URL.encode(sealed))], to: device, desk)
+    }
+
+    private func sendOwn(_ content: JSONObject, to recipient: DID, _ desk: Desk) {
+        let version = VersionBlock(extensions: [.ownDevices])
+        let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now(), lifetime: 60, version: version)
+        let body = Notify(subscription: makeID(), seq: 1, state: .terminated, content: content)
+        transmit(Message(stamp, to: recipient, body), desk, path: desk.relay)
+    }
+
+    private static func context(from sender: DID, to recipient: DID) -> [UInt8] {
+        Array("\(sender.string) \(recipient.string)".utf8)
+    }
+}

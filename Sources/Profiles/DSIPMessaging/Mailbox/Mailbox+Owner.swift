@@ -1,0 +1,171 @@
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+
+/// What the owner's devices ask of their mailbox. M§5.4, M§5.5, M§5.7, M§12.2
+extension Mailbox {
+    // MARK: Reading
+
+    public mutating func received(_ request: SyncRequest, id: ULID, from device: DID) -> [MailboxAction] {
+        func refuse(_ reason: Reason) -> [MailboxAction] {
+            [.error(to: device, inReplyTo: id, reason, retryAfter: nil)]
+        }
+        guard devices.contains(device) else { return refuse(.policyBlocked) }
+        guard let since = position(request.since) else { return refuse(.mailboxCursorInvalid) }
+        if let cursor = request.ackThrough {
+            guard let through = position(cursor) else { return refuse(.mailboxCursorInvalid) }
+            acknowledged[device] = max(acknowledged[device] ?? 0, through)
+        }
+        let dropped = dropAcknowledged()
+        if request.live { liveDevices.insert(device) }
+        let limit = Int(min(request.limit ?? Int64(limits.page), Int64(limits.page)))
+        let page = index.items[index.firstIndex(after: since)...].prefix(max(1, limit))
+        let next = page.endIndex < index.items.endIndex ? page.last?.cursor : nil
+        return [.items(to: device, inReplyTo: id, cursors: page.map(\.cursor), next: next)] + dropped
+    }
+
+    /// The number behind a cursor that this mailbox has given out; 0 for the beginning.
+    private func position(_ cursor: Cursor?) -> UInt64? {
+        guard let cursor else { return 0 }
+        guard let position = cursor.position, position > 0, position < nextPosition else { return nil }
+        return position
+    }
+
+    /// In `queue` mode an item goes when every registered device has it. M§4.4
+    mutating func dropAcknowledged() -> [MailboxAction] {
+        guard mode == .queue, let through = devices.map({ acknowledged[$0] ?? 0 }).min(), through > 0 else { return [] }
+        return remove { $0.position <= through }
+    }
+
+    /// The device's connection is gone.
+    public mutating func unbound(_ device: DID) { liveDevices.remove(device) }
+
+    // MARK: Configuring
+
+    /// - Parameter revokedDevices: those whose revocation, signed by the owner, the configuration carried.
+    public mutating func received(
+        _ config: MailboxConfig,
+        id: ULID,
+        from device: DID,
+        revokedDevices: [DID] = [],
+        at now: Int64
+    ) -> [MailboxAction] {
+        guard devices.contains(device), config.subject == owner else {
+            return [.error(to: device, inReplyTo: id, .policyBlocked, retryAfter: nil)]
+        }
+        if let mode = config.mode { self.mode = mode }
+        if let policy = config.admit { admit = policy }
+        if let retention = config.retention {
+            archiveRetention = retention
+            index.reconsider()
+        }
+        for entry in config.groups { apply(entry, at: now) }
+        revokedGrants.formUnion(config.revokedGrants)
+        introductionsSent.formUnion(config.introductionsSent)
+        Self.bound(&revokedGrants)
+        Self.bound(&introductionsSent)
+        var actions: [MailboxAction] = [.accepted(to: device, inReplyTo: id, cursor: nil, duplicate: false)]
+        for revoked in revokedDevices.sorted() {
+            devices.remove(revoked)
+            acknowledged[revoked] = nil
+            shelf.discard(revoked)
+            if liveDevices.remove(revoked) != nil { actions.append(.close(device: revoked)) }
+        }
+        return actions + dropAcknowledged()
+    }
+
+    private mutating func apply(_ entry: MailboxConfig.Group, at now: Int64) {
+        guard entry.state == .joined else {
+            groups[entry.group] = nil
+            return
+        }
+        guard var registration = groups[entry.group] else {
+            if let hub = entry.hub { groups[entry.group] = GroupRegistration(hub: hub, state: .joined) }
+            return
+        }
+        registration.state = .joined
+        if let hub = entry.hub, hub != registration.hub, let seq = entry.handoverSeq {
+            registration.handover = HubHandover(from: registration.hub, through: seq, since: now)
+            registration.hub = hub
+        }
+        groups[entry.group] = registration
+    }
+
+    private static func bound(_ ids: inout Set<ULID>) {
+        guard ids.count > maximumIDs else { return }
+        for id in ids.sorted().prefix(ids.count - maximumIDs) { ids.remove(id) }
+    }
+
+    // MARK: Archiving
+
+    /// A device archives what it shows: the first record of an item is kept. M§12.2
+    public mutating func receivedArchive(
+        id: ULID,
+        from device: DID,
+        group: GroupID,
+        seq: Int64,
+        size: Int64 = 0,
+        at now: Int64
+    ) -> [MailboxAction] {
+        func refuse(_ reason: Reason) -> [MailboxAction] {
+            [.error(to: device, inReplyTo: id, reason, retryAfter: nil)]
+        }
+        guard devices.contains(device) else { return refuse(.policyBlocked) }
+        guard mode == .sync else { return refuse(.mailboxUnsupportedClass) }
+        if let held = index.archived(seq, of: group) {
+            return [.accepted(to: device, inReplyTo: id, cursor: held, duplicate: true)]
+        }
+        guard !exceedsQuota(size) else { return refuse(.mailboxQuotaExceeded) }
+        let cursor = store(.archive, group: group, seq: seq, size: size, at: now)
+        return [.accepted(to: device, inReplyTo: id, cursor: cursor, duplicate: false)]
+            + pushes(of: cursor, except: device)
+    }
+
+    // MARK: KeyPackages
+
+    /// A device leaves KeyPackages, each verified against M§6.2.
+    public mutating func uploaded(
+        _ count: Int,
+        hasLastResort: Bool,
+        id: ULID,
+        from device: DID
+    ) -> [MailboxAction] {
+        guard devices.contains(device) else {
+            return [.error(to: device, inReplyTo: id, .policyBlocked, retryAfter: nil)]
+        }
+        _ = shelf.add(count, hasLastResort: hasLastResort, from: device)
+        return [.accepted(to: device, inReplyTo: id, cursor: nil, duplicate: false)]
+    }
+
+    /// Somebody asks for the owner's KeyPackages.
+    ///
+    /// - Parameter identity: of the device that asks.
+    public mutating func received(
+        _ fetch: KeyPackageFetch,
+        id: ULID,
+        from device: DID,
+        of identity: DID,
+        grant: PresentedGrant?,
+        at now: Int64
+    ) -> [MailboxAction] {
+        func refuse(_ reason: Reason) -> [MailboxAction] {
+            [.error(to: device, inReplyTo: id, reason, retryAfter: nil)]
+        }
+        guard serves.contains(fetch.target) else { return refuse(.transportUnknownRecipient) }
+        let isSuccessor = fetch.successorOf.map { groups[$0] != nil } ?? false
+        guard
+            Admission.admits(
+                identity,
+                to: owner,
+                policy: admit,
+                grant: grant,
+                revoked: revokedGrants,
+                isSuccessor: isSuccessor,
+                at: now
+            )
+        else { return refuse(.policyFirstContactRequired) }
+        let served = shelf.take()
+        guard !served.isEmpty else { return refuse(.mailboxNoKeyPackages) }
+        return [.keyPackages(to: device, inReplyTo: id, served)]
+    }
+}

@@ -1,0 +1,323 @@
+import NIOCore
+
+/// Moves bytes between a socket and a `Connection`, and its events to whoever waits for them. It decides nothing.
+///
+/// Lives on its channel's event loop; `HostConnection` and `PeerStream` reach it from elsewhere.
+final class ConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    struct Callbacks: Sendable {
+        /// - Returns: whether the connection may stay.
+        let established: @Sendable (HostConnection) -> Bool
+        let opened: @Sendable (PeerStream) -> Void
+        let closed: @Sendable (HostConnection?) -> Void
+        /// What inbound streams may ask for, at this moment.
+        let offered: @Sendable () -> [String]
+    }
+
+    private struct Stream {
+        var buffer = ByteQueue()
+        var hasEnded = false
+        var hasEndedHere = false
+        /// Nobody reads any more; what still comes is dropped.
+        var isAbandoned = false
+        var reader: EventLoopPromise<[UInt8]?>?
+        var writer: EventLoopPromise<Int>?
+        var opening: EventLoopPromise<PeerStream>?
+        var deadline: Scheduled<Void>?
+    }
+
+    private var connection: Connection
+    private let clock: HostClock
+    private let idleTime: Int64
+    private let callbacks: Callbacks
+    private let remoteAddress: Multiaddr?
+    private let established: EventLoopPromise<HostConnection>?
+    private var isEstablished = false
+    private var wasActive = false
+    private var streams: [Connection.StreamID: Stream] = [:]
+    private var handle: HostConnection?
+    private var context: ChannelHandlerContext?
+    private var timer: Scheduled<Void>?
+    private var isPumping = false
+
+    init(
+        _ connection: Connection,
+        clock: HostClock,
+        idleTime: Int64,
+        remoteAddress: Multiaddr?,
+        established: EventLoopPromise<HostConnection>?,
+        callbacks: Callbacks
+    ) {
+        self.connection = connection
+        self.clock = clock
+        self.idleTime = idleTime
+        self.remoteAddress = remoteAddress
+        self.established = established
+        self.callbacks = callbacks
+    }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { channelActive(context: context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        wasActive = true
+        pump()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        connection.offered = callbacks.offered()
+        connection.receive(unwrapInboundIn(data).readableBytesView, at: clock.now)
+        pump()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) { pump() }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    func channelInactive(context: ChannelHandlerContext) { finish(Libp2pError(.closed, "the connection ended")) }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        finish(Libp2pError(.closed, "the connection ended"))
+        self.context = nil
+    }
+
+    private func finish(_ error: Libp2pError) {
+        timer?.cancel()
+        timer = nil
+        notEstablished(wasActive ? error : Libp2pError(.unreachable, "nobody answers"))
+        for id in streams.keys { fail(id, error) }
+        guard context != nil else { return }
+        context = nil
+        callbacks.closed(handle)
+    }
+
+    private func notEstablished(_ error: Libp2pError) {
+        guard !isEstablished else { return }
+        isEstablished = true
+        established?.fail(error)
+    }
+
+    // MARK: Pump
+
+    /// Tells what happened and sends what is to be sent, as far as the socket takes it.
+    private func pump() {
+        guard let context, !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        var wrote = false
+        while true {
+            while let event = connection.pollEvent() { dispatch(event, context) }
+            guard context.channel.isWritable, let bytes = connection.pollOutput() else { break }
+            context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: bytes)), promise: nil)
+            wrote = true
+        }
+        if wrote { context.flush() }
+        if connection.isClosed {
+            context.close(promise: nil)
+            return
+        }
+        schedule(context)
+    }
+
+    private func schedule(_ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let now = clock.now
+        let idle = connection.streamCount == 0 ? max(connection.busyUntil + idleTime, now + 1000) : now + idleTime
+        let at = min(connection.nextDeadline ?? .max, idle)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: .milliseconds(max(1, at - now))) { bound.value.advance() }
+    }
+
+    private func advance() {
+        let now = clock.now
+        connection.advance(to: now)
+        if connection.isEstablished, connection.streamCount == 0, connection.busyUntil + idleTime <= now {
+            connection.close()
+        }
+        pump()
+    }
+
+    private func dispatch(_ event: Connection.Event, _ context: ChannelHandlerContext) {
+        switch event {
+        case .established(let peer):
+            let handle = HostConnection(
+                peer: peer,
+                isInbound: connection.role == .listener,
+                remoteAddress: remoteAddress,
+                handler: NIOLoopBound(self, eventLoop: context.eventLoop)
+            )
+            self.handle = handle
+            isEstablished = true
+            if callbacks.established(handle) {
+                established?.succeed(handle)
+            } else {
+                established?.fail(Libp2pError(.limit, "too many connections with this peer"))
+                connection.close()
+            }
+        case .opened(let id, let name, let inbound):
+            guard let handle else { return }
+            let stream = PeerStream(id: id, protocolID: name, connection: handle)
+            if inbound {
+                streams[id] = Stream()
+                callbacks.opened(stream)
+            } else {
+                streams[id]?.opening?.succeed(stream)
+                streams[id]?.opening = nil
+            }
+        case .data(let id, let bytes):
+            guard streams[id]?.isAbandoned == false else {
+                connection.consumed(bytes.count, of: id)
+                return
+            }
+            streams[id]?.buffer.append(bytes)
+            deliver(id)
+        case .ended(let id):
+            streams[id]?.hasEnded = true
+            deliver(id)
+            if streams[id]?.isAbandoned == true { forgetIfOver(id) }
+        case .writable(let id):
+            streams[id]?.writer?.succeed(0)
+            streams[id]?.writer = nil
+        case .failed(let id, let error): fail(id, error)
+        case .pong: break
+        case .closed(let error):
+            notEstablished(error)
+            for id in streams.keys { fail(id, error) }
+        }
+    }
+
+    // MARK: Streams
+
+    func open(_ protocols: [String]) -> EventLoopFuture<PeerStream> {
+        guard let context else { return closedFuture() }
+        let promise = context.eventLoop.makePromise(of: PeerStream.self)
+        do throws(Libp2pError) {
+            let id = try connection.open(protocols, at: clock.now)
+            streams[id] = Stream(opening: promise)
+        } catch {
+            promise.fail(error)
+        }
+        pump()
+        return promise.futureResult
+    }
+
+    /// - Returns: what has come in, or nil at the end.
+    func read(_ id: Connection.StreamID) -> EventLoopFuture<[UInt8]?> {
+        guard let context, var stream = streams[id] else { return closedFuture() }
+        guard stream.reader == nil else {
+            return context.eventLoop.makeFailedFuture(Libp2pError(.limit, "one reader at a time"))
+        }
+        let promise = context.eventLoop.makePromise(of: [UInt8]?.self)
+        stream.reader = promise
+        streams[id] = stream
+        deliver(id)
+        pump()
+        return promise.futureResult
+    }
+
+    /// - Returns: how many bytes were taken; none after a wait for room.
+    func write(_ bytes: ArraySlice<UInt8>, to id: Connection.StreamID) -> EventLoopFuture<Int> {
+        guard let context, let stream = streams[id], !stream.hasEndedHere else { return closedFuture() }
+        let part = bytes.prefix(connection.room(in: id))
+        guard !part.isEmpty || bytes.isEmpty else {
+            guard stream.writer == nil else {
+                return context.eventLoop.makeFailedFuture(Libp2pError(.limit, "one writer at a time"))
+            }
+            let promise = context.eventLoop.makePromise(of: Int.self)
+            streams[id]?.writer = promise
+            return promise.futureResult
+        }
+        _ = connection.write(part, to: id)
+        pump()
+        return context.eventLoop.makeSucceededFuture(part.count)
+    }
+
+    func end(_ id: Connection.StreamID) {
+        guard streams[id]?.hasEndedHere == false else { return }
+        streams[id]?.hasEndedHere = true
+        connection.end(id, at: clock.now)
+        forgetIfOver(id)
+        pump()
+    }
+
+    func reset(_ id: Connection.StreamID, _ error: Libp2pError = Libp2pError(.reset, "the stream was reset here")) {
+        guard streams[id] != nil else { return }
+        connection.reset(id)
+        fail(id, error)
+        pump()
+    }
+
+    /// The stream was let go of. One that was ended properly gets time for what is under way, any other is reset.
+    func abandon(_ id: Connection.StreamID) {
+        guard let stream = streams[id], stream.hasEndedHere else {
+            reset(id)
+            return
+        }
+        connection.consumed(stream.buffer.count, of: id)
+        streams[id]?.buffer = ByteQueue()
+        streams[id]?.isAbandoned = true
+        forgetIfOver(id)
+        expire(id, after: ConnectionHandler.lingerTime)
+    }
+
+    private static let lingerTime: Int64 = 10_000
+
+    /// Resets the stream unless it is over by then.
+    func expire(_ id: Connection.StreamID, after milliseconds: Int64) {
+        guard let context, streams[id] != nil else { return }
+        streams[id]?.deadline?.cancel()
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        streams[id]?.deadline = context.eventLoop.scheduleTask(in: .milliseconds(milliseconds)) {
+            bound.value.reset(id, Libp2pError(.timeout, "the stream took too long"))
+        }
+    }
+
+    func close() {
+        connection.close()
+        pump()
+    }
+
+    private func deliver(_ id: Connection.StreamID) {
+        guard let stream = streams[id], let reader = stream.reader else { return }
+        if !stream.buffer.isEmpty {
+            streams[id]?.reader = nil
+            let bytes = Array(streams[id]?.buffer.takeAll() ?? [])
+            connection.consumed(bytes.count, of: id)
+            reader.succeed(bytes)
+        } else if stream.hasEnded {
+            streams[id]?.reader = nil
+            reader.succeed(nil)
+            forgetIfOver(id)
+        }
+    }
+
+    private func forgetIfOver(_ id: Connection.StreamID) {
+        guard let stream = streams[id], stream.hasEnded, stream.hasEndedHere, stream.buffer.isEmpty else { return }
+        // A reader that comes later is told the end by its absence.
+        stream.deadline?.cancel()
+        streams[id] = nil
+        connection.forget(id, at: clock.now)
+    }
+
+    private func fail(_ id: Connection.StreamID, _ error: Libp2pError) {
+        guard let stream = streams.removeValue(forKey: id) else { return }
+        stream.deadline?.cancel()
+        stream.opening?.fail(error)
+        stream.reader?.fail(error)
+        stream.writer?.fail(error)
+    }
+
+    private func closedFuture<Value: Sendable>() -> EventLoopFuture<Value> {
+        let error = Libp2pError(.closed, "the stream or its connection is over")
+        guard let loop = context?.eventLoop ?? handle?.eventLoop else {
+            preconditionFailure("used before it was added")
+        }
+        return loop.makeFailedFuture(error)
+    }
+}

@@ -1,0 +1,115 @@
+import NIOCore
+
+/// A connection to a peer that proved its id. Closed by either side, or when idle.
+public final class HostConnection: Sendable {
+    public let peer: PeerID
+    public let isInbound: Bool
+    /// The socket's other end.
+    public let remoteAddress: Multiaddr?
+    private let handler: NIOLoopBound<ConnectionHandler>
+    let eventLoop: any EventLoop
+
+    init(peer: PeerID, isInbound: Bool, remoteAddress: Multiaddr?, handler: NIOLoopBound<ConnectionHandler>) {
+        self.peer = peer
+        self.isInbound = isInbound
+        self.remoteAddress = remoteAddress
+        self.handler = handler
+        self.eventLoop = handler.eventLoop
+    }
+
+    /// Opens a stream that speaks the first of `protocols` the peer offers.
+    ///
+    /// - Throws: `noCommonProtocol`, `limit`, `timeout`, `closed`.
+    public func openStream(_ protocols: [String]) async throws -> PeerStream {
+        try await perform { $0.open(protocols) }
+    }
+
+    public func close() { eventLoop.execute { self.handler.value.close() } }
+
+    func perform<Value: Sendable>(
+        _ body: @escaping @Sendable (ConnectionHandler) -> EventLoopFuture<Value>
+    ) async throws -> Value {
+        try await eventLoop.flatSubmit { body(self.handler.value) }.get()
+    }
+
+    func execute(_ body: @escaping @Sendable (ConnectionHandler) -> Void) {
+        eventLoop.execute { body(self.handler.value) }
+    }
+}
+
+/// A stream of bytes in both directions, with flow control: who does not read slows the sender.
+///
+/// One task reads at a time and one writes. A stream that is let go of without `end` is reset.
+public final class PeerStream: Sendable {
+    public let protocolID: String
+    public let connection: HostConnection
+    private let id: Connection.StreamID
+
+    public var peer: PeerID { connection.peer }
+
+    init(id: Connection.StreamID, protocolID: String, connection: HostConnection) {
+        self.id = id
+        self.protocolID = protocolID
+        self.connection = connection
+    }
+
+    deinit {
+        let id = id
+        connection.execute { $0.abandon(id) }
+    }
+
+    /// - Returns: some bytes as they came, or nil when the peer has ended its direction.
+    /// - Throws: `reset`, `timeout`, `closed`.
+    public func read() async throws -> [UInt8]? {
+        let id = id
+        return try await connection.perform { $0.read(id) }
+    }
+
+    /// Waits until the stream has taken all bytes; not until the peer has them.
+    public func write(_ bytes: [UInt8]) async throws {
+        let id = id
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let part = rest
+            rest = rest.dropFirst(try await connection.perform { $0.write(part, to: id) })
+        }
+    }
+
+    /// Ends our direction; the peer may go on.
+    public func end() {
+        let id = id
+        connection.execute { $0.end(id) }
+    }
+
+    public func reset() {
+        let id = id
+        connection.execute { $0.reset(id) }
+    }
+
+    /// Resets the stream after so many milliseconds unless it is over by then; a later call counts anew.
+    public func expire(after milliseconds: Int64) {
+        let id = id
+        connection.execute { $0.expire(id, after: milliseconds) }
+    }
+}
+
+/// Reads messages that their length precedes as a varint.
+public struct MessageReader {
+    private let stream: PeerStream
+    private var queue = ByteQueue()
+
+    public init(_ stream: PeerStream) { self.stream = stream }
+
+    /// - Returns: nil when the stream ended between two messages.
+    /// - Throws: `limit` for a message over `limit` bytes, `malformed` when the stream ended inside one.
+    public mutating func next(limit: Int) async throws -> [UInt8]? {
+        while true {
+            if let message = try queue.takeDelimited(limit: limit) { return Array(message) }
+            guard let bytes = try await stream.read() else {
+                guard queue.isEmpty else { throw Libp2pError(.malformed, "the stream ended inside a message") }
+                return nil
+            }
+            queue.append(bytes)
+        }
+    }
+}

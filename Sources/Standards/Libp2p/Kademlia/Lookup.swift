@@ -1,0 +1,176 @@
+/// One iterative search towards a key: who has been heard of, asked, and answered.
+///
+/// Several paths start from different neighbours and never ask the same peer: what a peer names belongs to the path that asked it, so
+/// a liar bends its own path only. A request that takes longer than usual no longer holds a place; the search goes on beside it.
+struct Lookup: Sendable {
+    enum Purpose: Sendable {
+        case findPeer(PeerID)
+        case getValue
+        case putValue([UInt8])
+        case getProviders
+        case provide
+        /// Fills the table.
+        case refresh
+    }
+
+    private enum State: Sendable {
+        case waiting
+        case asked(at: Int64)
+        case answered
+        case failed
+    }
+
+    private struct Candidate: Sendable {
+        let peer: KademliaPeer
+        let distance: KademliaKey.Distance
+        /// Requests in a row that led to it, itself included.
+        let hops: Int
+        var state: State = .waiting
+    }
+
+    /// Candidates kept on one path; nearer ones push out farther ones.
+    private static let maximumCandidates = 256
+
+    let purpose: Purpose
+    let key: [UInt8]
+    let target: KademliaKey
+    let startedAt: Int64
+    private let own: PeerID
+    private let width: Int
+    private let concurrency: Int
+    /// By distance.
+    private var paths: [[Candidate]]
+    private var pathOf: [PeerID: Int] = [:]
+    private(set) var requests = 0
+    /// The longest chain of requests that was answered.
+    private(set) var hops = 0
+
+    // What was found.
+    var best: [UInt8]?
+    var agreeing: Set<PeerID> = []
+    /// Who answered with another value than the best, or with none.
+    var behind: Set<PeerID> = []
+    var providers: [KademliaPeer] = []
+    /// The second phase: whom a record or provider entry is sent to, and who took it.
+    var storing: Set<PeerID>?
+    var stored = 0
+
+    init(
+        _ purpose: Purpose,
+        key: [UInt8],
+        seeds: [KademliaPeer],
+        own: PeerID,
+        configuration: KademliaConfiguration,
+        at now: Int64
+    ) {
+        self.purpose = purpose
+        self.key = key
+        self.target = KademliaKey(hashing: key)
+        self.startedAt = now
+        self.own = own
+        let count = max(1, min(configuration.disjointPaths, seeds.count))
+        self.width = count == 1 ? configuration.k : (configuration.k + count - 1) / count + 3
+        self.concurrency = max(1, (configuration.alpha + count - 1) / count)
+        self.paths = Array(repeating: [], count: count)
+        for (index, seed) in seeds.enumerated() { insert(seed, path: index % count, hops: 1) }
+    }
+
+    // MARK: Progress
+
+    /// The next peer to ask, or nil when as many are under way as may be, or nothing is left.
+    mutating func next(at now: Int64, stall: Int64) -> KademliaPeer? {
+        for path in paths.indices {
+            var considered = 0
+            var underWay = 0
+            var nearest: Int?
+            for index in paths[path].indices {
+                switch paths[path][index].state {
+                case .failed: continue
+                case .answered: considered += 1
+                case .asked(let at):
+                    if now - at < stall {
+                        considered += 1
+                        underWay += 1
+                    }
+                case .waiting:
+                    if nearest == nil, considered < width { nearest = index }
+                    considered += 1
+                }
+            }
+            guard let nearest, underWay < concurrency else { continue }
+            paths[path][nearest].state = .asked(at: now)
+            requests += 1
+            return paths[path][nearest].peer
+        }
+        return nil
+    }
+
+    /// Whether on every path the nearest known peers have all answered, or there is nobody left to wait for.
+    func isExhausted(at now: Int64, stall: Int64) -> Bool {
+        paths.allSatisfy { path in
+            var considered = 0
+            for candidate in path {
+                if considered == width { return true }
+                switch candidate.state {
+                case .failed: continue
+                case .answered: considered += 1
+                case .waiting: return false
+                case .asked(let at): if now - at < stall { return false }
+                }
+            }
+            return true
+        }
+    }
+
+    /// When a request under way, the earliest that was not by `now`, begins to count as stalled.
+    func nextStall(after now: Int64, stall: Int64) -> Int64? {
+        var earliest: Int64?
+        for path in paths {
+            for case .asked(let at) in path.lazy.map(\.state) where at + stall > now {
+                earliest = min(earliest ?? .max, at + stall)
+            }
+        }
+        return earliest
+    }
+
+    /// - Returns: the hops of the chain that led to the peer, or nil when it was not asked.
+    mutating func answered(_ peer: PeerID, naming peers: [KademliaPeer], limit: Int) -> Int? {
+        guard let path = pathOf[peer], let index = paths[path].firstIndex(where: { $0.peer.id == peer }),
+            case .asked = paths[path][index].state
+        else { return nil }
+        paths[path][index].state = .answered
+        let depth = paths[path][index].hops
+        hops = max(hops, depth)
+        for named in peers.prefix(limit) { insert(named, path: path, hops: depth + 1) }
+        return depth
+    }
+
+    mutating func failed(_ peer: PeerID) {
+        guard let path = pathOf[peer], let index = paths[path].firstIndex(where: { $0.peer.id == peer }) else { return }
+        paths[path][index].state = .failed
+    }
+
+    /// Those who answered, nearest first.
+    func closest(_ count: Int) -> [KademliaPeer] {
+        var found: [Candidate] = []
+        for path in paths {
+            found += path.lazy.filter { if case .answered = $0.state { true } else { false } }.prefix(count)
+        }
+        return found.sorted { $0.distance < $1.distance }.prefix(count).map(\.peer)
+    }
+
+    private mutating func insert(_ peer: KademliaPeer, path: Int, hops: Int) {
+        guard peer.id != own, pathOf[peer.id] == nil else { return }
+        let distance = KademliaKey(peer.id).distance(to: target)
+        var low = 0
+        var high = paths[path].count
+        while low < high {
+            let middle = (low + high) / 2
+            if paths[path][middle].distance < distance { low = middle + 1 } else { high = middle }
+        }
+        guard low < Lookup.maximumCandidates else { return }
+        paths[path].insert(Candidate(peer: peer, distance: distance, hops: hops), at: low)
+        pathOf[peer.id] = path
+        if paths[path].count > Lookup.maximumCandidates, let last = paths[path].popLast() { pathOf[last.peer.id] = nil }
+    }
+}
