@@ -84,9 +84,9 @@ fuzz: ## Fuzz every decoder of peer input with libFuzzer, SECONDS_EACH (default 
 	  DSIP_FUZZ_ENTRY=$$entry .build-fuzz/debug/dsip-fuzz -max_total_time=$${SECONDS_EACH:-60} -max_len=131072 -timeout=10 -print_final_stats=0 -verbosity=0
 	done
 
-soak: ## Run the simulated groups of MLS by the thousand, RUNS (default 3000) from SEED (default 1) on
+soak: ## Run the simulated groups of MLS by the thousand, RUNS (default 3000) from SEED (default 1) on, for at most LIMIT seconds
 	@scripts/setup run
-	DSIP_RUNS=$${RUNS:-3000} DSIP_SEED=$${SEED:-1} swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak \
+	DSIP_RUNS=$${RUNS:-3000} DSIP_SEED=$${SEED:-1} DSIP_SECONDS=$${LIMIT:-86400} swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak \
 	  --filter SimulationTests $(SWIFT_FLAGS)
 
 release: ## Build one release binary, linked statically against the Swift libraries

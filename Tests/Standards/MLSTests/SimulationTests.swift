@@ -6,12 +6,16 @@ import Testing
 /// A group of up to 50 on a network that loses, repeats and reorders: every member ends in the same epoch with the same exporter, or
 /// joins anew; and a removed member that kept all it had learns nothing after its removal.
 ///
-/// `DSIP_RUNS` runs more than a few, from the seed `DSIP_SEED` on: `make soak`.
+/// Two short runs, unless `DSIP_RUNS` asks for more and longer ones from the seed `DSIP_SEED` on, for at most `DSIP_SECONDS`:
+/// `make soak`.
 @Suite("Groups over a simulated network")
 struct SimulationTests {
     private static func number(_ name: String) -> Int? { ProcessInfo.processInfo.environment[name].flatMap { Int($0) } }
     static let firstSeed = UInt64(number("DSIP_SEED") ?? 1)
-    static let runs = number("DSIP_RUNS") ?? 3
+    static let isSoak = number("DSIP_RUNS") != nil
+    static let runs = number("DSIP_RUNS") ?? 2
+    /// None begins after them.
+    static let limit = number("DSIP_SECONDS").map { Duration.seconds($0) }
 
     private static func shape(_ seed: UInt64) -> GroupSimulation.Shape {
         var random = SeededRandom(seed: seed)
@@ -24,6 +28,12 @@ struct SimulationTests {
         shape.maximumMembers = isLarge ? 50 : Int.random(in: 3...16, using: &random)
         shape.founders = isLarge ? 44 : Int.random(in: 2...min(6, shape.maximumMembers), using: &random)
         shape.steps = Int.random(in: 40...120, using: &random)
+        if !isSoak {
+            // Without optimisation a commit among many takes seconds.
+            shape.maximumMembers = min(shape.maximumMembers, 6)
+            shape.founders = min(shape.founders, 4)
+            shape.steps = min(shape.steps, 60)
+        }
         return shape
     }
 
@@ -31,15 +41,26 @@ struct SimulationTests {
     func lossy() throws {
         var total = GroupSimulation.Counts()
         var epochs: UInt64 = 0
+        var (runs, violated) = (0, 0)
+        let clock = ContinuousClock()
+        let start = clock.now
+        func report() {
+            print("\(runs) runs from seed \(Self.firstSeed), \(epochs) epochs, \(violated) violations: \(total)")
+            fflush(nil)
+        }
         for seed in Self.firstSeed..<Self.firstSeed + UInt64(Self.runs) {
+            if let limit = Self.limit, clock.now - start >= limit { break }
             var simulation = try GroupSimulation(seed: seed, shape: Self.shape(seed))
             simulation.run()
             let violations = simulation.violations
             #expect(violations.isEmpty, "seed \(seed): \(violations.prefix(3))")
             total += simulation.counts
             epochs += simulation.service.epoch
+            runs += 1
+            violated += violations.count
+            if runs % 25 == 0 { report() }
         }
-        print("\(Self.runs) runs from seed \(Self.firstSeed), \(epochs) epochs: \(total)")
+        report()
         // Something happened.
         #expect(total.heard > 0 && total.trials > 0 && total.joined > 0 && total.duplicates > 0)
     }

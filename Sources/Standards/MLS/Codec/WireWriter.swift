@@ -9,22 +9,20 @@ package struct WireWriter {
     package mutating func write(_ value: UInt8) { bytes.append(value) }
 
     package mutating func write(_ value: UInt16) {
-        bytes.append(UInt8(value >> 8))
-        bytes.append(UInt8(truncatingIfNeeded: value))
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     package mutating func write(_ value: UInt32) {
-        write(UInt16(value >> 16))
-        write(UInt16(truncatingIfNeeded: value))
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     package mutating func write(_ value: UInt64) {
-        write(UInt32(value >> 32))
-        write(UInt32(truncatingIfNeeded: value))
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     /// Bytes without a length.
     package mutating func write(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
+    mutating func write(_ text: String.UTF8View) { bytes.append(contentsOf: text) }
     package mutating func write(_ raw: UnsafeRawBufferPointer) { bytes.append(contentsOf: raw) }
 
     package mutating func write(_ value: some WireEncodable) { value.encode(to: &self) }

@@ -15,36 +15,38 @@ package enum AEADAlgorithm: UInt16, Sendable, Hashable {
 
     /// - Returns: the ciphertext and its tag.
     package func seal(
-        _ plaintext: some DataProtocol,
+        _ plaintext: some ContiguousBytes,
         key: Secret,
         nonce: Secret,
         authenticating data: [UInt8]
     ) throws(MLSError) -> [UInt8] {
         do {
-            let key = key.withUnsafeBytes { SymmetricKey(data: $0) }
-            switch self {
-            case .aes128GCM, .aes256GCM:
-                let nonce = try nonce.withUnsafeBytes { try AES.GCM.Nonce(data: $0) }
-                let box = try AES.GCM.seal(plaintext, using: key, nonce: nonce, authenticating: data)
-                return Self.joined(box.ciphertext, box.tag)
-            case .chaCha20Poly1305:
-                let nonce = try nonce.withUnsafeBytes { try ChaChaPoly.Nonce(data: $0) }
-                let box = try ChaChaPoly.seal(plaintext, using: key, nonce: nonce, authenticating: data)
-                return Self.joined(box.ciphertext, box.tag)
+            // The library is given the bytes themselves: of an array it makes copies.
+            let sealed: Data = try plaintext.withUnsafeBytes { plaintext in
+                try data.withUnsafeBytes { try combined(plaintext, key.symmetric, nonce, $0) }
             }
+            return sealed.withUnsafeBytes { Array(UnsafeRawBufferPointer(rebasing: $0[nonceByteCount...])) }
         } catch {
             throw MLSError(.cryptography, "the plaintext cannot be sealed")
         }
     }
 
-    private static func joined(_ ciphertext: Data, _ tag: Data) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: ciphertext.count + tag.count) { buffer, initialized in
-            let output = UnsafeMutableRawBufferPointer(buffer)
-            ciphertext.withUnsafeBytes { output.copyMemory(from: $0) }
-            tag.withUnsafeBytes {
-                UnsafeMutableRawBufferPointer(rebasing: output[ciphertext.count...]).copyMemory(from: $0)
-            }
-            initialized = output.count
+    /// Nonce, ciphertext and tag.
+    private func combined(
+        _ plaintext: UnsafeRawBufferPointer,
+        _ key: SymmetricKey,
+        _ nonce: Secret,
+        _ data: UnsafeRawBufferPointer
+    ) throws -> Data {
+        switch self {
+        case .aes128GCM, .aes256GCM:
+            let nonce = try nonce.withUnsafeBytes { try AES.GCM.Nonce(data: $0) }
+            let box = try AES.GCM.seal(plaintext, using: key, nonce: nonce, authenticating: data)
+            guard let combined = box.combined else { throw MLSError(.cryptography, "a nonce has another size") }
+            return combined
+        case .chaCha20Poly1305:
+            let nonce = try nonce.withUnsafeBytes { try ChaChaPoly.Nonce(data: $0) }
+            return try ChaChaPoly.seal(plaintext, using: key, nonce: nonce, authenticating: data).combined
         }
     }
 
@@ -54,23 +56,35 @@ package enum AEADAlgorithm: UInt16, Sendable, Hashable {
         key: Secret,
         nonce: Secret,
         authenticating data: [UInt8]
-    ) throws(MLSError) -> Data {
-        let count = sealed.count - tagByteCount
-        guard count >= 0 else { throw MLSError(.authentication, "a ciphertext is shorter than its tag") }
+    ) throws(MLSError) -> [UInt8] {
+        guard sealed.count >= tagByteCount else {
+            throw MLSError(.authentication, "a ciphertext is shorter than its tag")
+        }
         do {
-            let key = key.withUnsafeBytes { SymmetricKey(data: $0) }
-            switch self {
-            case .aes128GCM, .aes256GCM:
-                let nonce = try nonce.withUnsafeBytes { try AES.GCM.Nonce(data: $0) }
-                let box = try AES.GCM.SealedBox(nonce: nonce, ciphertext: sealed[..<count], tag: sealed[count...])
-                return try AES.GCM.open(box, using: key, authenticating: data)
-            case .chaCha20Poly1305:
-                let nonce = try nonce.withUnsafeBytes { try ChaChaPoly.Nonce(data: $0) }
-                let box = try ChaChaPoly.SealedBox(nonce: nonce, ciphertext: sealed[..<count], tag: sealed[count...])
-                return try ChaChaPoly.open(box, using: key, authenticating: data)
+            var combined = Data(count: nonceByteCount + sealed.count)
+            combined.withUnsafeMutableBytes { output in
+                nonce.withUnsafeBytes { output.copyMemory(from: $0) }
+                sealed.withUnsafeBytes {
+                    UnsafeMutableRawBufferPointer(rebasing: output[nonceByteCount...]).copyMemory(from: $0)
+                }
             }
+            let opened = try data.withUnsafeBytes { data in
+                switch self {
+                case .aes128GCM, .aes256GCM:
+                    let box = try AES.GCM.SealedBox(combined: combined)
+                    return try AES.GCM.open(box, using: key.symmetric, authenticating: data)
+                case .chaCha20Poly1305:
+                    let box = try ChaChaPoly.SealedBox(combined: combined)
+                    return try ChaChaPoly.open(box, using: key.symmetric, authenticating: data)
+                }
+            }
+            return opened.withUnsafeBytes { Array($0) }
         } catch {
             throw MLSError(.authentication, "a ciphertext does not authenticate")
         }
     }
+}
+
+extension Secret {
+    fileprivate var symmetric: SymmetricKey { withUnsafeBytes { SymmetricKey(data: $0) } }
 }

@@ -116,17 +116,30 @@ package struct Suite: Sendable, Hashable {
 
     // MARK: Signatures (RFC 9420 §5.1.2)
 
-    private static func signContent(_ label: [UInt8], _ content: [UInt8]) -> [UInt8] {
-        var input = WireWriter(capacity: label.count + content.count + 16)
+    /// `SignContent`; `body` writes `count` bytes of content.
+    private static func signContent(_ label: String, count: Int, _ body: (inout WireWriter) -> Void) -> [UInt8] {
+        let label = label.utf8
+        var input = WireWriter(capacity: label.count + count + 16)
         input.length(prefix.count + label.count)
         input.write(prefix)
         input.write(label)
-        input.vector(content)
+        input.length(count)
+        body(&input)
         return input.bytes
     }
 
     package func sign(_ key: SignaturePrivateKey, _ label: String, _ content: [UInt8]) throws(MLSError) -> [UInt8] {
-        try key.sign(Self.signContent(Array(label.utf8), content))
+        try sign(key, label, count: content.count) { $0.write(content) }
+    }
+
+    /// The same of content that `body` writes, `count` bytes.
+    func sign(
+        _ key: SignaturePrivateKey,
+        _ label: String,
+        count: Int,
+        _ body: (inout WireWriter) -> Void
+    ) throws(MLSError) -> [UInt8] {
+        try key.sign(Self.signContent(label, count: count, body))
     }
 
     package func isValid(
@@ -135,7 +148,18 @@ package struct Suite: Sendable, Hashable {
         _ label: String,
         _ content: [UInt8]
     ) -> Bool {
-        signature.isValid(signed, for: Self.signContent(Array(label.utf8), content), by: key)
+        isValid(signed, by: key, label, count: content.count) { $0.write(content) }
+    }
+
+    /// The same of content that `body` writes, `count` bytes.
+    func isValid(
+        _ signed: [UInt8],
+        by key: SignaturePublicKey,
+        _ label: String,
+        count: Int,
+        _ body: (inout WireWriter) -> Void
+    ) -> Bool {
+        signature.isValid(signed, for: Self.signContent(label, count: count, body), by: key)
     }
 
     // MARK: Public key encryption (RFC 9420 §5.1.3)

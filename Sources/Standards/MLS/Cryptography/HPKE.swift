@@ -74,7 +74,7 @@ package struct HPKESuite: Sendable, Hashable {
         }
 
         package mutating func seal(
-            _ plaintext: some DataProtocol,
+            _ plaintext: some ContiguousBytes,
             authenticating data: [UInt8] = []
         ) throws(MLSError) -> [UInt8] {
             guard let aead = suite.aead else { throw MLSError(.usage, "this HPKE suite only exports") }
@@ -84,7 +84,7 @@ package struct HPKESuite: Sendable, Hashable {
         package mutating func open(
             _ ciphertext: [UInt8],
             authenticating data: [UInt8] = []
-        ) throws(MLSError) -> Data {
+        ) throws(MLSError) -> [UInt8] {
             guard let aead = suite.aead else { throw MLSError(.usage, "this HPKE suite only exports") }
             return try aead.open(ciphertext, key: key, nonce: try nextNonce(), authenticating: data)
         }

@@ -38,6 +38,11 @@ public struct Secret: Sendable, Equatable, CustomReflectable {
         body(storage.buffer)
     }
 
+    init(copying bytes: UnsafeRawBufferPointer) {
+        storage = Storage(count: bytes.count)
+        storage.buffer.copyMemory(from: bytes)
+    }
+
     /// Copies `bytes`; the caller's copy is the caller's to forget.
     public init(_ bytes: some Collection<UInt8>) {
         self.init(count: bytes.count) { $0.copyBytes(from: bytes) }

@@ -21,7 +21,9 @@ package enum SignatureScheme: UInt16, Sendable, Hashable {
         switch self {
         case .ed25519:
             guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: key.bytes) else { return false }
-            return key.isValidSignature(signature, for: content)
+            return signature.withUnsafeBytes { signature in
+                content.withUnsafeBytes { key.isValidSignature(signature, for: $0) }
+            }
         case .ecdsaP256SHA256:
             guard let key = try? P256.Signing.PublicKey(x963Representation: key.bytes),
                 let signature = try? P256.Signing.ECDSASignature(derRepresentation: signature)
@@ -131,7 +133,7 @@ public struct SignaturePrivateKey: Sendable {
     func sign(_ content: [UInt8]) throws(MLSError) -> [UInt8] {
         do {
             switch key {
-            case .ed25519(let key): return Array(try key.signature(for: content))
+            case .ed25519(let key): return Array(try content.withUnsafeBytes { try key.signature(for: $0) })
             case .p256(let key): return Array(try key.signature(for: content).derRepresentation)
             case .p384(let key): return Array(try key.signature(for: content).derRepresentation)
             case .p521(let key): return Array(try key.signature(for: content).derRepresentation)

@@ -82,7 +82,9 @@ package struct FramedContent: Sendable {
         self.sender = sender
         self.authenticatedData = authenticatedData
         self.body = body
-        var writer = WireWriter(capacity: 128)
+        var capacity = 128 + groupID.count + authenticatedData.count
+        if case .application(let data) = body { capacity += data.count }
+        var writer = WireWriter(capacity: capacity)
         Self.encodeHead(groupID, epoch, sender, authenticatedData, body.type, to: &writer)
         bodyOffset = writer.bytes.count
         body.encode(to: &writer)
@@ -143,19 +145,21 @@ package struct FramedContent: Sendable {
     }
 
     // RFC 9420 §6.1: members and those who join by commit sign the group context too.
-    func tbs(_ wireFormat: WireFormat, _ context: GroupContext?) -> [UInt8] {
-        let signsContext =
-            switch sender {
-            case .member, .newMemberCommit: true
-            case .external, .newMemberProposal: false
-            }
-        let contextBytes = signsContext ? context?.encoded ?? [] : []
-        var writer = WireWriter(capacity: encoded.count + contextBytes.count + 4)
+    func writeTBS(_ wireFormat: WireFormat, _ context: GroupContext?, to writer: inout WireWriter) {
         writer.write(ProtocolVersion.mls10)
         writer.write(wireFormat.rawValue)
         writer.write(encoded)
-        writer.write(contextBytes)
-        return writer.bytes
+        writer.write(signedContext(context))
+    }
+
+    /// Bytes that `writeTBS` writes.
+    func tbsByteCount(_ context: GroupContext?) -> Int { 4 + encoded.count + signedContext(context).count }
+
+    private func signedContext(_ context: GroupContext?) -> [UInt8] {
+        switch sender {
+        case .member, .newMemberCommit: context?.encoded ?? []
+        case .external, .newMemberProposal: []
+        }
     }
 }
 
@@ -187,7 +191,9 @@ package struct AuthenticatedContent: Sendable, WireDecodable {
         _ context: GroupContext?,
         _ suite: Suite
     ) throws(MLSError) -> AuthenticatedContent {
-        let signature = try suite.sign(signer, "FramedContentTBS", content.tbs(wireFormat, context))
+        let signature = try suite.sign(signer, "FramedContentTBS", count: content.tbsByteCount(context)) {
+            content.writeTBS(wireFormat, context, to: &$0)
+        }
         return AuthenticatedContent(wireFormat, content, FramedContentAuthData(signature: signature))
     }
 
@@ -200,7 +206,9 @@ package struct AuthenticatedContent: Sendable, WireDecodable {
     }
 
     package func hasValidSignature(by key: SignaturePublicKey, _ context: GroupContext?, _ suite: Suite) -> Bool {
-        suite.isValid(auth.signature, by: key, "FramedContentTBS", content.tbs(wireFormat, context))
+        suite.isValid(auth.signature, by: key, "FramedContentTBS", count: content.tbsByteCount(context)) {
+            content.writeTBS(wireFormat, context, to: &$0)
+        }
     }
 
     // RFC 9420 §5.2

@@ -54,8 +54,7 @@ package struct PrivateMessage: Sendable, WireEncodable, WireDecodable {
         signed.auth.encode(to: &plaintext)
         if padding > 0 { plaintext.write([UInt8](repeating: 0, count: padding)) }
 
-        let guardBytes = random.next(upperBound: UInt64(1) << 32)
-        let reuseGuard = UInt32(truncatingIfNeeded: guardBytes)
+        let reuseGuard = UInt32(truncatingIfNeeded: random.next())
         let aad = Self.contentAAD(groupID, epoch, contentType, authenticatedData)
         ciphertext = try suite.aead.seal(
             plaintext.bytes,
@@ -117,7 +116,7 @@ package struct PrivateMessage: Sendable, WireEncodable, WireDecodable {
             nonce: opening.nonce,
             authenticating: Self.senderDataAAD(groupID, epoch, contentType)
         )
-        var reader = WireReader(Array(data))
+        var reader = WireReader(data)
         let senderData = SenderData(
             leafIndex: try LeafIndex(from: &reader),
             generation: try reader.uint32(),
@@ -139,7 +138,7 @@ package struct PrivateMessage: Sendable, WireEncodable, WireDecodable {
             nonce: key.nonce(guardedBy: senderData.reuseGuard),
             authenticating: Self.contentAAD(groupID, epoch, contentType, authenticatedData)
         )
-        var reader = WireReader(Array(plaintext))
+        var reader = WireReader(plaintext)
         let content = try FramedContent(
             groupID: groupID,
             epoch: epoch,
@@ -163,8 +162,10 @@ package struct SenderDataKey: Sendable {
     package let nonce: Secret
 
     package init(_ secret: Secret, _ ciphertext: [UInt8], _ suite: Suite) {
-        let sample = Array(ciphertext.prefix(suite.hash.byteCount))
-        key = suite.expandWithLabel(secret, "key", sample, count: suite.aead.keyByteCount)
-        nonce = suite.expandWithLabel(secret, "nonce", sample, count: suite.aead.nonceByteCount)
+        let derived = ciphertext.withUnsafeBytes { ciphertext in
+            let sample = UnsafeRawBufferPointer(rebasing: ciphertext.prefix(suite.hash.byteCount))
+            return suite.cipherSecrets(secret, sample, isChain: false)
+        }
+        (key, nonce) = (derived.key, derived.nonce)
     }
 }

@@ -45,7 +45,7 @@ package struct PublicMessage: Sendable, WireEncodable, WireDecodable {
         _ context: GroupContext
     ) -> [UInt8] {
         var writer = WireWriter()
-        writer.write(content.tbs(.publicMessage, context))
+        content.writeTBS(.publicMessage, context, to: &writer)
         auth.encode(to: &writer)
         return writer.bytes
     }

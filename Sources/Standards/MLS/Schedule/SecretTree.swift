@@ -27,14 +27,12 @@ package struct SenderRatchet: Sendable {
 
     package mutating func next(_ suite: Suite) throws(MLSError) -> MessageKey {
         guard generation < .max else { throw MLSError(.limit, "a sender has no generations left in this epoch") }
-        let key = MessageKey(
-            generation: generation,
-            key: suite.deriveTreeSecret(secret, "key", generation: generation, count: suite.aead.keyByteCount),
-            nonce: suite.deriveTreeSecret(secret, "nonce", generation: generation, count: suite.aead.nonceByteCount)
-        )
-        secret = suite.deriveTreeSecret(secret, "secret", generation: generation, count: suite.hash.byteCount)
-        generation += 1
-        return key
+        // `DeriveTreeSecret` (RFC 9420 §9) three times, from one secret.
+        let derived = withUnsafeBytes(of: generation.bigEndian) { suite.cipherSecrets(secret, $0, isChain: true) }
+        guard let next = derived.next else { throw MLSError(.limit, "a sender's chain has ended") }
+        defer { generation += 1 }
+        secret = next
+        return MessageKey(generation: generation, key: derived.key, nonce: derived.nonce)
     }
 
     /// The key of `wanted`; those passed over are kept, as many as `limits` allows.
