@@ -212,11 +212,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         for buffer in buffers.dropLast() { context.write(Self.wrapOutboundOut(buffer), promise: nil) }
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.whenComplete { result in
-            if case .success = result {
-                connection.settled(batch.bytes, taken: true)
-            } else {
-                connection.settled(batch.bytes, taken: false)
-            }
+            connection.settled(batch.bytes, taken: (try? result.get()) != nil)
         }
         context.writeAndFlush(Self.wrapOutboundOut(buffers[buffers.count - 1]), promise: promise)
     }

@@ -1,4 +1,5 @@
 import Crypto
+import Encoding
 
 /// The AES-256-GCM of the profile: `nonce (12) ‖ ciphertext ‖ tag (16)`. M§8.4, M§11.1, M§12.2
 public enum Seal {
@@ -83,10 +84,6 @@ public enum Seal {
 
     /// SHA-256 as messages write it.
     public static func hash(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: SHA256.hash(data: bytes).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] },
-            as: UTF8.self
-        )
+        Hex.encode(Array(SHA256.hash(data: bytes)))
     }
 }

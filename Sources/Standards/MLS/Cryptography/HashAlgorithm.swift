@@ -65,7 +65,7 @@ package enum HashAlgorithm: UInt16, Sendable, Hashable {
                     return withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { block in
                         let block = UnsafeMutableRawBufferPointer(rebasing: block[..<size])
                         hmac(key: key, info, suffix: 1, into: block)
-                        defer { block.initializeMemory(as: UInt8.self, repeating: 0) }
+                        defer { Secret.wipe(block) }
                         return Secret(count: count) {
                             $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: block[..<count]))
                         }
@@ -148,7 +148,7 @@ package enum HashAlgorithm: UInt16, Sendable, Hashable {
             var outer = H()
             outer.update(bufferPointer: UnsafeRawBufferPointer(rebasing: input[..<(block + H.Digest.byteCount)]))
             outer.finalize().withUnsafeBytes { output.copyMemory(from: $0) }
-            input.initializeMemory(as: UInt8.self, repeating: 0)
+            Secret.wipe(input)
         }
     }
 

@@ -19,7 +19,7 @@ struct KeyedHash<H: HashFunction> {
             inner.update(bufferPointer: UnsafeRawBufferPointer(pad))
             for index in words.indices { words[index] ^= 0x3636_3636_3636_3636 ^ 0x5c5c_5c5c_5c5c_5c5c }
             outer.update(bufferPointer: UnsafeRawBufferPointer(pad))
-            pad.initializeMemory(as: UInt8.self, repeating: 0)
+            Secret.wipe(pad)
             return (inner, outer)
         }
     }

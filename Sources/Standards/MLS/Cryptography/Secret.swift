@@ -18,13 +18,7 @@ public struct Secret: Sendable, Equatable, CustomReflectable {
         init(count: Int) { buffer = .allocate(byteCount: count, alignment: 8) }
 
         deinit {
-            if let base = buffer.baseAddress {
-                #if canImport(Darwin)
-                    memset_s(base, buffer.count, 0, buffer.count)
-                #else
-                    explicit_bzero(base, buffer.count)
-                #endif
-            }
+            Secret.wipe(buffer)
             buffer.deallocate()
         }
     }
@@ -78,6 +72,16 @@ public struct Secret: Sendable, Equatable, CustomReflectable {
 
     /// A copy that is no longer overwritten: for saving, and for handing exported secrets to the application.
     public var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
+
+    /// Overwrites with zeros in a way the optimizer keeps.
+    static func wipe(_ buffer: UnsafeMutableRawBufferPointer) {
+        guard let start = buffer.baseAddress else { return }
+        #if canImport(Darwin)
+            memset_s(start, buffer.count, 0, buffer.count)
+        #else
+            explicit_bzero(start, buffer.count)
+        #endif
+    }
 
     public static func == (a: Secret, b: Secret) -> Bool {
         a.withUnsafeBytes { a in b.withUnsafeBytes { b in constantTimeEqual(a, b) } }

@@ -47,16 +47,10 @@ extension Group {
         }
         try provisional.checkUnderstanding()
         let summary = CommitSummary(
-            epoch: epoch + 1,
+            provisional,
+            after: context,
             committer: framed.sender,
             committerLeaf: owner,
-            added: provisional.joiners.map(\.index),
-            removed: provisional.removed,
-            updated: provisional.updated,
-            extensions: provisional.extensions == extensions ? nil : provisional.extensions,
-            reInit: provisional.reInit,
-            custom: provisional.custom,
-            preSharedKeyCount: provisional.preSharedKeys.count,
             authenticatedData: framed.authenticatedData
         )
         guard !provisional.removed.contains(ownLeaf) else {

@@ -137,16 +137,10 @@ extension Group {
         var keys = fresh?.privateKeys ?? keys
         keys.prune(ownLeaf, in: root)
         let summary = CommitSummary(
-            epoch: epoch + 1,
+            provisional,
+            after: context,
             committer: sender,
             committerLeaf: ownLeaf,
-            added: provisional.joiners.map(\.index),
-            removed: provisional.removed,
-            updated: provisional.updated,
-            extensions: provisional.extensions == extensions ? nil : provisional.extensions,
-            reInit: provisional.reInit,
-            custom: provisional.custom,
-            preSharedKeyCount: provisional.preSharedKeys.count,
             authenticatedData: options.authenticatedData
         )
         let next = NextEpoch(

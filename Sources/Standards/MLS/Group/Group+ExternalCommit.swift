@@ -29,17 +29,7 @@ extension Group {
         guard let externalPub = try info.extensions.externalPub() else {
             throw MLSError(.join, "a GroupInfo has no external key")
         }
-        let publicGroup = PublicGroup(
-            suite: suite,
-            context: info.context,
-            tree: tree,
-            interimTranscriptHash: interimTranscriptHash(
-                after: info.context.confirmedTranscriptHash,
-                confirmationTag: info.confirmationTag,
-                suite
-            ),
-            confirmationTag: info.confirmationTag
-        )
+        let publicGroup = PublicGroup(suite, info, tree)
         let (kemOutput, initSecret) = try ExternalInit.send(to: externalPub, suite, using: &random)
         var list: [Proposal] = [.externalInit(kemOutput: kemOutput)]
         var replaced: LeafNode?

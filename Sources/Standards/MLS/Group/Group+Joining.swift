@@ -103,17 +103,7 @@ extension Group {
             try founding.check(info.context, tree.root, predecessor)
         }
         self.init(
-            PublicGroup(
-                suite: suite,
-                context: info.context,
-                tree: tree,
-                interimTranscriptHash: interimTranscriptHash(
-                    after: info.context.confirmedTranscriptHash,
-                    confirmationTag: info.confirmationTag,
-                    suite
-                ),
-                confirmationTag: info.confirmationTag
-            ),
+            PublicGroup(suite, info, tree),
             secrets,
             ownLeaf: ownLeaf,
             keys,

@@ -32,6 +32,29 @@ public struct CommitSummary: Sendable {
     public let custom: [CustomProposal]
     public let preSharedKeyCount: Int
     public let authenticatedData: [UInt8]
+
+    /// - Parameters:
+    ///   - group: as the commit's proposals left it.
+    ///   - context: of the epoch that the commit ends.
+    init(
+        _ group: ProvisionalGroup,
+        after context: GroupContext,
+        committer: Sender,
+        committerLeaf: LeafIndex,
+        authenticatedData: [UInt8]
+    ) {
+        epoch = context.epoch + 1
+        self.committer = committer
+        self.committerLeaf = committerLeaf
+        added = group.joiners.map(\.index)
+        removed = group.removed
+        updated = group.updated
+        extensions = group.extensions == context.extensions ? nil : group.extensions
+        reInit = group.reInit
+        custom = group.custom
+        preSharedKeyCount = group.preSharedKeys.count
+        self.authenticatedData = authenticatedData
+    }
 }
 
 /// What became of a message.

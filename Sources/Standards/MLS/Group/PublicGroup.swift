@@ -6,6 +6,37 @@ struct PublicGroup: Sendable {
     var interimTranscriptHash: [UInt8]
     var confirmationTag: [UInt8]
 
+    init(
+        suite: Suite,
+        context: GroupContext,
+        tree: RatchetTree,
+        interimTranscriptHash: [UInt8],
+        confirmationTag: [UInt8]
+    ) {
+        self.suite = suite
+        self.context = context
+        self.tree = tree
+        self.interimTranscriptHash = interimTranscriptHash
+        self.confirmationTag = confirmationTag
+    }
+
+    /// - Parameters:
+    ///   - info: verified.
+    ///   - tree: the one `info` is of.
+    init(_ suite: Suite, _ info: GroupInfo, _ tree: RatchetTree) {
+        self.init(
+            suite: suite,
+            context: info.context,
+            tree: tree,
+            interimTranscriptHash: MLS.interimTranscriptHash(
+                after: info.context.confirmedTranscriptHash,
+                confirmationTag: info.confirmationTag,
+                suite
+            ),
+            confirmationTag: info.confirmationTag
+        )
+    }
+
     /// The key a framed content must be signed by (RFC 9420 §6.1).
     func signatureKey(of content: FramedContent) throws(MLSError) -> SignaturePublicKey {
         switch (content.sender, content.body) {
