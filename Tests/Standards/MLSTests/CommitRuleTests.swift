@@ -182,7 +182,16 @@ struct CommitRuleTests {
         let committed = try leaf(&room, of: "carol", .commit(parentHash: []))
         for (leaf, expected) in [(samekey, MLSError.Code.leafNode), (elsewhere, .signature)] {
             let group = room.groups["carol"]!
-            #expect(code { try group.publicGroup.check(.update(Unverified(leaf)), from: .member(carol), at: now, group.validator) } == expected)
+            #expect(
+                code {
+                    try group.publicGroup.check(
+                        .update(Unverified(leaf)),
+                        from: .member(carol),
+                        at: now,
+                        group.validator
+                    )
+                } == expected
+            )
         }
         // The source is judged when it is applied.
         let list = ProposalList(
