@@ -19,8 +19,9 @@ extension Mailbox {
         let dropped = dropAcknowledged()
         if request.live { liveDevices.insert(device) }
         let limit = Int(min(request.limit ?? Int64(limits.page), Int64(limits.page)))
-        let page = index.items[index.firstIndex(after: since)...].prefix(max(1, limit))
-        let next = page.endIndex < index.items.endIndex ? page.last?.cursor : nil
+        let found = index.items(.after(since), limit: max(1, limit) + 1)
+        let page = found.prefix(max(1, limit))
+        let next = found.count > page.count ? page.last?.cursor : nil
         return [.items(to: device, inReplyTo: id, cursors: page.map(\.cursor), next: next)] + dropped
     }
 
@@ -34,7 +35,7 @@ extension Mailbox {
     /// In `queue` mode an item goes when every registered device has it. M§4.4
     mutating func dropAcknowledged() -> [MailboxAction] {
         guard mode == .queue, let through = devices.map({ acknowledged[$0] ?? 0 }).min(), through > 0 else { return [] }
-        return remove { $0.position <= through }
+        return remove(.through(through))
     }
 
     /// The device's connection is gone.
@@ -55,10 +56,7 @@ extension Mailbox {
         }
         if let mode = config.mode { self.mode = mode }
         if let policy = config.admit { admit = policy }
-        if let retention = config.retention {
-            archiveRetention = retention
-            index.reconsider()
-        }
+        if let retention = config.retention { archiveRetention = retention }
         for entry in config.groups { apply(entry, at: now) }
         revokedGrants.formUnion(config.revokedGrants)
         introductionsSent.formUnion(config.introductionsSent)
@@ -72,6 +70,11 @@ extension Mailbox {
             if liveDevices.remove(revoked) != nil { actions.append(.close(device: revoked)) }
         }
         return actions + dropAcknowledged()
+    }
+
+    /// A device of the owner has made the group, or moved it here.
+    mutating func joined(_ group: GroupID, at hub: DID) {
+        groups[group] = GroupRegistration(hub: hub, state: .joined)
     }
 
     private mutating func apply(_ entry: MailboxConfig.Group, at now: Int64) {
@@ -112,7 +115,7 @@ extension Mailbox {
         }
         guard devices.contains(device) else { return refuse(.policyBlocked) }
         guard mode == .sync else { return refuse(.mailboxUnsupportedClass) }
-        if let held = index.archived(seq, of: group) {
+        if let held = index.first(.archived(group, seq)) {
             return [.accepted(to: device, inReplyTo: id, cursor: held, duplicate: true)]
         }
         guard !exceedsQuota(size) else { return refuse(.mailboxQuotaExceeded) }
@@ -135,6 +138,11 @@ extension Mailbox {
         }
         _ = shelf.add(count, hasLastResort: hasLastResort, from: device)
         return [.accepted(to: device, inReplyTo: id, cursor: nil, duplicate: false)]
+    }
+
+    /// KeyPackages of a device may be used no more, their time being over.
+    mutating func ended(_ count: Int, hasLastResort: Bool, of device: DID) {
+        shelf.ended(count, hasLastResort: hasLastResort, of: device)
     }
 
     /// Somebody asks for the owner's KeyPackages.
