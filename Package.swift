@@ -40,6 +40,7 @@ let package = Package(
         .library(name: "Libp2p", targets: ["Libp2p"]),
         .library(name: "DoubleRatchet", targets: ["DoubleRatchet"]),
         .library(name: "MLS", targets: ["MLS"]),
+        .library(name: "WebPush", targets: ["WebPush"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
@@ -74,6 +75,7 @@ let package = Package(
         target("MLS", "Standards", [crypto]),
         target("WebRTC", "Standards", ["Encoding", crypto]),
         target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
+        target("WebPush", "Standards", ["Encoding", crypto]),
         .systemLibrary(
             name: "CQRencode",
             path: "Sources/Standards/CQRencode",
@@ -125,7 +127,7 @@ let package = Package(
             "Products",
             [
                 "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging", "Encoding",
-                "WebRTC", "DoubleRatchet", "Libp2p", "MLS", crypto, cryptoExtras,
+                "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto, cryptoExtras,
             ]
         ),
         .executableTarget(
@@ -145,8 +147,8 @@ let package = Package(
         .executableTarget(
             name: "dsip-fuzz",
             dependencies: [
-                "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia",
-                "DSIPMessaging",
+                "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
+                "DSIPMedia", "DSIPMessaging",
             ],
             path: "Fuzz",
             swiftSettings: strict
@@ -189,6 +191,7 @@ let package = Package(
         tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DoubleRatchet", "Standards", [crypto]),
+        tests("WebPush", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),
