@@ -96,14 +96,19 @@ let package = Package(
         ),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
-        target("DSIPMessaging", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
+        target(
+            "DSIPMessaging",
+            "Profiles",
+            ["DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", "DoubleRatchet", crypto]
+        ),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
         // Products
         target(
             "DSIPRelay",
             "Products",
             [
-                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto, log,
+                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "Encoding", "WebRTC",
+                "WebPush", crypto, cryptoExtras, log, product("AsyncHTTPClient", "async-http-client"),
                 product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
                 product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
@@ -148,7 +153,7 @@ let package = Package(
             name: "dsip-fuzz",
             dependencies: [
                 "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
-                "DSIPMedia", "DSIPMessaging",
+                "DSIPMedia", "DSIPMessaging", crypto,
             ],
             path: "Fuzz",
             swiftSettings: strict
