@@ -213,7 +213,12 @@ let package = Package(
         tests(
             "DSIPRelay",
             "Products",
-            ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket
+            [
+                "DSIPIdentity", "DSIPTransport", "DSIPSession", "DSIPMessaging", "Encoding", "WebPush", crypto,
+                cryptoExtras,
+                log, product("Hummingbird", "hummingbird"), product("HummingbirdCore", "hummingbird"),
+                product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
+            ] + nio + nioWebSocket
         ),
         tests(
             "DSIPAgent",
