@@ -209,16 +209,28 @@ let package = Package(
             ] + nio + nioWebSocket
         ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
-        tests("DSIPMessaging", "Profiles", ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
+        tests(
+            "DSIPMessaging",
+            "Profiles",
+            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "DoubleRatchet", "Encoding", "MLS", crypto]
+        ),
         tests(
             "DSIPRelay",
             "Products",
-            [
-                "DSIPIdentity", "DSIPTransport", "DSIPSession", "DSIPMessaging", "Encoding", "WebPush", crypto,
+            ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket
+        ),
+        // Apart from the relay's other tests for the HTTP/2 server it brings.
+        .testTarget(
+            name: "RelayPushTests",
+            dependencies: [
+                "DSIPRelay", "DSIPIdentity", "DSIPMessaging", "DSIPTransport", "Encoding", "WebPush", crypto,
                 cryptoExtras,
                 log, product("Hummingbird", "hummingbird"), product("HummingbirdCore", "hummingbird"),
                 product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
-            ] + nio + nioWebSocket
+                product("NIOSSL", "swift-nio-ssl"),
+            ] + nio,
+            path: "Tests/Products/RelayPushTests",
+            swiftSettings: strict
         ),
         tests(
             "DSIPAgent",

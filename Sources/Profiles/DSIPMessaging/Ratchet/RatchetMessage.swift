@@ -8,8 +8,9 @@ import Encoding
 /// { …, "type": "dsip.msg", "from": <device>, "to": <device>, "content": {"enc": "ratchet/1", "ciphertext": base64url} }
 /// ```
 ///
-/// `ciphertext` is HPKE's encapsulated key and ciphertext of a ratchet `SessionMessage`, bound to id, sender and recipient. It is signed
-/// like every message, so `sig` and `aad` of the proposal have no members of their own. Relays keep it as it is until the device
+/// `ciphertext` is HPKE's encapsulated key and ciphertext of a reference (a ULID as text) and a ratchet `SessionMessage`, bound to id, sender
+/// and recipient. The reference stays when a message is sent in another envelope. It is signed like every message, so `sig` and `aad` of the
+/// proposal have no members of their own. Relays keep it as it is until the device
 /// answers `accepted`; the device verifies it as of when it was issued.
 public struct RatchetMessage: Hashable, Sendable {
     public static let type = "dsip.msg"
@@ -51,6 +52,7 @@ public struct RatchetMessage: Hashable, Sendable {
     /// - Throws: `sealed-open-failed` when the device's DID names no key to seal to, `object-too-large`.
     public init(
         sealing ratcheted: [UInt8],
+        reference: ULID,
         id: ULID,
         from device: DID,
         to recipient: DID,
@@ -67,7 +69,7 @@ public struct RatchetMessage: Hashable, Sendable {
         )
         do throws(IdentityError) {
             ciphertext = try DeviceSeal.seal(
-                ratcheted,
+                Array(reference.description.utf8) + ratcheted,
                 to: recipient,
                 purpose: Self.purpose,
                 context: Self.context(head)
@@ -80,15 +82,25 @@ public struct RatchetMessage: Hashable, Sendable {
         }
     }
 
-    /// The ratchet message inside.
+    /// The reference and the ratchet message inside.
     ///
     /// - Throws: `sealed-open-failed` when it was sealed to another device, or by another or under another id.
-    public func opened(by device: SigningKey) throws(MessagingError) -> [UInt8] {
+    public func opened(by device: SigningKey) throws(MessagingError) -> (reference: ULID, message: [UInt8]) {
+        let plaintext: [UInt8]
         do throws(IdentityError) {
-            return try DeviceSeal.open(ciphertext, with: device, purpose: Self.purpose, context: Self.context(head))
+            plaintext = try DeviceSeal.open(
+                ciphertext,
+                with: device,
+                purpose: Self.purpose,
+                context: Self.context(head)
+            )
         } catch {
             throw MessagingError(.sealedOpenFailed, "the seal does not open")
         }
+        guard let reference = ULID(String(decoding: plaintext.prefix(26), as: UTF8.self)) else {
+            throw MessagingError(.sealedPlaintextInvalid, "there is no reference in it")
+        }
+        return (reference, Array(plaintext.dropFirst(26)))
     }
 
     private static func context(_ head: ExtensionHead) -> [UInt8] {

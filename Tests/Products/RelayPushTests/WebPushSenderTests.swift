@@ -2,22 +2,11 @@ import DSIPIdentity
 import DSIPMessaging
 import DSIPTransport
 import Encoding
+import HTTPTypes
 import Testing
 import WebPush
 
 @testable import DSIPRelay
-
-private let relay = did("relay")
-private let now: Int64 = 1_760_000_000
-
-private func wake(_ target: PushTarget, _ kind: Wake.Kind = .message) throws -> Wake {
-    // A plan is what makes wakes.
-    var plan = WakePlan()
-    plan.configured(did("phone"), [target], isBound: false, at: now)
-    let actions = plan.stored(ulid(now), for: did("phone"), kind, at: now)
-    guard case .send(let wake) = try #require(actions.first) else { throw RelayError(.refused, "no wake") }
-    return wake
-}
 
 @Suite("Web Push and UnifiedPush to a push service of our own")
 struct WebPushSenderTests {
@@ -36,7 +25,7 @@ struct WebPushSenderTests {
         var configuration = PushConfiguration()
         configuration.subject = "mailto:ops@example.com"
         configuration.allowedRanges = ranges.compactMap { AddressRange($0) }
-        return try PushSenders(configuration, relay: relay, key: key, roots: service.roots) { now }
+        return try PushSenders(configuration, relay: relay, key: key, roots: service.roots) { start }
     }
 
     private var keys: PushTarget.Keys {
@@ -53,7 +42,7 @@ struct WebPushSenderTests {
         #expect(request.headers["topic"] == "dsip-message")
         #expect(WakePayload(try receiver.decrypt(request.body)) == WakePayload(relay: relay, envelope: wake.envelope))
         let credentials = try VAPIDCredentials(authorization: request.headers["authorization"] ?? "")
-        let claims = try credentials.verified(for: service.base, at: now)
+        let claims = try credentials.verified(for: service.base, at: start)
         #expect(credentials.publicKey == key.publicKey && claims.subject == "mailto:ops@example.com")
         // The service sees neither.
         #expect(!String(decoding: request.body, as: UTF8.self).contains("envelope_id"))

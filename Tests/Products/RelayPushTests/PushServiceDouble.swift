@@ -33,7 +33,7 @@ final class PushServiceDouble: Sendable {
 
     init() async throws {
         folder = try TemporaryFolder()
-        let authority = try DevelopmentAuthority(folder: folder.path + "/tls", now: unixNow())
+        let authority = try DevelopmentAuthority(folder: folder.path + "/tls", now: Int64(Date().timeIntervalSince1970))
         rootPath = authority.rootPath
         let tls = TLSConfiguration.makeServerConfiguration(
             certificateChain: try NIOSSLCertificate.fromPEMFile(authority.certificatePath).map { .certificate($0) },

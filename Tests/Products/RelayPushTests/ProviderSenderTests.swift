@@ -1,23 +1,14 @@
 import Crypto
 import CryptoExtras
+import DSIPIdentity
 import DSIPMessaging
 import DSIPTransport
 import Encoding
+import HTTPTypes
 import NIOConcurrencyHelpers
 import Testing
 
 @testable import DSIPRelay
-
-private let relay = did("relay")
-private let start: Int64 = 1_760_000_000
-
-private func wake(_ target: PushTarget, _ kind: Wake.Kind = .message) throws -> Wake {
-    var plan = WakePlan()
-    plan.configured(did("phone"), [target], isBound: false, at: start)
-    let actions = plan.stored(ulid(start), for: did("phone"), kind, at: start)
-    guard case .send(let wake) = try #require(actions.first) else { throw RelayError(.refused, "no wake") }
-    return wake
-}
 
 private func json(_ bytes: [UInt8]) -> JSONValue { (try? JSONValue(parsing: bytes)) ?? .null }
 
