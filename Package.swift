@@ -171,6 +171,12 @@ let package = Package(
             path: "Interop/RatchetPeer",
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "webpush-peer",
+            dependencies: ["WebPush", "Encoding", crypto],
+            path: "Interop/WebPushPeer",
+            swiftSettings: strict
+        ),
         // Tests
         .target(
             name: "Support",

@@ -1,3 +1,4 @@
+import Crypto
 import DSIPIdentity
 import DoubleRatchet
 import Encoding
@@ -78,7 +79,7 @@ extension RatchetConversations {
     mutating func put(off person: DID, _ retryAfter: Int64?, at now: Int64) {
         guard var want = wanted[person] else { return }
         want.attempts = min(want.attempts + 1, 16)
-        let pause = min(3600, 10 << Int64(min(want.attempts - 1, 9)))
+        let pause = min(3600, Int64(10) << Int64(min(want.attempts - 1, 9)))
         want.nextAt = now + max(pause, min(retryAfter ?? 0, 86_400))
         wanted[person] = want
         actions.append(.waiting(for: person))

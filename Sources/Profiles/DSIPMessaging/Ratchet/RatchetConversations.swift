@@ -30,7 +30,7 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     public private(set) var configuration: RatchetConfiguration
     let keys: IdentityKeyPair
     var ledger: RatchetLedger<Store>
-    var random: any RandomNumberGenerator & Sendable
+    var random: RatchetRandom
     var isBound = false
     var inFlight: [ULID: Flight] = [:]
     var fetching: [ULID: Fetch] = [:]
@@ -53,7 +53,7 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
             throw MessagingError(.refused, "the device's key cannot be used in a ratchet")
         }
         ledger = RatchetLedger(store)
-        self.random = random
+        self.random = RatchetRandom(base: random)
         // Whoever was waited for when the program ended is asked for again.
         for row in try ledger.rows(.wanted, "", limit: 4096) {
             if let person = DID(row.key) { wanted[person] = Want(nextAt: now) }
@@ -185,12 +185,18 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     }
 
     mutating func ring(at now: Int64) throws(MessagingError) -> PreKeyRing {
-        let profile = RatchetConfiguration.profile.agreement
-        guard let saved = try ledger.row(.ring, "", "ring") else {
-            return PreKeyRing(identity: keys, profile: profile, at: now, using: &random)
-        }
+        let saved = try ledger.row(.ring, "", "ring")
+        guard let saved else { return newRing(at: now) }
+        return try restoredRing(saved)
+    }
+
+    private mutating func newRing(at now: Int64) -> PreKeyRing {
+        PreKeyRing(identity: keys, profile: RatchetConfiguration.profile.agreement, at: now, using: &random)
+    }
+
+    private func restoredRing(_ saved: [UInt8]) throws(MessagingError) -> PreKeyRing {
         do throws(RatchetError) {
-            return try PreKeyRing(restoring: saved, identity: keys, profile: profile)
+            return try PreKeyRing(restoring: saved, identity: keys, profile: RatchetConfiguration.profile.agreement)
         } catch {
             throw MessagingError(.storeFailed, "the prekeys are damaged")
         }
@@ -205,4 +211,11 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     mutating func set(_ name: String, _ value: Int64) {
         ledger.set(.setting, "", name, json: ["value": .int(value)])
     }
+}
+
+/// Whatever generator was injected, as one type.
+struct RatchetRandom: RandomNumberGenerator, Sendable {
+    var base: any RandomNumberGenerator & Sendable
+
+    mutating func next() -> UInt64 { base.next() }
 }

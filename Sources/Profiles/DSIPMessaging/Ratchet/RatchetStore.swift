@@ -86,6 +86,13 @@ public struct MemoryRatchetStore: RatchetStore {
 
     public init() {}
 
+    /// Another store that holds the same, as when an old backup is put back.
+    public func copy() -> MemoryRatchetStore {
+        let copy = MemoryRatchetStore()
+        (copy.storage.rows, copy.storage.lines) = (storage.rows, storage.lines)
+        return copy
+    }
+
     /// Commits that succeeded.
     public var commits: Int { storage.commits }
 
