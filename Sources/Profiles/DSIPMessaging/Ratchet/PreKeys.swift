@@ -13,8 +13,8 @@ import Encoding
 public struct PreKeys: Hashable, Sendable {
     public static let type = "prekeys"
     public static let extensionID: ProfileID = "prekeys/1.0"
-    /// Bundles in one message.
-    public static let maximumBundles = 16
+    /// Bundles in one message: with their delegations they fit a frame.
+    public static let maximumBundles = 12
     /// Bytes of one, and of a delegation beside it.
     public static let maximumBundle = 4096
     public static let maximumDelegation = 8192

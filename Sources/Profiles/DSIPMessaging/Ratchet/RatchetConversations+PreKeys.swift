@@ -6,19 +6,24 @@ import Encoding
 extension RatchetConversations {
     // MARK: Own prekeys
 
+    /// Bundles uploaded in one message; with delegations beside them, more would not fit a frame.
+    private static var uploadSize: Int { 8 }
+
     /// Leaves bundles at the relay when few are left there, and all anew once a week.
-    mutating func publish(at now: Int64) throws(MessagingError) {
+    ///
+    /// - Parameter isFilling: an upload was just taken, and the shelf is not full yet.
+    mutating func publish(at now: Int64, isFilling: Bool = false) throws(MessagingError) {
         guard publishing.isEmpty else { return }
         let limits = configuration.limits
         let isFresh = try now >= number("rotated") + limits.rotation
         let left = isFresh ? 0 : Int(try number("published"))
-        guard left <= limits.fewBundles else { return }
+        guard left <= (isFilling ? limits.bundles - 1 : limits.fewBundles) else { return }
         var ring = try ring(at: now)
         if isFresh {
             if try number("rotated") > 0 { ring.rotate(at: now, using: &random) }
             ring.expire(at: now)
         }
-        let count = min(limits.bundles - left, PreKeys.maximumBundles)
+        let count = min(limits.bundles - left, Self.uploadSize)
         ring.replenish(to: count, using: &random)
         let bundles = (0..<min(count, ring.remaining)).map { _ in bundle(ring.takeBundle()) }
         // None is left now, so the next one is the last resort.
@@ -44,7 +49,7 @@ extension RatchetConversations {
     mutating func published(at now: Int64) throws(MessagingError) {
         set("published", try number("publishing"))
         if try number("rotating") > number("rotated") { set("rotated", try number("rotating")) }
-        try publish(at: now)
+        try publish(at: now, isFilling: true)
     }
 
     private func bundle(_ bundle: PreKeyBundle) -> PreKeys.Bundle {
@@ -140,6 +145,12 @@ extension RatchetConversations {
         for reset in resets { enqueue(reset.message, to: reset.device, of: person, line: nil, at: now) }
         for (device, references) in failures { try askAgain(references, of: device, person, at: now) }
         try sendWaiting(to: person, at: now)
+        if person == configuration.identity, bundles.isEmpty {
+            // There are no other devices after all: nobody waits for copies.
+            for row in try ledger.rows(.waiting, person.string, limit: configuration.limits.waiting) {
+                ledger.set(.waiting, person.string, row.key, nil)
+            }
+        }
         try transmit(at: now)
     }
 

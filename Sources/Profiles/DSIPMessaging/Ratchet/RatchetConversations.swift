@@ -114,7 +114,8 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     /// When ``advance(to:)`` has something to do.
     public var deadline: Int64? {
         let patience = configuration.limits.answerTime
-        var times = inFlight.values.map { $0.at + patience } + fetching.values.map { $0.at + patience } + [sweepAt]
+        var times = inFlight.values.map { $0.at + patience } + fetching.values.map { $0.at + patience }
+        times += publishing.values.map { $0 + patience } + [sweepAt]
         if isBound {
             let asked = Set(fetching.values.map(\.person))
             times += wanted.filter { !asked.contains($0.key) }.map(\.value.nextAt)
@@ -134,8 +135,8 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
             if now >= me.sweepAt {
                 me.sweepAt = now + 3600
                 try me.sweep(at: now)
-                if me.isBound { try me.publish(at: now) }
             }
+            if me.isBound { try me.publish(at: now) }
             try me.transmit(at: now)
             try me.askForBundles(at: now)
         }

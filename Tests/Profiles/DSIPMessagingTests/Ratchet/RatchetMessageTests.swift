@@ -81,11 +81,11 @@ struct RatchetMessageTests {
         )
     }
 
-    @Test("bundles are read as they were written, and no more than sixteen")
+    @Test("bundles are read as they were written, and no more than twelve")
     func prekeys() throws {
-        let keys = upload(1...16, isFresh: true, lastResort: 99)
+        let keys = upload(1...12, isFresh: true, lastResort: 99)
         #expect(try PreKeys(keys.json) == keys)
-        #expect(throws: MessagingError(.schemaInvalid, "")) { try PreKeys(upload(1...17).json) }
+        #expect(throws: MessagingError(.schemaInvalid, "")) { try PreKeys(upload(1...13).json) }
         let fetch = PreKeyFetch(id: id, from: sender.did, to: bob, issuedAt: now, target: alice, device: sender.did)
         #expect(try PreKeyFetch(fetch.json) == fetch)
     }
