@@ -1,5 +1,6 @@
 import DSIPIdentity
 import Encoding
+import Foundation
 import Support
 import Testing
 
@@ -7,6 +8,14 @@ import Testing
 
 private let alice = RatchetWorld.person("alice")
 private let bob = RatchetWorld.person("bob")
+
+/// `DSIP_RUNS` runs from `DSIP_SEED` on.
+private let seeds: [UInt64] = {
+    let environment = ProcessInfo.processInfo.environment
+    let first = environment["DSIP_SEED"].flatMap { UInt64($0) } ?? 1
+    let runs = environment["DSIP_RUNS"].flatMap { UInt64($0) } ?? 2
+    return (0..<max(1, runs)).map { first &+ $0 }
+}()
 
 @Suite("Ratchet conversations")
 struct RatchetConversationsTests {
@@ -228,7 +237,7 @@ struct RatchetConversationsTests {
 
     @Test(
         "loss, reorder, duplicates and crashes at every commit: all devices end with the same, nothing undecryptable",
-        arguments: 1...12
+        arguments: seeds
     )
     func convergence(seed: UInt64) throws {
         let world = RatchetWorld(seed: seed &* 7919)
