@@ -42,7 +42,7 @@ unit:
 conformance:
 	@vectors="$${DSIP_VECTORS:-../shared/vectors}"
 	if [ -d "$$vectors/dsip" ]; then
-	  for area in dsip cbor jcs json-parsing cose jose signal-x3dh-dr mls hpke noise libp2p multiformats ipns; do
+	  for area in dsip cbor jcs json-parsing cose jose signal-x3dh-dr mls hpke noise libp2p multiformats ipns webpush; do
 	    [ -d "$$vectors/$$area" ] || continue
 	    echo "==> Conformance vectors in $$vectors/$$area"
 	    .build/debug/dsip conformance "$$vectors/$$area"
@@ -54,6 +54,8 @@ conformance:
 interop:
 	@echo "==> A conversation with the x3dh and doubleratchet packages of PyPI"
 	$(PYTHON) -m pytest -q Interop/test_ratchet.py
+	echo "==> Web Push with the http-ece, pywebpush and py-vapid packages of PyPI"
+	$(PYTHON) -m pytest -q Interop/test_webpush.py
 
 browser:
 	@echo "==> Two browsers call each other (headless Chromium, network namespace with loopback only)"
