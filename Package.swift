@@ -94,7 +94,11 @@ let package = Package(
         ),
         // Profiles
         target("DSIPTrust", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
-        target("DSIPMessaging", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
+        target(
+            "DSIPMessaging",
+            "Profiles",
+            ["DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", "DoubleRatchet", crypto]
+        ),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
         // Products
         target(
@@ -167,7 +171,7 @@ let package = Package(
         // Tests
         .target(
             name: "Support",
-            dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"],
+            dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling", "DSIPMessaging"],
             path: "Tests/Support",
             swiftSettings: strict
         ),
@@ -201,7 +205,11 @@ let package = Package(
             ] + nio + nioWebSocket
         ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
-        tests("DSIPMessaging", "Profiles", ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
+        tests(
+            "DSIPMessaging",
+            "Profiles",
+            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", crypto]
+        ),
         tests(
             "DSIPRelay",
             "Products",
