@@ -33,6 +33,8 @@ final class Switchboard: SignalingServerDelegate {
     let readers: NIOThreadPool
     let metrics: RelayMetrics
     let scope: ServiceScope
+    /// Nil when messaging is off.
+    let desk: MailboxDesk?
     let logger: Logger
     let clock: @Sendable () -> Int64
 
@@ -53,6 +55,7 @@ final class Switchboard: SignalingServerDelegate {
         self.readers = parts.readers
         self.metrics = parts.metrics
         self.scope = parts.routing.scope
+        self.desk = parts.desk
         self.logger = parts.logger
         self.clock = parts.voice.clock
         for record in stored.revocations { documents.insert(record) }
@@ -69,6 +72,7 @@ final class Switchboard: SignalingServerDelegate {
         var writer: StoreWriter
         var readers: NIOThreadPool
         var metrics: RelayMetrics
+        var desk: MailboxDesk? = nil
         var logger: Logger
     }
 
@@ -77,8 +81,8 @@ final class Switchboard: SignalingServerDelegate {
     // MARK: Connections
 
     func admits(_ connection: SignalingConnection, bytes: Int) -> Bool {
-        guard let device = connection.device?.device else { return true }
-        if gate.admitsFrame(from: device) { return true }
+        guard let device = connection.device else { return true }
+        if gate.admitsFrame(from: device.device, isService: device.isService) { return true }
         metrics.limited.add("envelopes")
         return false
     }
@@ -114,12 +118,15 @@ final class Switchboard: SignalingServerDelegate {
             metrics.bound.set(state.lines.count)
             return (replaced, perform(actions, &state))
         }
+        // What the connection was to the mailboxes before, it is no longer.
+        if previous != nil { desk?.closed(connection) }
         // One device, one line (DSIP §13.2): the new connection takes the place of the old.
         replaced?.close(.goingAway)
         say(utterances)
     }
 
     func closed(_ connection: SignalingConnection, _ device: SignalingConnection.Device?) {
+        desk?.closed(connection)
         guard let device else { return }
         let now = clock()
         state.withLockedValue { state in
@@ -190,7 +197,10 @@ final class Switchboard: SignalingServerDelegate {
     }
 
     private func limit(_ message: Verified<Message>, from connection: SignalingConnection) -> Limit? {
-        switch message.body.body {
+        if let seconds = gate.admitsEnvelope(from: message.body.from) {
+            return Limit(name: "envelopes", reason: .transportRateLimited, seconds: seconds)
+        }
+        return switch message.body.body {
         case .invite:
             gate.admitsInvite(from: message.principal).map {
                 Limit(name: "invites", reason: .transportRateLimited, seconds: $0)
