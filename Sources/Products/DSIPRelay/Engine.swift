@@ -10,6 +10,7 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import WebPush
 
 /// The parts of a running relay, and the order in which they begin and end.
 final class Engine: Sendable {
@@ -28,6 +29,7 @@ final class Engine: Sendable {
         var tls: TLSIdentity
         var signaling: SignalingService
         var mailboxes: Mailboxes?
+        var pushes: PushSenders?
         var switchboard: Switchboard
         var server: Server<UpgradingChannel>
         var serving: Task<Void, any Error>
@@ -90,7 +92,9 @@ final class Engine: Sendable {
         let voice = RelayVoice(key: identity.key, clock: clock)
         let replay = SharedReplayWindow()
         let mailboxes: Mailboxes?
+        let pushes: PushSenders?
         do throws(RelayError) {
+            pushes = try openPush(configuration, folder, identity.did, clock)
             mailboxes = try Mailboxes(configuration, folder, voice, documents, replay, metrics, logger)
         } catch {
             await end(writer, threads, store)
@@ -107,6 +111,9 @@ final class Engine: Sendable {
                 readers: threads,
                 metrics: metrics,
                 desk: mailboxes?.desk,
+                wakes: pushes.map {
+                    WakeDesk($0, writer: writer, voice: voice, metrics: metrics, restoring: stored.wakes)
+                },
                 logger: logger
             ),
             restoring: stored
@@ -135,6 +142,13 @@ final class Engine: Sendable {
         if mailboxes != nil {
             service.policy = .messaging(isRouter: true)
             service.profiles = .messaging
+        }
+        if pushes != nil {
+            service.policy.supported.extensions.append(PushConfig.extensionID)
+            if !service.policy.supported.profiles.contains(MessagingProfile.id) {
+                service.policy.supported.profiles.append(MessagingProfile.id)
+            }
+            service.profiles = service.profiles.joined(with: .push)
         }
         service.maximumConnections = configuration.limits.connections > 0 ? configuration.limits.connections : .max
         let signaling = SignalingService(service, source: documents, delegate: switchboard, replay: replay)
@@ -198,11 +212,15 @@ final class Engine: Sendable {
                 await end(writer, threads, store)
                 throw error
             }
+            var capabilities = capabilities(configuration, authority, stun)
             if let capability = mailboxes?.capability(at: running.url) {
-                var capabilities = capabilities(configuration, authority, stun)
                 capabilities.other[MailboxCapability.member] = capability.json
-                signaling.advertise(capabilities)
             }
+            if let pushes {
+                let key = try? VAPIDKey.kept(in: folder)
+                capabilities.other["push"] = PushCapability(kinds: pushes.kinds, vapidKey: key?.publicKey).json
+            }
+            signaling.advertise(capabilities)
             let parts = Parts(
                 configuration: configuration,
                 folder: folder,
@@ -213,6 +231,7 @@ final class Engine: Sendable {
                 tls: tls,
                 signaling: signaling,
                 mailboxes: mailboxes,
+                pushes: pushes,
                 switchboard: switchboard,
                 server: server,
                 serving: serving,
@@ -307,6 +326,7 @@ final class Engine: Sendable {
             Task {
                 while (try? await Task.sleep(for: .seconds(1))) != nil {
                     switchboard.tick()
+                    switchboard.wakes?.tick()
                     mailboxes?.desk.tick()
                 }
             },
@@ -359,6 +379,7 @@ final class Engine: Sendable {
         _ = try? await parts.serving.value
         await parts.stun?.stop()
         await parts.mailboxes?.stop()
+        await parts.pushes?.shutDown()
         parts.switchboard.writeAttempts()
         parts.switchboard.renewKnown()
         await Engine.end(parts.writer, parts.threads, parts.store)

@@ -50,8 +50,8 @@ final class Mailboxes: Sendable {
                 maximumBytes: Int64(configuration.blobs.maximumBytes)
             )
         )
-        let policy = configuration.outboundPolicy
-        let roots = TrustRoots(additionalFiles: configuration.trustedRoots(in: folder))
+        let policy = AddressPolicy(allowing: configuration.outboundRanges)
+        let roots = TrustRoots(additionalFiles: configuration.trustedRoots)
         let client = GuardedHTTPClient(allows: { !policy.refuses($0) }, roots: roots)
         desk = MailboxDesk(
             MailboxDesk.Parts(
@@ -97,7 +97,12 @@ final class Mailboxes: Sendable {
         try desk.open(
             service,
             links: links,
-            MailboxDesk.Observers(revoked: { [weak switchboard] record in switchboard?.revoke(record) })
+            MailboxDesk.Observers(
+                revoked: { [weak switchboard] record in switchboard?.revoke(record) },
+                away: { [weak switchboard] device, envelope in
+                    switchboard?.wakes?.stored(envelope, for: device, .message)
+                }
+            )
         )
     }
 
@@ -127,16 +132,18 @@ final class Mailboxes: Sendable {
 }
 
 extension RelayConfiguration {
-    /// Where documents, other services and their blobs may be asked for: public addresses, and on a relay for this machine alone also those of
-    /// this machine.
-    var outboundPolicy: AddressPolicy {
-        if resolver.allowPrivateAddresses {
-            return AddressPolicy(allowing: ["0.0.0.0/0", "::/0"].compactMap(AddressRange.init))
-        }
+    /// Addresses beside public ones at which other services, their blobs and push endpoints are asked for: on a relay for this machine alone,
+    /// those of this machine.
+    var outboundRanges: [AddressRange] {
+        if resolver.allowPrivateAddresses { return AddressRange.all }
         let isLocal = ["127.0.0.1", "::1", "localhost"].contains(host)
-        return AddressPolicy(allowing: isLocal ? ["127.0.0.0/8", "::1/128"].compactMap(AddressRange.init) : [])
+        return isLocal ? ["127.0.0.0/8", "::1/128"].compactMap(AddressRange.init) : []
     }
 
     /// PEM files whose roots are trusted besides the system's.
-    func trustedRoots(in folder: StateFolder) -> [String] { resolver.additionalRoots.map { [$0] } ?? [] }
+    var trustedRoots: [String] { resolver.additionalRoots.map { [$0] } ?? [] }
+}
+
+extension AddressRange {
+    static var all: [AddressRange] { ["0.0.0.0/0", "::/0"].compactMap(AddressRange.init) }
 }

@@ -261,6 +261,7 @@ extension Switchboard {
             case .success:
                 state.storeWorks = true
                 metrics.held.add()
+                if row.type != .invite { wakes?.stored(row.id, for: row.recipient, .message) }
                 parcel.settle()
                 if let report { utter(.report(report), to: report.to, state, &utterances) }
             case .failure:

@@ -6,6 +6,7 @@ import DSIPTransport
 extension Switchboard {
     /// Messages of profiles go to whoever serves the profile; what a device may send of them is bounded by itself. M§14.3
     func received(_ connection: SignalingConnection, profile message: Verified<any Sendable>) {
+        if let config = message.narrowed(as: PushConfig.self) { wakes?.configured(config, on: connection) }
         guard let desk, let message = message.narrowed(as: MailboxMessage.self) else { return }
         let isService = connection.device?.isService ?? false
         if let seconds = gate.admitsMessage(from: message.principal, isService: isService) {

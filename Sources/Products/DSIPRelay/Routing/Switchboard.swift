@@ -35,6 +35,8 @@ final class Switchboard: SignalingServerDelegate {
     let scope: ServiceScope
     /// Nil when messaging is off.
     let desk: MailboxDesk?
+    /// Nil when push is off.
+    let wakes: WakeDesk?
     let logger: Logger
     let clock: @Sendable () -> Int64
 
@@ -56,6 +58,7 @@ final class Switchboard: SignalingServerDelegate {
         self.metrics = parts.metrics
         self.scope = parts.routing.scope
         self.desk = parts.desk
+        self.wakes = parts.wakes
         self.logger = parts.logger
         self.clock = parts.voice.clock
         for record in stored.revocations { documents.insert(record) }
@@ -72,7 +75,8 @@ final class Switchboard: SignalingServerDelegate {
         var writer: StoreWriter
         var readers: NIOThreadPool
         var metrics: RelayMetrics
-        var desk: MailboxDesk? = nil
+        var desk: MailboxDesk?
+        var wakes: WakeDesk?
         var logger: Logger
     }
 
@@ -116,6 +120,7 @@ final class Switchboard: SignalingServerDelegate {
             var actions: [RelayAction] = []
             state.router.bind(device, identity: hello.identity, at: now, into: &actions)
             metrics.bound.set(state.lines.count)
+            wakes?.bound(device)
             return (replaced, perform(actions, &state))
         }
         // What the connection was to the mailboxes before, it is no longer.
@@ -183,6 +188,10 @@ final class Switchboard: SignalingServerDelegate {
             return utterances + perform(actions, &state)
         }
         if !utterances.isEmpty { say(utterances) }
+        // Whoever is connected rings already; the others ring, too, if they come while it rings.
+        if signal.type == .invite, let recipient = message.body.to {
+            wakes?.stored(message.body.id, for: recipient, .call)
+        }
     }
 
     private func reject(_ message: Message, over connection: SignalingConnection) {
@@ -252,6 +261,9 @@ final class Switchboard: SignalingServerDelegate {
         documents.insert(record)
         let now = clock()
         let (ended, isKnown) = state.withLockedValue { state -> (SignalingConnection?, Bool) in
+            let line = state.lines[record.device]
+            // One that is here under a later delegation goes on being woken.
+            if line == nil || (line?.delegatedAt ?? .max) <= record.revokedAt { wakes?.revoked(record.device) }
             let isKnown = state.router.devices(of: record.subject).isEmpty == false || state.lines[record.device] != nil
             guard let line = state.lines[record.device], line.identity == record.subject,
                 (line.delegatedAt ?? .max) <= record.revokedAt
@@ -333,6 +345,7 @@ final class Switchboard: SignalingServerDelegate {
         state.lines[device] = nil
         _ = remember(device, line.identity, at: now, &state)
         state.router.unbind(device, at: now)
+        wakes?.unbound(device)
         giveBack(line.waiting ?? [], &state)
     }
 }
