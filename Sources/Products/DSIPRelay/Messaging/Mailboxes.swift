@@ -33,7 +33,10 @@ final class Mailboxes: Sendable {
         limits.maximumBlob = Int64(configuration.blobs.maximumBlobBytes)
         limits.isHub = messaging.isHub
         limits.retention = messaging.retentionSeconds
-        limits.maximumRetention = messaging.archiveSeconds
+        limits.mailbox.maximumRetention = messaging.archiveSeconds
+        // Every message is counted before it comes here; the host's own count is a second one, for what it takes longer over.
+        limits.depositBurst = messaging.messagesPerMinute > 0 ? messaging.messagesPerMinute : .max
+        limits.depositsPerSecond = messaging.messagesPerMinute > 0 ? Double(messaging.messagesPerMinute) / 60 : 1e9
         self.limits = limits
         if messaging.inMemory {
             store = MemoryMailboxStore()
@@ -113,7 +116,7 @@ final class Mailboxes: Sendable {
             blobEndpoint: Mailboxes.blobEndpoint(at: url),
             maximumBlobBytes: limits.maximumBlob,
             retention: limits.retention,
-            maximumRetention: limits.maximumRetention,
+            maximumRetention: limits.mailbox.maximumRetention,
             quota: limits.quota
         )
     }

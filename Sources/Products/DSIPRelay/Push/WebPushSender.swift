@@ -2,6 +2,7 @@ import DSIPIdentity
 import DSIPMessaging
 import DSIPTransport
 import NIOConcurrencyHelpers
+import NIOHTTP1
 import WebPush
 
 /// Web Push (RFC 8030, 8291, 8292), and UnifiedPush, which is Web Push to a distributor of the user's choice.

@@ -206,7 +206,7 @@ extension [StoredWake] {
     /// Rows come by device.
     mutating func add(_ row: Row) {
         guard let device = DID(row[0] as String), let identity = DID(row[1] as String),
-            let json = try? JSONValue(parsing: Array((row[2] as String).utf8)), let target = try? PushTarget(json)
+            let json = try? JSONValue(parsing: [UInt8]((row[2] as String).utf8)), let target = try? PushTarget(json)
         else { return }
         if last?.device == device {
             self[count - 1].targets.append(target)
