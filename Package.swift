@@ -217,7 +217,7 @@ let package = Package(
         tests(
             "DSIPRelay",
             "Products",
-            ["DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket
+            ["DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", "MLS", crypto, log] + nio + nioWebSocket
         ),
         tests(
             "DSIPAgent",
