@@ -41,6 +41,7 @@ final class TestDevice: Sendable {
         of owner: SigningKey? = nil,
         at relay: Relay.Running,
         clock: SharedClock = SharedClock(),
+        capabilities: [String] = [Delegation.Capability.signaling, Delegation.Capability.messaging],
         source: any VerificationSource = SelfCertifyingSource()
     ) throws {
         self.key = DSIPRelayTests.key(name)
@@ -50,7 +51,7 @@ final class TestDevice: Sendable {
             try Delegation(
                 subject: owner.did,
                 device: key.did,
-                capabilities: [Delegation.Capability.signaling, Delegation.Capability.messaging],
+                capabilities: capabilities,
                 issuedAt: clock.now - 100,
                 expiresAt: clock.now + 86_400
             ).issue(by: owner)
