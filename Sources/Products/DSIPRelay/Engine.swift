@@ -169,7 +169,7 @@ final class Engine: Sendable {
             registrationRate: .perDay(configuration.names.registrationsPerDayPerAddress),
             status: {
                 .init(
-                    healthy: switchboard.storeWorks,
+                    healthy: switchboard.storeWorks && metrics.mailboxFault.value == 0,
                     draining: draining.withLockedValue { $0 },
                     uptime: uptime(began)
                 )

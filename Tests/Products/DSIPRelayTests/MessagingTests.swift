@@ -16,11 +16,22 @@ struct Correspondents {
     let visitor: TestDevice
 
     init(_ first: RelayHarness, _ second: RelayHarness) async throws {
-        alice = try TestMember(try await first.connected("alice-phone", of: key("alice")), at: first.running)
-        bob = try TestMember(try await second.connected("bob-phone", of: key("bob")), at: second.running)
-        visitor = first === second ? alice.device : try await second.connected("alice-phone", of: key("alice"))
+        try await self.init(at: first.running, and: second.running)
+    }
+
+    init(at first: Relay.Running, and second: Relay.Running) async throws {
+        alice = try TestMember(try await Correspondents.phone("alice", at: first), at: first)
+        bob = try TestMember(try await Correspondents.phone("bob", at: second), at: second)
+        visitor = first == second ? alice.device : try await Correspondents.phone("alice", at: second)
         try await alice.settle()
         try await bob.settle()
+    }
+
+    /// Somebody's phone, connected.
+    static func phone(_ name: String, at relay: Relay.Running) async throws -> TestDevice {
+        let device = try TestDevice(name + "-phone", of: key(name), at: relay)
+        try await device.connect()
+        return device
     }
 
     func converse() async throws -> GroupID {
@@ -150,6 +161,94 @@ struct MessagingTests {
         }
         #expect(mallory.mail.isEmpty)
         for device in [alice, mallory] { device.hangUp() }
+        await harness.relay.stop()
+    }
+
+    @Test("a device that does not read loses its connection, not its messages")
+    func slow() async throws {
+        let harness = try await RelayHarness()
+        let people = try await Correspondents(harness, harness)
+        let (alice, bob) = (people.alice, people.bob)
+        try await bob.sync()
+        let group = try await people.converse()
+        try await alice.say("hello", in: group)
+        try await bob.read(1)
+        bob.device.hangUp()
+        try await harness.until("bob to be gone") { harness.metric("dsip_relay_bound_devices") == 1 }
+
+        // Bob's phone as it is when its program stands still: connected, live, and reading nothing.
+        let still = try harness.device("bob-phone", of: key("bob"))
+        let running = Task { await still.client.run() }
+        try await harness.until("bob to be back") { harness.metric("dsip_relay_bound_devices") == 2 }
+        let request = SyncRequest(since: bob.cursor, ackThrough: nil, live: true)
+        try await Task.sleep(for: .milliseconds(300))
+        try await still.post(still.mailboxMessage(.sync(request), to: harness.running.did))
+        let text = String(repeating: "x", count: 17_000)
+        var said = 0
+        while harness.metric("dsip_relay_bound_devices") == 2, said < 1500 {
+            try await alice.say("\(said) \(text)", in: group)
+            said += 1
+        }
+        #expect(said < 1500)
+        for _ in 0..<5 {
+            try await alice.say("\(said) \(text)", in: group)
+            said += 1
+        }
+        still.client.close()
+        running.cancel()
+        let back = try bob.moved(to: try await harness.connected("bob-phone", of: key("bob")), at: harness.running)
+        try await back.sync()
+        #expect(back.texts.count == said + 1)
+        #expect(back.texts.dropFirst().map { Int($0.prefix { $0 != " " }) } == Array(0..<said))
+        back.device.hangUp()
+        people.hangUp()
+        await harness.relay.stop()
+    }
+
+    @Test("a device that is away is woken, also after a restart; a target that is gone is forgotten for good")
+    func woken() async throws {
+        let roots = try TemporaryRoots()
+        let harness = try await RelayHarness { $0.resolver.additionalRoots = roots.path }
+        try roots.add(harness.running.rootPath)
+        let people = try await Correspondents(harness, harness)
+        let group = try await people.converse()
+        let bob = people.bob.device
+        // Nothing is there to be posted to: as a push service answers for a subscription that ended.
+        let target = PushTarget.unifiedPush(endpoint: "https://127.0.0.1:\(harness.running.port)/gone", nil)
+        let config = PushConfig(
+            id: ulid(),
+            from: bob.did,
+            to: harness.running.did,
+            issuedAt: unixNow(),
+            expiresAt: unixNow() + 30,
+            targets: [target]
+        )
+        try await bob.post(Envelope(signing: config.json.utf8, by: bob.key, delegations: [bob.delegation!]))
+        _ = try await bob.answer(to: config.head.id).get()
+        try await people.alice.say("not yet", in: group)
+        people.hangUp()
+        harness.configuration.port = harness.running.port
+        try await harness.restart()
+        func wakes(_ outcome: String) -> Int {
+            harness.metric("dsip_relay_push_wakes_total{outcome=\"\(outcome)\"}")
+        }
+        let alice = try people.alice.moved(
+            to: try await harness.connected("alice-phone", of: key("alice")),
+            at: harness.running
+        )
+        #expect(wakes("gone") == 0)
+        try await alice.say("wake up", in: group)
+        try await harness.until("a wake") { wakes("gone") == 1 }
+        alice.device.hangUp()
+        try await harness.restart()
+        let again = try alice.moved(
+            to: try await harness.connected("alice-phone", of: key("alice")),
+            at: harness.running
+        )
+        try await again.say("nobody to wake", in: group)
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(wakes("gone") == 0)
+        again.device.hangUp()
         await harness.relay.stop()
     }
 

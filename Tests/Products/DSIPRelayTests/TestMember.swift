@@ -214,6 +214,9 @@ final class TestMember {
         throw Failure(what: "a welcome with none of its KeyPackages")
     }
 
+    /// Reads everything again from the beginning, as a device that lost its cursor.
+    func startOver() { cursor = nil }
+
     /// The same member on a new connection, as after its relay restarted.
     func moved(to device: TestDevice, at relay: Relay.Running) throws -> TestMember {
         let member = try TestMember(device, at: relay)

@@ -229,6 +229,7 @@ final class MailboxDesk: Sendable {
         }
     }
 
+    /// The thread is the only one that speaks to the host but for questions about blobs.
     private func work(_ batch: [Input]) {
         let (now, scope) = (parts.voice.clock(), parts.scope)
         parts.metrics.mailboxBatch.observe(Double(batch.count))

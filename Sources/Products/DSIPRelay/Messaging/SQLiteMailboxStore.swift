@@ -185,6 +185,8 @@ final class SQLiteMailboxStore: MailboxStore {
         } catch {
             // SQLite may have taken the transaction back by itself.
             state.withLockedValue { $0.isBroken = true }
+            metrics?.mailboxFailures.add()
+            metrics?.mailboxFault.set(1)
             throw error
         }
     }
@@ -242,9 +244,11 @@ final class SQLiteMailboxStore: MailboxStore {
             try access { db in if db.isInsideTransaction { try db.commit() } }
         } catch {
             metrics?.mailboxFailures.add()
+            metrics?.mailboxFault.set(1)
             rollback()
             throw error
         }
+        metrics?.mailboxFault.set(0)
         metrics?.mailboxCommit.observe((ContinuousClock.now - start).seconds)
     }
 

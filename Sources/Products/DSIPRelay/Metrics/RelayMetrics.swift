@@ -25,6 +25,8 @@ final class RelayMetrics: Sendable {
     let mailboxCommit = Histogram(bounds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1])
     let mailboxBatch = Histogram(bounds: [1, 2, 4, 8, 16, 32, 64, 128, 256])
     let mailboxFailures = Counter()
+    /// 1 while the last commit of the mailboxes failed.
+    let mailboxFault = Gauge()
     let mailboxWaiting = Gauge()
     let deposits = CounterFamily(label: "outcome")
     let links = Gauge()
