@@ -223,7 +223,7 @@ let package = Package(
         tests(
             "DSIPRelay",
             "Products",
-            ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket
+            ["DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", "MLS", crypto, log] + nio + nioWebSocket
         ),
         // Apart from the relay's other tests for the HTTP/2 server it brings.
         .testTarget(

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSignaling
 import DSIPTransport
 import Encoding
@@ -132,5 +133,68 @@ struct CrashTests {
         try await harness.until("it to be held") { harness.metric("dsip_relay_held_total") == 1 }
         #expect(again.received.isEmpty)
         await harness.relay.stop()
+    }
+
+    @Test(
+        "kill -9 of both relays: what a hub has accepted reaches the other's mailbox, once and in order",
+        .enabled(if: RelayProcess.binary != nil)
+    )
+    func killedHub() async throws {
+        let folder = try TemporaryFolder()
+        let roots = try TemporaryRoots()
+        func start(_ name: String, port: Int = 0) throws -> RelayProcess {
+            try RelayProcess(
+                state: "\(folder.path)/\(name)",
+                ["--port", "\(port)", "--resolver-roots", roots.path, "--messaging-messages-per-minute", "0"]
+                    + ["--limits-envelopes-per-minute", "0"]
+            )
+        }
+        // Started once for their certificates.
+        var (hub, other) = (try start("hub"), try start("other"))
+        defer {
+            hub.kill()
+            other.kill()
+        }
+        let ports = (hub.running.port, other.running.port)
+        for relay in [hub, other] {
+            try roots.add(relay.running.rootPath)
+            relay.kill()
+        }
+        (hub, other) = (try start("hub", port: ports.0), try start("other", port: ports.1))
+        let people = try await Correspondents(at: hub.running, and: other.running)
+        try await people.bob.sync()
+        let group = try await people.converse()
+        try await people.alice.say("first", in: group)
+        try await people.bob.read(1)
+        people.hangUp()
+
+        // Bob's relay dies; what Alice says is accepted and cannot be delivered. In the middle of the next, the hub dies as well.
+        other.kill()
+        var alice = try people.alice.moved(to: try await Correspondents.phone("alice", at: hub.running), at: hub.running)
+        for n in 0..<10 { try await alice.say("accepted \(n)", in: group) }
+        var sent: [(id: ULID, mls: EncodedBytes)] = []
+        for n in 0..<60 {
+            let mls = try alice.encrypt("burst \(n)", in: group)
+            let message = alice.device.mailboxMessage(alice.deposit(mls, in: group), to: hub.running.did)
+            try await alice.device.post(message)
+            sent.append((message.id, mls))
+        }
+        _ = try await alice.device.answer(to: sent[20].id).get()
+        hub.kill()
+        alice.device.hangUp()
+        (hub, other) = (try start("hub", port: ports.0), try start("other", port: ports.1))
+        alice = try alice.moved(to: try await Correspondents.phone("alice", at: hub.running), at: hub.running)
+        // Whatever was not acknowledged is deposited again, the same bytes: what was ordered is told so. M§9.3
+        var seqs: [Int64] = []
+        for (_, mls) in sent {
+            let accepted = try await alice.device.ask(alice.deposit(mls, in: group), of: hub.running.did)
+            seqs.append(try #require(accepted.seq))
+        }
+        #expect(seqs == seqs.sorted() && Set(seqs).count == seqs.count)
+        let bob = try people.bob.moved(to: try await Correspondents.phone("bob", at: other.running), at: other.running)
+        try await bob.sync()
+        try await bob.read(71, seconds: 90)
+        #expect(bob.texts == ["first"] + (0..<10).map { "accepted \($0)" } + (0..<60).map { "burst \($0)" })
+        for device in [alice.device, bob.device] { device.hangUp() }
     }
 }

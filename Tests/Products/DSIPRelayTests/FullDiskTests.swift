@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSignaling
 import DSIPTransport
 import Encoding
@@ -114,5 +115,59 @@ struct FullDiskTests {
         #expect(again.received.isEmpty)
         #expect(try await relay.page("/healthz").status == 200)
         again.hangUp()
+    }
+
+    @Test(
+        "mailboxes on a full disk refuse what they cannot keep, and lose nothing that they accepted",
+        .enabled(if: RelayProcess.binary != nil),
+        .enabled(if: SmallDisk.isPermitted, "this system does not let a test mount a file system of its own")
+    )
+    func fullMailboxes() async throws {
+        let disk = try SmallDisk(kilobytes: 4096)
+        let ballast = disk.seen + disk.path + "/ballast"
+        try Data(repeating: 1, count: 1 << 20).write(to: URL(filePath: ballast))
+        func start(port: Int = 0) throws -> RelayProcess {
+            try RelayProcess(
+                state: disk.path + "/state",
+                ["--port", "\(port)", "--limits-envelopes-per-minute", "0", "--messaging-messages-per-minute", "0"],
+                launcher: disk.launcher,
+                seen: disk.seen
+            )
+        }
+        var relay = try start()
+        defer { relay.kill() }
+        let people = try await Correspondents(at: relay.running, and: relay.running)
+        try await people.bob.sync()
+        let group = try await people.converse()
+        people.bob.device.hangUp()
+        var alice = people.alice
+        let text = String(repeating: "x", count: 15_000)
+        var (accepted, refused): ([Int], EncodedBytes?) = ([], nil)
+        for n in 0..<200 where refused == nil {
+            let mls = try alice.encrypt("\(n) \(text)", in: group)
+            do {
+                alice.ownSeq(try await alice.device.ask(alice.deposit(mls, in: group), of: relay.running.did).seq!, in: group)
+                accepted.append(n)
+            } catch let error as TestDevice.Refused {
+                #expect(error.reason == .mailboxQuotaExceeded && (error.retryAfter ?? 0) > 0)
+                refused = mls
+            }
+        }
+        let pending = try #require(refused)
+        #expect(!accepted.isEmpty)
+        #expect(try await relay.page("/healthz").status == 503)
+        let port = relay.running.port
+        relay.kill()
+        alice.device.hangUp()
+        try FileManager.default.removeItem(atPath: ballast)
+        relay = try start(port: port)
+        alice = try alice.moved(to: try await Correspondents.phone("alice", at: relay.running), at: relay.running)
+        // Room again: the same bytes are taken now.
+        _ = try await alice.device.ask(alice.deposit(pending, in: group), of: relay.running.did)
+        let bob = try people.bob.moved(to: try await Correspondents.phone("bob", at: relay.running), at: relay.running)
+        try await bob.sync()
+        #expect(bob.texts.map { Int($0.prefix { $0 != " " }) } == accepted + [accepted.count])
+        #expect(try await relay.page("/healthz").status == 200)
+        for device in [alice.device, bob.device] { device.hangUp() }
     }
 }

@@ -45,7 +45,7 @@ public struct GuardedHTTPClient: Sendable {
     }
 
     /// The parts of a URL that a request needs.
-    private struct Target {
+    struct Target {
         let url: String
         let host: String
         let port: Int
@@ -69,13 +69,13 @@ public struct GuardedHTTPClient: Sendable {
         }
     }
 
-    private let allows: @Sendable ([UInt8]) -> Bool
+    let allows: @Sendable ([UInt8]) -> Bool
     private let resolver: any HostResolver
     private let roots: TrustRoots
-    private let group: any EventLoopGroup
-    private let timeout: Duration
+    let group: any EventLoopGroup
+    let timeout: Duration
     /// Addresses tried for one name.
-    private let attempts = 2
+    let attempts = 2
 
     /// - Parameters:
     ///   - allows: whether an address (4 or 16 bytes, network order) may be connected to.
@@ -140,7 +140,7 @@ public struct GuardedHTTPClient: Sendable {
         throw failure
     }
 
-    private func addresses(of host: String, until deadline: NIODeadline) async throws(IdentityError) -> [[UInt8]] {
+    func addresses(of host: String, until deadline: NIODeadline) async throws(IdentityError) -> [[UInt8]] {
         let resolver = resolver
         let remaining = Duration.nanoseconds((deadline - .now()).nanoseconds)
         do throws(TransportError) {
@@ -198,7 +198,7 @@ public struct GuardedHTTPClient: Sendable {
         }
     }
 
-    private func head(_ request: Request, _ target: Target) -> HTTPRequestHead {
+    func head(_ request: Request, _ target: Target) -> HTTPRequestHead {
         var head = HTTPRequestHead(version: .http1_1, method: request.method, uri: target.path)
         head.headers.add(name: "Host", value: target.hostHeader)
         head.headers.add(name: "Connection", value: "close")
@@ -207,7 +207,7 @@ public struct GuardedHTTPClient: Sendable {
         return head
     }
 
-    private func configuration() throws(TransportError) -> TLSConfiguration {
+    func configuration() throws(TransportError) -> TLSConfiguration {
         var configuration = try roots.configuration()
         // Document hosts are the web at large; the TLS 1.3 floor is the signaling binding's own.
         configuration.minimumTLSVersion = .tlsv12
@@ -217,7 +217,7 @@ public struct GuardedHTTPClient: Sendable {
 }
 
 extension Channel {
-    fileprivate func write(head: HTTPRequestHead, body: [UInt8]?) {
+    func write(head: HTTPRequestHead, body: [UInt8]?) {
         write(HTTPClientRequestPart.head(head), promise: nil)
         if let body { write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil) }
         writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)

@@ -60,6 +60,8 @@ extension RelayConfiguration {
         try read.number("names.per-identity") { names.perIdentity = $0 }
         try read.number("names.per-address-per-day") { names.registrationsPerDayPerAddress = $0 }
         try read.number("names.total") { names.total = $0 }
+        try readMessaging(read, environment)
+        try readPush(read, environment)
         try read.flag("stun.enabled") { stun.enabled = $0 }
         try read.number("stun.port") { stun.port = $0 }
         try read.text("stun.advertised") { stun.advertised = $0 }
@@ -83,6 +85,33 @@ extension RelayConfiguration {
             logFormat = format
         }
         try validate()
+    }
+
+    private mutating func readMessaging(_ read: Reader, _ environment: [String: String]) throws(RelayError) {
+        try read.flag("messaging.enabled") { messaging.enabled = $0 }
+        try read.flag("messaging.hub") { messaging.isHub = $0 }
+        try read.number("messaging.quota-bytes") { messaging.quotaBytes = $0 }
+        try read.number("messaging.bytes") { messaging.maximumBytes = $0 }
+        try read.number("messaging.retention-seconds") { messaging.retentionSeconds = Int64($0) }
+        try read.number("messaging.archive-seconds") { messaging.archiveSeconds = Int64($0) }
+        try read.number("messaging.messages-per-minute") { messaging.messagesPerMinute = $0 }
+        try read.number("messaging.services-per-minute") { messaging.servicesPerMinute = $0 }
+        try read.number("messaging.fetches-per-minute") { messaging.fetchesPerMinute = $0 }
+        try read.number("messaging.links") { messaging.links = $0 }
+        try read.flag("messaging.in-memory") { messaging.inMemory = $0 }
+        try read.text("blobs.folder") { blobs.folder = RelayConfiguration.expand($0, environment) }
+        try read.number("blobs.maximum-bytes") { blobs.maximumBlobBytes = $0 }
+        try read.number("blobs.bytes") { blobs.maximumBytes = $0 }
+    }
+
+    private mutating func readPush(_ read: Reader, _ environment: [String: String]) throws(RelayError) {
+        try read.flag("push.enabled") { push.enabled = $0 }
+        try read.text("push.subject") { push.subject = $0 }
+        try read.text("push.apns-key") { push.apnsKey = RelayConfiguration.expand($0, environment) }
+        try read.text("push.apns-key-id") { push.apnsKeyIdentifier = $0 }
+        try read.text("push.apns-team") { push.apnsTeam = $0 }
+        try read.list("push.apns-topics") { push.apnsTopics = $0 }
+        try read.text("push.fcm-account") { push.fcmAccount = RelayConfiguration.expand($0, environment) }
     }
 
     private mutating func readScope(_ read: Reader) throws(RelayError) {
