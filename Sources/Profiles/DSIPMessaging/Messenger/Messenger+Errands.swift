@@ -1,6 +1,7 @@
 import DSIPIdentity
 import DSIPSignaling
 import Encoding
+import MLS
 
 extension Messenger {
     /// Errands of one mailbox on their way at once.

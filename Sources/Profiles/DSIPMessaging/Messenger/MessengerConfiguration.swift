@@ -72,7 +72,7 @@ public struct MessengerSettings: Hashable, Sendable {
 }
 
 /// Where another identity can be written to, as the owner found it.
-public struct ResolvedIdentity: Hashable, Sendable {
+public struct ResolvedIdentity: Sendable {
     public var mailboxes: MailboxSelection
     /// Nil for `did:key`.
     public var document: DIDDocument?
