@@ -166,12 +166,19 @@ private struct DIDDocumentReader {
                         id: id.hasPrefix("#") ? did.string + id : id,
                         type: type,
                         uri: uri,
-                        bindings: bindings
+                        bindings: bindings,
+                        parameters: parameters(of: endpoint)
                     )
                 )
             }
         }
         return services
+    }
+
+    /// Members that a profile reads; endpoints that say more than any would are taken to say nothing.
+    private static func parameters(of endpoint: JSONValue) -> JSONObject {
+        guard let members = endpoint.object?.members, members.count <= 32 else { return [:] }
+        return JSONObject(members: members.filter { $0.0 != "uri" && $0.0 != "bindings" })
     }
 }
 

@@ -31,12 +31,21 @@ public struct DIDDocument: Sendable {
         public var type: String
         public var uri: String
         public var bindings: [String]
+        /// What else the endpoint says, for the profile of its type.
+        public var parameters: JSONObject
 
-        public init(id: String, type: String, uri: String, bindings: [String]) {
+        public init(id: String, type: String, uri: String, bindings: [String], parameters: JSONObject = [:]) {
             self.id = id
             self.type = type
             self.uri = uri
             self.bindings = bindings
+            self.parameters = parameters
+        }
+
+        /// The `serviceEndpoint` as an object.
+        public var endpoint: JSONObject {
+            let members: JSONObject = ["uri": .string(uri), "bindings": .array(bindings.map { .string($0) })]
+            return JSONObject(members: members.members + parameters.members)
         }
     }
 
