@@ -11,7 +11,7 @@ public final class SimulatedWorld {
         case service
     }
 
-    enum Payload: Sendable {
+    public enum Payload: Sendable {
         case message(MailboxMessage, epoch: Int)
         case refusal(ULID, Reason, epoch: Int)
     }
@@ -222,6 +222,17 @@ public final class SimulatedWorld {
         }
     }
 
+    /// A person's act; a command that makes no sense just then is none.
+    public func attempt(_ device: Device, _ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch let error as MessagingError where error.code == .storeFailed {
+            try restart(device)
+        } catch let error as MessagingError where error.code == .refused {
+            return
+        }
+    }
+
     /// A store that fails is a program that ended there.
     private func guarded(_ device: Device, _ body: () throws -> Void) throws {
         do {
@@ -234,6 +245,13 @@ public final class SimulatedWorld {
     }
 
     // MARK: Looking
+
+    /// What every device waits for, for a person to read.
+    var pending: String {
+        devices.map { device in
+            "\(device.index)\(device.isOnline ? "" : "!"):\(device.messenger.summary)"
+        }.joined(separator: " ")
+    }
 
     public func messages(_ device: Device, _ conversation: ULID) -> [MessageRecord] {
         device.store.messages(in: conversation, before: nil, after: nil, limit: 100_000)

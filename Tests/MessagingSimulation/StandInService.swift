@@ -16,7 +16,8 @@ public final class StandInService {
         var epoch: UInt64 = 0
         var seq: Int64 = 0
         var digests: [EncodedBytes: Int64] = [:]
-        var members: Set<DID> = []
+        /// Of a personal group.
+        var owner: DID?
     }
 
     public let did: DID
@@ -146,8 +147,10 @@ public final class StandInService {
             )
             return store(item, for: identity) + [accept(message)]
         case .groupInfo(let mls, _, _):
-            if groups[group] == nil { groups[group] = Hosted() }
-            groups[group]?.members.insert(identity)
+            if groups[group] == nil {
+                groups[group] = Hosted()
+                if Self.isPersonal(mls) { groups[group]?.owner = identity }
+            }
             return everybody(of: group).flatMap { store(item(.groupInfo, group, seq: nil, mls), for: $0) }
                 + [accept(message)]
         case .handshake, .application: return order(deposit, group, message, identity)
@@ -160,7 +163,17 @@ public final class StandInService {
         }
     }
 
-    private func everybody(of group: GroupID) -> [DID] { Set(devices.values).sorted() }
+    private func everybody(of group: GroupID) -> [DID] {
+        groups[group]?.owner.map { [$0] } ?? Set(devices.values).sorted()
+    }
+
+    private static func isPersonal(_ info: EncodedBytes) -> Bool {
+        guard let bytes = info.bytes, case .groupInfo(let info) = try? MLSMessage(decoding: bytes),
+            let data = info.value.context.extensions[ExtensionType(rawValue: ConversationExtension.extensionType)],
+            let conversation = try? ConversationExtension(decoding: data)
+        else { return false }
+        return conversation.kind == .personal
+    }
 
     private func order(
         _ deposit: Deposit,
