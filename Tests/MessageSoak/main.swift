@@ -15,8 +15,9 @@ for seed in first..<(first + UInt64(runs)) {
     if let loss = environment["DSIP_LOSS"].flatMap(Int.init) { settings.loss = loss }
     if let crashes = environment["DSIP_CRASHES"].flatMap(Int.init) { settings.crashes = crashes }
     settings.isVerbose = environment["DSIP_VERBOSE"] != nil
-    var run = Convergence(seed: seed, settings)
+    var run: Convergence
     do {
+        run = try Convergence(seed: seed, settings)
         try run.run()
     } catch {
         print("seed \(seed): \(error)")

@@ -30,8 +30,8 @@ public struct Convergence {
     private var group: String { "Everybody" }
     private var texts: Set<String> = []
 
-    public init(seed: UInt64, _ settings: Settings = Settings()) {
-        world = SimulatedWorld(seed: seed)
+    public init(seed: UInt64, _ settings: Settings = Settings()) throws {
+        world = try SimulatedWorld(seed: seed)
         self.settings = settings
     }
 
@@ -63,7 +63,8 @@ public struct Convergence {
             if settings.isVerbose { print("quiet at \(world.now): \(world.handled) payloads, \(world.pending)") }
         }
         check()
-        crashes = world.devices.reduce(0) { $0 + $1.crashes }
+        crashes = world.devices.reduce(0) { $0 + $1.crashes } + world.serviceCrashes
+        if let rejected = world.rejected.first { problems.append("a service rejected \(rejected)") }
         events = world.handled
     }
 
@@ -80,6 +81,7 @@ public struct Convergence {
             }
             if chance(settings.crashes) { device.store.fail(after: pick(0...4)) }
         }
+        if chance(settings.crashes) { try world.restartService(pick(0...1)) }
     }
 
     private mutating func act(_ step: Int) throws {
