@@ -76,11 +76,10 @@ final class SimulatedService {
     }
 
     /// The connection by which another service speaks here.
-    func connection(of other: SimulatedService, at now: Int64) -> ConnectionID {
+    func connection(of other: SimulatedService) -> ConnectionID {
         if let known = serviceConnections[other.index] { return known }
         let connection = newConnection()
         serviceConnections[other.index] = connection
-        host.bound(service: other.did, on: connection, at: now)
         return connection
     }
 

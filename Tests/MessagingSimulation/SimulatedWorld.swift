@@ -294,13 +294,6 @@ public final class SimulatedWorld {
                 // A short connection of its own.
                 let short = service.newConnection()
                 visitors[short] = (from, connection)
-                service.host.bound(
-                    device: device.key.did,
-                    of: device.person.did,
-                    delegation: Delegation.decode(device.delegation),
-                    on: short,
-                    at: now
-                )
                 on = short
             }
             guard let on else { return }
@@ -313,7 +306,7 @@ public final class SimulatedWorld {
         case (.service(let from), .service(let to), .deposit(let envelope, let id, let life)):
             guard services[from].life == life else { return }
             deposits[id] = (from, to)
-            services[to].received(envelope, on: services[to].connection(of: services[from], at: now), at: now)
+            services[to].received(envelope, on: services[to].connection(of: services[from]), at: now)
             try commit(services[to])
         case (.service, .service(let to), .answered(let id, let message, let life)):
             let service = services[to]
