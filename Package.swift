@@ -220,7 +220,7 @@ let package = Package(
         tests(
             "DSIPMessaging",
             "Profiles",
-            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", crypto]
+            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", "MessagingSimulation", crypto]
         ),
         tests(
             "DSIPRelay",
