@@ -205,7 +205,8 @@ import Testing
     }
 
     @Test(arguments: [1, 2] as [UInt64])
-    func `Ten devices of four people end with the same, whatever was lost, repeated, cut or ended`(seed: UInt64) throws {
+    func `Ten devices of four people end with the same, whatever was lost, repeated, cut or ended`(seed: UInt64) throws
+    {
         var settings = Convergence.Settings()
         settings.steps = 25
         var run = try Convergence(seed: seed, settings)

@@ -115,8 +115,9 @@ extension Messenger {
         purpose: String?,
         at now: Int64
     ) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in try messenger.introduced(id, by: did, purpose: purpose) }
-            .1
+        try turn(at: now) { messenger throws(MessagingError) in try messenger.introduced(id, by: did, purpose: purpose)
+        }
+        .1
     }
 
     mutating func grantMessages(to did: DID, answering introduction: ULID) {
@@ -164,7 +165,9 @@ extension Messenger {
             record.purpose = nil
             messenger.show(record)
             for id in messenger.groups.keys.sorted() {
-                guard let group = messenger.groups[id], group.thread == conversation, !group.isConfirmed else { continue }
+                guard let group = messenger.groups[id], group.thread == conversation, !group.isConfirmed else {
+                    continue
+                }
                 messenger.configure(id, .joined)
             }
             if let did = record.peer, let asked = try messenger.peer(did).asked {

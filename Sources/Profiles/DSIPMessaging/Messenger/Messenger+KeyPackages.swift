@@ -141,7 +141,8 @@ extension Messenger {
                 package.cipherSuite == .x25519AES128
             else { continue }
             switch credential(of: package.leafNode) {
-            case .known(let leaf) where leaf.identity == did && devices.insert(leaf.device).inserted: good.append(package)
+            case .known(let leaf) where leaf.identity == did && devices.insert(leaf.device).inserted:
+                good.append(package)
             case .needs(let subject):
                 // Its document first; then the packages again.
                 resolve(subject)

@@ -35,6 +35,8 @@ extension Messenger {
             restoring: .init(cursors: cursors, groups: inboxGroups),
             gapTimeout: configuration.gapTimeout
         )
+        gaps = [:]
+        noteGaps(in: Set(inboxGroups.keys))
         outbox = [:]
         counter = 0
         for row in try ledger.rows(.outbox, "") {
