@@ -190,6 +190,18 @@ let package = Package(
             path: "Tests/KademliaSimulation",
             swiftSettings: strict
         ),
+        .target(
+            name: "MessagingSimulation",
+            dependencies: ["Support", "DSIPMessaging", "DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", crypto],
+            path: "Tests/MessagingSimulation",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "message-soak",
+            dependencies: ["MessagingSimulation", "DSIPMessaging"],
+            path: "Tests/MessageSoak",
+            swiftSettings: strict
+        ),
         tests("Encoding", "Standards"),
         tests(
             "Libp2p",
@@ -218,7 +230,10 @@ let package = Package(
         tests(
             "DSIPMessaging",
             "Profiles",
-            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "DoubleRatchet", "Encoding", "MLS", crypto]
+            [
+                "DSIPConformance", "DSIPSignaling", "DSIPIdentity", "DoubleRatchet", "Encoding", "MLS",
+                "MessagingSimulation", crypto,
+            ]
         ),
         tests(
             "DSIPRelay",
