@@ -203,6 +203,11 @@ final class RelayLink: Sendable {
         return nil
     }
 
+    /// Says hello anew, under renewed delegations of the same device.
+    func rebind(owner: DID, delegations: [Envelope]) {
+        client?.rebind(identity: client?.configuration.key.did == owner ? nil : owner, delegations: delegations)
+    }
+
     /// Tells the state again.
     func report() { deliver(.state(box.withLockedValue(\.state))) }
 

@@ -71,14 +71,13 @@ final class RelayLinks: Sendable {
         _ = link(owner: owner, url: home)
     }
 
-    /// A device's delegation was renewed, or its relay changed: say hello anew.
-    func replace(owner: DID, key: SigningKey, delegations: [Envelope], home: String) {
-        let old = state.withLockedValue { state in
-            let keys = state.links.keys.filter { $0.owner == owner }
-            return keys.compactMap { state.links.removeValue(forKey: $0) }
+    /// A device's delegation was renewed: say hello anew on every link it has.
+    func rebind(owner: DID, delegations: [Envelope]) {
+        let links = state.withLockedValue { state in
+            state.owners[owner]?.delegations = delegations
+            return state.links.filter { $0.key.owner == owner }.map(\.value)
         }
-        for link in old { link.close() }
-        add(owner: owner, key: key, delegations: delegations, home: home)
+        for link in links { link.rebind(owner: owner, delegations: delegations) }
     }
 
     func remove(owner: DID) {
