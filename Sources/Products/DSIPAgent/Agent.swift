@@ -170,14 +170,15 @@ public actor Agent {
         switch state {
         case .connecting:
             RelayStatus(url: url, state: .connecting, since: now(), sentence: "Connecting to the relay.")
-        case .connected(let relay, let stun):
+        case .connected(let relay, let capabilities):
             RelayStatus(
                 url: url,
                 did: relay.identity,
                 state: .connected,
                 since: now(),
                 sentence: "Connected. You can be called.",
-                stun: stun
+                stun: (capabilities.other["stun"]?.array ?? []).prefix(8).compactMap(\.string)
+                    .filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 }
             )
         case .waiting(let until, let why):
             RelayStatus(

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSignaling
 import DSIPTransport
 import Logging
@@ -10,6 +11,7 @@ import NIOConcurrencyHelpers
 final class RelayLinks: Sendable {
     enum Event: Sendable {
         case message(Verified<Message>, owner: DID, path: String)
+        case mail(Verified<MailboxMessage>, owner: DID, path: String)
         case status(owner: DID, url: String, RelayLink.State)
         case undeliverable(RelayLink.Item, owner: DID)
         /// Close it with `drop`, or `touch` it to keep it.
@@ -177,8 +179,9 @@ final class RelayLinks: Sendable {
     private func deliver(_ output: RelayLink.Output, key: Key) {
         switch output {
         case .message(let message): continuation.yield(.message(message, owner: key.owner, path: key.url))
+        case .mail(let message): continuation.yield(.mail(message, owner: key.owner, path: key.url))
         case .state(let linkState):
-            if case .connected(let relay, _) = linkState {
+            if let relay = linkState.relay {
                 state.withLockedValue { state in
                     // Bounded as the links are: relays no longer linked are forgotten beyond a few.
                     if state.relays.count > 256 { state.relays = [:] }
