@@ -50,24 +50,6 @@ extension Verified<Message> {
     }
 }
 
-extension Verified<JSONValue> {
-    /// The same statement with its payload as a profile reads it.
-    ///
-    /// - Throws: what `read` throws: the first rule of the profile that the payload breaks.
-    public func reading<Content: Sendable, Fault: Error>(
-        _ read: (JSONValue) throws(Fault) -> Content
-    ) throws(Fault) -> Verified<Content> {
-        Verified<Content>(
-            try read(body),
-            envelope: envelope,
-            signer: signer,
-            identity: identity,
-            principal: principal,
-            delegation: delegation
-        )
-    }
-}
-
 /// What became of a frame.
 public enum Verdict: Sendable {
     case accepted(Verified<Message>)

@@ -82,7 +82,6 @@ final class TestDevice: Sendable {
                         switch event {
                         case .message(let message): state.messages.append(message)
                         case .state(let new): state.states.append(new)
-                        case .profile: break
                         case .rejected(let rejection): Issue.record("rejected: \(rejection)")
                         }
                     }

@@ -28,8 +28,6 @@ public final class SignalingClient: Sendable {
         public var relay: DID?
         public var roots = TrustRoots.system
         public var policy = VerificationPolicy()
-        /// Types of payload that a profile defines; they come as ``Event/profile(_:)``. The policy supports the profile.
-        public var profileTypes: Set<String> = []
         public var backoff = Backoff()
         /// Unix seconds.
         public var clock: @Sendable () -> Int64
@@ -82,8 +80,6 @@ public final class SignalingClient: Sendable {
     public enum Event: Sendable {
         case state(State)
         case message(Verified<Message>)
-        /// A message of a profile: in order as an envelope, its payload not yet read (`Verified.reading`).
-        case profile(Verified<JSONValue>)
         /// An envelope that did not verify.
         case rejected(Rejection)
     }
@@ -222,11 +218,6 @@ public final class SignalingClient: Sendable {
             sleeper.cancel()
         }
         live.withLock { $0.sleeper = nil }
-    }
-
-    func isProfile(_ frame: [UInt8]) -> Bool {
-        guard !configuration.profileTypes.isEmpty, let type = EnvelopeVerifier.payloadType(of: frame) else { return false }
-        return configuration.profileTypes.contains(type)
     }
 
     /// The `hello` for a new connection, and its id.

@@ -161,7 +161,6 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     private func verify(_ entry: PendingFrames.Entry) {
         let now = client.configuration.clock()
         let source = client.source
-        if phase == .bound, client.isProfile(entry.frame) { return verifyProfile(entry, at: now) }
         let verdict = verifier.verify(
             entry.frame,
             at: now,
@@ -174,37 +173,16 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         switch verdict {
         case .accepted(let message): accepted(message)
         case .rejected(let rejection): rejected(rejection)
-        case .needs(let did): wait(entry, for: did)
-        }
-    }
-
-    private func verifyProfile(_ entry: PendingFrames.Entry, at now: Int64) {
-        let source = client.source
-        let verdict = verifier.verify(
-            entry.frame,
-            at: now,
-            replay: &replay,
-            documents: { source.document(of: $0, at: now) },
-            delegations: source.delegations,
-            revocations: source.revocations,
-            reading: { (payload: JSONView) throws(Never) in payload.value }
-        )
-        switch verdict {
-        case .accepted(let message): client.sink.yield(.profile(message))
-        case .rejected(let rejection): rejected(rejection)
-        case .needs(let did): wait(entry, for: did)
-        }
-    }
-
-    private func wait(_ entry: PendingFrames.Entry, for did: DID) {
-        guard entry.resolutions < PendingFrames.maximumResolutions else {
-            return rejected(Rejection(.kidUnresolvable, "the signer cannot be resolved"))
-        }
-        pending.wait(entry)
-        let (source, link) = (client.source, link!)
-        Task {
-            await source.resolve(did)
-            link.perform { $0.resume() }
+        case .needs(let did):
+            guard entry.resolutions < PendingFrames.maximumResolutions else {
+                return rejected(Rejection(.kidUnresolvable, "the signer cannot be resolved"))
+            }
+            pending.wait(entry)
+            let link = link!
+            Task {
+                await source.resolve(did)
+                link.perform { $0.resume() }
+            }
         }
     }
 

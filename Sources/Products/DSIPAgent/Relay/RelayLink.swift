@@ -71,8 +71,6 @@ final class RelayLink: Sendable {
     }
 
     static let maximumQueued = 512
-    /// Payloads that are read as the messaging profile has them.
-    static let mailTypes = Set(MailboxMessage.Kind.allCases.map(\.rawValue))
     /// What was sent this short a time before a connection was lost is sent again.
     static let doubtful: Duration = .seconds(3)
 
@@ -120,8 +118,8 @@ final class RelayLink: Sendable {
                 clock: environment.clock
             )
             configuration.roots = environment.roots
-            configuration.policy.supported.profiles.append(MessagingProfile.id)
-            configuration.profileTypes = RelayLink.mailTypes
+            configuration.policy = .messaging()
+            configuration.profiles = .messaging
             client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
         } else {
             client = nil
@@ -249,13 +247,9 @@ final class RelayLink: Sendable {
         case .message(let message):
             touch()
             deliver(.message(message))
-        case .profile(let payload):
+        case .profile(let message):
             touch()
-            do throws(MessagingError) {
-                deliver(.mail(try payload.reading { (value) throws(MessagingError) in try MailboxMessage(value) }))
-            } catch {
-                environment.log.info("mail not understood", metadata: ["rule": "\(error.code.rawValue)"])
-            }
+            if let mail = message.narrowed(as: MailboxMessage.self) { deliver(.mail(mail)) }
         case .rejected(let rejection):
             environment.log.info("envelope rejected", metadata: ["code": "\(rejection.code.rawValue)"])
         case .state(.connecting): break
