@@ -58,6 +58,10 @@ public struct MessagingError: Error, Hashable, Sendable, CustomStringConvertible
         case sealedPlaintextInvalid = "sealed-plaintext-invalid"
         case purposeTooLong = "purpose-too-long"
         case hpkeOpenFailed = "hpke-open-failed"
+        // A device of ours, not a peer's doing
+        /// The command makes no sense now; the detail says why, for a person.
+        case refused
+        case storeFailed = "store-failed"
     }
 
     public let code: Code

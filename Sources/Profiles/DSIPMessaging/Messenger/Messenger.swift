@@ -1,0 +1,6 @@
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+import MLS
+
+/// One device's whole messaging.
