@@ -101,7 +101,9 @@ struct SealedFile: ~Copyable {
     }
 
     private static func nonce(_ number: UInt64) throws -> AES.GCM.Nonce {
-        try AES.GCM.Nonce(data: [0, 0, 0, 0] + stride(from: 56, through: 0, by: -8).map { UInt8(number >> UInt64($0) & 0xFF) })
+        try AES.GCM.Nonce(
+            data: [0, 0, 0, 0] + stride(from: 56, through: 0, by: -8).map { UInt8(number >> UInt64($0) & 0xFF) }
+        )
     }
 
     private static func failure() -> AgentError {

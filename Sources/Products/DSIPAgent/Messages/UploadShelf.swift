@@ -107,7 +107,9 @@ final class UploadShelf: Sendable {
 
     /// Removes what nobody sent in time.
     func sweep(at now: Int64) {
-        let old = state.withLockedValue { $0.held.values.filter { $0.receivedAt + UploadShelf.lifetime <= now }.map(\.id) }
+        let old = state.withLockedValue {
+            $0.held.values.filter { $0.receivedAt + UploadShelf.lifetime <= now }.map(\.id)
+        }
         for id in old { remove(id) }
     }
 
