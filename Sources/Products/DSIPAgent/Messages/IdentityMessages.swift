@@ -256,11 +256,17 @@ final class IdentityMessages: MessengerStore {
     // MARK: Sealing
 
     private func conversation(_ row: Row) throws -> ConversationRecord {
-        try ConversationRecord(decoding: open(Array(row[1] as Data), ["conversation", row[0]]))
+        guard let record = ConversationRecord(decoding: try open(Array(row[1] as Data), ["conversation", row[0]])) else {
+            throw MessagingError(.storeFailed, "a conversation is damaged")
+        }
+        return record
     }
 
     private func line(_ row: Row) throws -> MessageRecord {
-        try MessageRecord(decoding: open(Array(row[2] as Data), ["line", row[0], row[1]]))
+        guard let record = MessageRecord(decoding: try open(Array(row[2] as Data), ["line", row[0], row[1]])) else {
+            throw MessagingError(.storeFailed, "a message is damaged")
+        }
+        return record
     }
 
     private func plain(_ value: [UInt8], _ table: MessengerTable, _ scope: String, _ key: String) throws -> [UInt8] {
