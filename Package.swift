@@ -171,7 +171,7 @@ let package = Package(
         // Tests
         .target(
             name: "Support",
-            dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling"],
+            dependencies: ["Encoding", "DSIPIdentity", "DSIPSignaling", "DSIPMessaging"],
             path: "Tests/Support",
             swiftSettings: strict
         ),
@@ -205,7 +205,11 @@ let package = Package(
             ] + nio + nioWebSocket
         ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
-        tests("DSIPMessaging", "Profiles", ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
+        tests(
+            "DSIPMessaging",
+            "Profiles",
+            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", crypto]
+        ),
         tests(
             "DSIPRelay",
             "Products",

@@ -30,36 +30,13 @@ extension EnvelopeVerifier {
     ) -> ProfileVerdict<Body, Fault> {
         let context = BindingContext(now: now, held: delegations, revocations: revocations)
         do throws(Stop) {
-            let opened = try open(frame, documents)
-            let (header, payload) = (opened.header, opened.payload)
-            let bound = try bindings.bind(payload, header, context, documents)
-            try payload.checkTimes(at: now)
-            if replay.contains(payload.id) { throw payload.stop(.duplicateID, "the id was accepted before") }
-            try payload.checkIdentifier()
-            guard helloVerified else {
-                throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
-            }
-            if let block = payload.root["dsip"], let reason = policy.supported.refusal(of: block, exempt: nil) {
-                throw payload.stop(.versionUnsupported, reason: reason, "no version in common")
-            }
-            let body: Body
-            do throws(Fault) {
-                body = try read(payload.root)
-            } catch {
-                return .refused(error, id: payload.id, from: bound.identity, signer: header.kid)
-            }
-            guard replay.remember(payload.id, until: payload.replayableUntil, at: now) else {
-                throw payload.stop(.duplicateID, "the id was accepted before")
-            }
-            return .accepted(
-                Verified(
-                    body,
-                    envelope: opened.envelope,
-                    signer: header.kid,
-                    identity: bound.identity,
-                    principal: bound.principal,
-                    delegation: bound.delegation
-                )
+            return try check(
+                try open(frame, documents),
+                context,
+                replay: &replay,
+                helloVerified: helloVerified,
+                documents: documents,
+                reading: read
             )
         } catch {
             switch error {
@@ -67,6 +44,47 @@ extension EnvelopeVerifier {
             case .needs(let did): return .needs(did)
             }
         }
+    }
+
+    /// Stages 7 to 12, then `read`.
+    mutating func check<Body, Fault: Error>(
+        _ opened: Opened,
+        _ context: BindingContext,
+        replay: inout some ReplayGuard,
+        helloVerified: Bool,
+        documents: (DID) -> DocumentLookup,
+        reading read: (JSONView) throws(Fault) -> Body
+    ) throws(Stop) -> ProfileVerdict<Body, Fault> {
+        let (header, payload) = (opened.header, opened.payload)
+        let bound = try bindings.bind(payload, header, context, documents)
+        try payload.checkTimes(at: context.now)
+        if replay.contains(payload.id) { throw payload.stop(.duplicateID, "the id was accepted before") }
+        try payload.checkIdentifier()
+        guard helloVerified else {
+            throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
+        }
+        if let block = payload.root["dsip"], let reason = policy.supported.refusal(of: block, exempt: nil) {
+            throw payload.stop(.versionUnsupported, reason: reason, "no version in common")
+        }
+        let body: Body
+        do throws(Fault) {
+            body = try read(payload.root)
+        } catch {
+            return .refused(error, id: payload.id, from: bound.identity, signer: header.kid)
+        }
+        guard replay.remember(payload.id, until: payload.replayableUntil, at: context.now) else {
+            throw payload.stop(.duplicateID, "the id was accepted before")
+        }
+        return .accepted(
+            Verified(
+                body,
+                envelope: opened.envelope,
+                signer: header.kid,
+                identity: bound.identity,
+                principal: bound.principal,
+                delegation: bound.delegation
+            )
+        )
     }
 
     /// The `type` that a frame's payload claims, unverified: good for choosing a reader and for nothing else.

@@ -77,7 +77,27 @@ public struct EnvelopeVerifier: Sendable {
         sentHello: ULID?,
         documents: (DID) -> DocumentLookup
     ) throws(Stop) -> Verified<Message> {
-        let opened = try open(frame, documents)
+        try check(
+            try open(frame, documents),
+            of: frame.count,
+            context,
+            replay: &replay,
+            helloVerified: helloVerified,
+            sentHello: sentHello,
+            documents: documents
+        )
+    }
+
+    /// Stages 7 to 14 of an envelope that came in a frame of `size` bytes.
+    mutating func check(
+        _ opened: Opened,
+        of size: Int,
+        _ context: BindingContext,
+        replay: inout some ReplayGuard,
+        helloVerified: Bool,
+        sentHello: ULID?,
+        documents: (DID) -> DocumentLookup
+    ) throws(Stop) -> Verified<Message> {
         let (header, payload) = (opened.header, opened.payload)
         let bound = try bindings.bind(payload, header, context, documents)
         try payload.checkTimes(at: context.now)
@@ -93,7 +113,7 @@ public struct EnvelopeVerifier: Sendable {
             policy,
             MeaningContext(
                 sentHello: sentHello,
-                encodedSize: frame.count,
+                encodedSize: size,
                 signer: header.kid,
                 identity: bound.identity,
                 recovery: opened.recovery

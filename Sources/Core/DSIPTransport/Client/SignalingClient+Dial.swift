@@ -10,16 +10,36 @@ extension SignalingClient {
         let context = try configuration.roots.context()
         let witness = FailureWitness()
         do {
-            let upgraded = try await ClientBootstrap(group: configuration.group)
+            let bootstrap = ClientBootstrap(group: configuration.group)
                 .connectTimeout(TimeAmount(Binding.connectTimeout))
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .connect(host: configuration.address.host, port: configuration.address.port) { channel in
-                    channel.eventLoop.makeCompletedFuture { try self.configure(channel, context, witness) }
-                }
-            return try await upgraded.get()
+            let configure: @Sendable (any Channel) -> EventLoopFuture<EventLoopFuture<ClientLink>> = { channel in
+                channel.eventLoop.makeCompletedFuture { try self.configure(channel, context, witness) }
+            }
+            let (host, port) = (configuration.address.host, configuration.address.port)
+            guard let place = try await permittedAddress() else {
+                return try await bootstrap.connect(host: host, port: port, channelInitializer: configure).get()
+            }
+            return try await bootstrap.connect(to: place, channelInitializer: configure).get()
         } catch {
             throw failure(witness.first ?? error)
         }
+    }
+
+    /// The checked address itself is dialled, so that a second, different answer of the name server changes nothing.
+    ///
+    /// - Returns: nil when any address will do.
+    private func permittedAddress() async throws -> SocketAddress? {
+        guard let allows = configuration.allows else { return nil }
+        let (host, resolver) = (configuration.address.host, configuration.resolver)
+        let addresses = try await withTimeout(Binding.connectTimeout, "\(host) was not resolved in time") {
+            () async throws(TransportError) in
+            try await resolver.addresses(of: host)
+        }
+        guard let address = addresses.first(where: allows) else {
+            throw TransportError(.address, "\(host) is not at a permitted address")
+        }
+        return try SocketAddress(packedIPAddress: ByteBuffer(bytes: address), port: configuration.address.port)
     }
 
     private func configure(

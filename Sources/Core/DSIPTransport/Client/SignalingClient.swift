@@ -28,6 +28,11 @@ public final class SignalingClient: Sendable {
         public var relay: DID?
         public var roots = TrustRoots.system
         public var policy = VerificationPolicy()
+        /// Reads the messages of profiles; the policy must support those.
+        public var profiles = ProfileReader.none
+        /// When set, only addresses (4 or 16 bytes, network order) for which it holds are dialled: for addresses that strangers chose.
+        public var allows: (@Sendable ([UInt8]) -> Bool)?
+        public var resolver: any HostResolver = SystemHostResolver()
         public var backoff = Backoff()
         /// Unix seconds.
         public var clock: @Sendable () -> Int64
@@ -80,6 +85,8 @@ public final class SignalingClient: Sendable {
     public enum Event: Sendable {
         case state(State)
         case message(Verified<Message>)
+        /// A message of a profile, as `Configuration.profiles` reads it.
+        case profile(Verified<any Sendable>)
         /// An envelope that did not verify.
         case rejected(Rejection)
     }

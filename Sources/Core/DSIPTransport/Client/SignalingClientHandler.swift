@@ -168,10 +168,16 @@ final class SignalingClientHandler: ChannelDuplexHandler {
             sentHello: sentHello,
             documents: { source.document(of: $0, at: now) },
             delegations: source.delegations,
-            revocations: source.revocations
+            revocations: source.revocations,
+            profiles: client.configuration.profiles
         )
         switch verdict {
-        case .accepted(let message): accepted(message)
+        case .message(let message): accepted(message)
+        case .profile(let message):
+            guard phase == .bound else { return fail(.policyViolation, "the relay sent traffic before its hello") }
+            client.sink.yield(.profile(message))
+        case .refused(let refusal, _, _):
+            rejected(Rejection(.schemaInvalid, reason: refusal.reason, refusal.detail))
         case .rejected(let rejection): rejected(rejection)
         case .needs(let did):
             guard entry.resolutions < PendingFrames.maximumResolutions else {

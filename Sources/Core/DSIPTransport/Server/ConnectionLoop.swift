@@ -25,7 +25,7 @@ final class ConnectionLoop {
 
     var now: UInt64 { eventLoop.now.uptimeNanoseconds }
 
-    func verify(_ frame: [UInt8], helloVerified: Bool) -> Verdict {
+    func verify(_ frame: [UInt8], helloVerified: Bool) -> MixedVerdict {
         let now = service.configuration.clock()
         let source = service.source
         return verifier.verify(
@@ -35,7 +35,8 @@ final class ConnectionLoop {
             helloVerified: helloVerified,
             documents: { source.document(of: $0, at: now) },
             delegations: source.delegations,
-            revocations: source.revocations
+            revocations: source.revocations,
+            profiles: service.configuration.profiles
         )
     }
 

@@ -18,6 +18,9 @@ public protocol SignalingServerDelegate: Sendable {
     /// Anything but a `hello`, in the order it arrived; `message.envelope.bytes` is what to forward.
     func received(_ connection: SignalingConnection, _ message: Verified<Message>)
 
+    /// A message of a profile, as `SignalingService.Configuration.profiles` reads it; in the order of arrival with the others.
+    func received(_ connection: SignalingConnection, profile message: Verified<any Sendable>)
+
     /// An envelope was refused; the signed `error` has been taken care of.
     func rejected(_ connection: SignalingConnection, _ rejection: Rejection)
 
@@ -29,5 +32,6 @@ public protocol SignalingServerDelegate: Sendable {
 
 extension SignalingServerDelegate {
     public func admits(_ connection: SignalingConnection, bytes: Int) -> Bool { true }
+    public func received(_ connection: SignalingConnection, profile message: Verified<any Sendable>) {}
     public func rejected(_ connection: SignalingConnection, _ rejection: Rejection) {}
 }

@@ -119,13 +119,17 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     private func verify(_ entry: PendingFrames.Entry) {
         guard service.delegate.admits(connection, bytes: entry.frame.count) else { return refuseUnread() }
         switch loop.verify(entry.frame, helloVerified: phase == .bound) {
-        case .accepted(let message):
+        case .message(let message):
             strikes = 0
             if case .hello(let hello) = message.body.body {
                 bind(hello, message)
             } else {
                 service.delegate.received(connection, message)
             }
+        case .profile(let message):
+            strikes = 0
+            service.delegate.received(connection, profile: message)
+        case .refused(let refusal, let id, let from): refuse(refusal, id: id, from: from)
         case .rejected(let rejection): refuse(rejection)
         case .needs(let did):
             if entry.resolutions < PendingFrames.maximumResolutions {
@@ -190,6 +194,17 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         } else if strikes >= service.configuration.maximumStrikes {
             close(.policyViolation)
         }
+    }
+
+    /// The envelope is in order, what it says is not.
+    private func refuse(_ refusal: ProfileReader.Refusal, id: ULID, from: DID) {
+        service.delegate.rejected(connection, Rejection(.schemaInvalid, reason: refusal.reason, refusal.detail))
+        strikes += 1
+        let reason = refusal.reason ?? .sessionFailed
+        if let error = service.error(reason, to: from, inReplyTo: id, detail: refusal.detail) {
+            connection.send(error.bytes)
+        }
+        if strikes >= service.configuration.maximumStrikes { close(.policyViolation) }
     }
 
     /// The delegate would not have the frame looked at.

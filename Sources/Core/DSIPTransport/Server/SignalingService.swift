@@ -15,6 +15,8 @@ public final class SignalingService: Sendable {
         public var key: SigningKey
         public var capabilities: RelayCapabilities
         public var policy: VerificationPolicy
+        /// Reads the messages of profiles; the policy must support those.
+        public var profiles = ProfileReader.none
         public var path = Binding.defaultPath
         public var maximumConnections = 100_000
         /// Bytes a connection may owe its peer before the peer counts as too slow.
