@@ -256,7 +256,8 @@ final class IdentityMessages: MessengerStore {
     // MARK: Sealing
 
     private func conversation(_ row: Row) throws -> ConversationRecord {
-        guard let record = ConversationRecord(decoding: try open(Array(row[1] as Data), ["conversation", row[0]])) else {
+        guard let record = ConversationRecord(decoding: try open(Array(row[1] as Data), ["conversation", row[0]]))
+        else {
             throw MessagingError(.storeFailed, "a conversation is damaged")
         }
         return record

@@ -30,7 +30,7 @@ struct SealedFile: ~Copyable {
     /// - Throws: `.internal`.
     init(creating path: String, key: SymmetricKey) throws(AgentError) {
         file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw SealedFile.failure() }
+        guard file >= 0 else { throw PrivateFiles.failure() }
         self.key = key
     }
 
@@ -45,10 +45,11 @@ struct SealedFile: ~Copyable {
         }
     }
 
-    /// Writes what is left.
+    /// Writes what is left and forces it to disk.
     mutating func finish() throws(AgentError) {
         if !pending.isEmpty { try write(part: pending) }
         pending = []
+        guard fsync(file) == 0 else { throw PrivateFiles.failure() }
     }
 
     private mutating func write(part: [UInt8]) throws(AgentError) {
@@ -56,32 +57,19 @@ struct SealedFile: ~Copyable {
             throw AgentError(.internal, "The file could not be encrypted.")
         }
         let sealed = Array(box.ciphertext) + Array(box.tag)
-        var offset = 0
-        while offset < sealed.count {
-            let (file, rest) = (file, sealed.count - offset)
-            let written = sealed.withUnsafeBytes { bytes in
-                #if canImport(Glibc)
-                    Glibc.write(file, bytes.baseAddress! + offset, rest)
-                #elseif canImport(Musl)
-                    Musl.write(file, bytes.baseAddress! + offset, rest)
-                #elseif canImport(Darwin)
-                    Darwin.write(file, bytes.baseAddress! + offset, rest)
-                #endif
-            }
-            if written < 0, errno == EINTR { continue }
-            guard written > 0 else { throw SealedFile.failure() }
-            offset += written
-        }
+        let file = file
+        try sealed.withUnsafeBytes { (bytes) throws(AgentError) in try PrivateFiles.write(bytes, to: file) }
         parts += 1
         size += Int64(part.count)
     }
 
     /// - Parameter size: bytes of plaintext that were written.
-    /// - Throws: `.damaged`.
+    /// - Throws: `.notFound`, `.damaged`.
     static func read(_ path: String, key: SymmetricKey, size: Int64) throws(AgentError) -> [UInt8] {
         let damaged = AgentError(.damaged, "The file on this device is damaged.")
         let parts = (size + Int64(partBytes) - 1) / Int64(partBytes)
-        guard let sealed = PrivateFiles.read(path, size: size + parts * Int64(tagBytes)) else { throw damaged }
+        let sealed = try PrivateFiles.read(path, limit: size + parts * Int64(tagBytes))
+        guard Int64(sealed.count) == size + parts * Int64(tagBytes) else { throw damaged }
         var plaintext: [UInt8] = []
         plaintext.reserveCapacity(Int(size))
         var start = 0
@@ -104,11 +92,5 @@ struct SealedFile: ~Copyable {
         try AES.GCM.Nonce(
             data: [0, 0, 0, 0] + stride(from: 56, through: 0, by: -8).map { UInt8(number >> UInt64($0) & 0xFF) }
         )
-    }
-
-    private static func failure() -> AgentError {
-        errno == ENOSPC || errno == EDQUOT
-            ? AgentError(.internal, "The disk is full. Free some space and try again.")
-            : AgentError(.internal, "A file could not be written to the state folder.")
     }
 }
