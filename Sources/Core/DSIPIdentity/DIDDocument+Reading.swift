@@ -166,7 +166,10 @@ private struct DIDDocumentReader {
                         id: id.hasPrefix("#") ? did.string + id : id,
                         type: type,
                         uri: uri,
-                        bindings: bindings
+                        bindings: bindings,
+                        parameters: JSONObject(
+                            members: (endpoint.object?.members ?? []).filter { $0.name != "uri" && $0.name != "bindings" }
+                        )
                     )
                 )
             }

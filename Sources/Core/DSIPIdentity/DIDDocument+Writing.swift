@@ -44,9 +44,7 @@ extension DIDDocument {
             services.map { service in
                 [
                     "id": .string(service.id), "type": .string(service.type),
-                    "serviceEndpoint": [
-                        "uri": .string(service.uri), "bindings": .array(service.bindings.map { .string($0) }),
-                    ],
+                    "serviceEndpoint": service.endpoint,
                 ]
             }
         )

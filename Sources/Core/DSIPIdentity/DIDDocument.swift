@@ -31,12 +31,23 @@ public struct DIDDocument: Sendable {
         public var type: String
         public var uri: String
         public var bindings: [String]
+        /// What else the endpoint says, for whoever knows the type.
+        public var parameters: JSONObject
 
-        public init(id: String, type: String, uri: String, bindings: [String]) {
+        public init(id: String, type: String, uri: String, bindings: [String], parameters: JSONObject = [:]) {
             self.id = id
             self.type = type
             self.uri = uri
             self.bindings = bindings
+            self.parameters = parameters
+        }
+
+        /// The endpoint as an object.
+        public var endpoint: JSONValue {
+            let members: [(name: String, value: JSONValue)] = [
+                (name: "uri", value: .string(uri)), (name: "bindings", value: .array(bindings.map { .string($0) })),
+            ]
+            return .object(JSONObject(members: members + parameters.members))
         }
     }
 

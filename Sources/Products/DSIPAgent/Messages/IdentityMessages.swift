@@ -109,6 +109,40 @@ final class IdentityMessages: MessengerStore {
         }
     }
 
+    /// Wherever it was said.
+    func message(_ id: ULID) throws(MessagingError) -> MessageRecord? {
+        try read { db in
+            try Row.fetchOne(
+                db,
+                sql: "SELECT conversation, id, sealed FROM line WHERE owner = ? AND id = ?",
+                arguments: [owner, id.description]
+            ).map(line)
+        }
+    }
+
+    /// A page of a conversation, ascending. Lines of one place are never parted: a page may be a little longer than asked for.
+    func page(
+        of conversation: ULID,
+        before: Int64?,
+        after: Int64?,
+        limit: Int
+    ) throws(MessagingError) -> [MessageRecord] {
+        let page = try messages(in: conversation, before: before, after: after, limit: limit)
+        guard page.count == limit, let edge = after == nil ? page.first : page.last else { return page }
+        let ties = try read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT conversation, id, sealed FROM line
+                    WHERE owner = ? AND conversation = ? AND place = ? ORDER BY id LIMIT 1000
+                    """,
+                arguments: [owner, conversation.description, edge.order]
+            ).map(line)
+        }
+        return after == nil
+            ? ties + page.drop { $0.order == edge.order } : page.prefix { $0.order != edge.order } + ties
+    }
+
     // MARK: Search
 
     struct Match: Sendable {

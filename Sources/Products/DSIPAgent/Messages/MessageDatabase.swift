@@ -78,6 +78,7 @@ final class MessageDatabase: Sendable {
                         place INTEGER NOT NULL, sealed BLOB NOT NULL, UNIQUE (owner, conversation, id)
                     ) STRICT;
                     CREATE INDEX line_by_place ON line (owner, conversation, place, id);
+                    CREATE INDEX line_by_id ON line (owner, id);
                     CREATE VIRTUAL TABLE line_text USING fts5(
                         text, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
                     );

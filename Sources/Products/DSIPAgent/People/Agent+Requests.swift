@@ -62,7 +62,7 @@ extension Agent {
         try store.save(contact)
         announceSoon(contact.owner)
         try command(
-            .grant(introduction: introduction, id: grant, scope: [Grant.inviteScope], validUntil: validUntil),
+            .grant(introduction: introduction, id: grant, scope: Agent.grantScope, validUntil: validUntil),
             desk
         )
         run(.allow(request.did), desk)
@@ -72,7 +72,7 @@ extension Agent {
                 owner: desk.identity,
                 peer: request.did,
                 given: true,
-                scope: [Grant.inviteScope],
+                scope: Agent.grantScope,
                 validUntil: validUntil,
                 introduction: id,
                 envelope: []
@@ -88,6 +88,8 @@ extension Agent {
         return try settle(request, .declined)
     }
 
+    /// Who may ring may write as well. M§14.1
+    static let grantScope = [Grant.inviteScope, Grant.messageScope]
     static let grantLifetime: Int64 = 365 * 86_400
 
     private func settle(_ request: ContactRequest, _ state: ContactRequest.State) throws(AgentError) -> JSONValue {

@@ -202,6 +202,16 @@ final class RelayLink: Sendable {
         return box.withLockedValue(\.state).relay
     }
 
+    /// Who answered, while connected.
+    var relay: Relay? { box.withLockedValue(\.state).relay }
+
+    /// Waits until the link is connected, for what the relay says of itself.
+    func answer(within limit: Duration) async -> (relay: Relay, capabilities: RelayCapabilities)? {
+        guard await ready(within: limit) != nil, case .connected(let relay, let capabilities) = box.withLockedValue(\.state)
+        else { return nil }
+        return (relay, capabilities)
+    }
+
     /// Why nothing this device signs is accepted, when that is its clock.
     var clockFault: TransportError? {
         if case .waiting(_, let error) = box.withLockedValue(\.state), error.code == .clock { return error }

@@ -125,6 +125,16 @@ final class RelayLinks: Sendable {
         return link
     }
 
+    /// Who answers on a link that is there and connected.
+    func connected(owner: DID, url: String) -> RelayLink.Relay? {
+        state.withLockedValue { $0.links[Key(owner: owner, url: url)] }?.relay
+    }
+
+    /// What the relay at `url` says of itself, asked over a connection as the device of `owner`; nil when there is no answer in time.
+    func ask(_ url: String, as owner: DID) async -> (relay: RelayLink.Relay, capabilities: RelayCapabilities)? {
+        await link(owner: owner, url: url).answer(within: .seconds(10))
+    }
+
     /// Closes a link that is no longer needed.
     func drop(owner: DID, url: String) {
         state.withLockedValue { $0.links.removeValue(forKey: Key(owner: owner, url: url)) }?.close()
