@@ -26,6 +26,7 @@ public actor Agent {
     nonisolated let directory: Directory
     nonisolated let links: RelayLinks
     nonisolated let fetcher: HTTPDocumentFetcher
+    nonisolated let uploads: UploadShelf
     nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
@@ -50,6 +51,7 @@ public actor Agent {
         self.logger = log
         try StateFolder.prepare(configuration.stateFolder)
         self.store = try AgentStore(path: configuration.stateFolder + "/agent.sqlite")
+        self.uploads = try UploadShelf(folder: configuration.stateFolder + "/uploads")
         self.keyring = try Keyring(configuration, store: store)
         self.relayStatus = RelayStatus(
             url: configuration.relay,

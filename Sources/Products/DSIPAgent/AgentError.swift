@@ -11,6 +11,7 @@ public struct AgentError: Error, Hashable, Sendable, CustomStringConvertible {
         case unresolvable
         case unreachable
         case rateLimited = "rate-limited"
+        case tooLarge = "too-large"
         case busy
         /// The offer or answer breaks the WebRTC binding.
         case media

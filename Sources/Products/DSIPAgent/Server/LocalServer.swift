@@ -94,11 +94,30 @@ public final class LocalServer: Sendable {
         if let folder {
             router.add(middleware: FileMiddleware(folder, searchForIndexHtml: true, logger: logger))
         }
+        let notOurPage = AgentError(
+            .unauthorized,
+            "Open the address that dsip up printed; it carries the key to this page."
+        )
+        router.post("/api/v1/uploads") { request, _ -> Response in
+            guard requestGuard.accepts(authorization: request.headers[.authorization]) else {
+                return failure(notOurPage)
+            }
+            return await receive(request, agent: agent)
+        }
+        router.get("/api/v1/attachments/:conversation/:message") { request, context -> Response in
+            guard requestGuard.accepts(authorization: request.headers[.authorization]) else {
+                return failure(notOurPage)
+            }
+            return await attachment(
+                context.parameters.get("conversation") ?? "",
+                context.parameters.get("message") ?? "",
+                range: request.headers[.range],
+                agent: agent
+            )
+        }
         router.post("/api/v1/:method") { request, context -> Response in
             guard requestGuard.accepts(authorization: request.headers[.authorization]) else {
-                return failure(
-                    AgentError(.unauthorized, "Open the address that dsip up printed; it carries the key to this page.")
-                )
+                return failure(notOurPage)
             }
             let name = context.parameters.get("method") ?? ""
             do {
@@ -177,6 +196,7 @@ extension AgentError {
     var status: HTTPResponse.Status {
         switch code {
         case .badRequest, .media: .badRequest
+        case .tooLarge: .contentTooLarge
         case .unauthorized: .unauthorized
         case .notFound: .notFound
         case .notAllowed, .busy: .conflict
