@@ -27,6 +27,10 @@ public actor Agent {
     nonisolated let links: RelayLinks
     nonisolated let fetcher: HTTPDocumentFetcher
     nonisolated let uploads: UploadShelf
+    nonisolated let attachments: AttachmentShelf
+    nonisolated let messageDatabase: MessageDatabase
+    /// For blobs, which take longer than documents.
+    nonisolated let blobClient: GuardedHTTPClient
     nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
@@ -52,6 +56,8 @@ public actor Agent {
         try StateFolder.prepare(configuration.stateFolder)
         self.store = try AgentStore(path: configuration.stateFolder + "/agent.sqlite")
         self.uploads = try UploadShelf(folder: configuration.stateFolder + "/uploads")
+        self.attachments = try AttachmentShelf(stateFolder: configuration.stateFolder)
+        self.messageDatabase = try MessageDatabase(path: configuration.stateFolder + "/messages.sqlite")
         self.keyring = try Keyring(configuration, store: store)
         self.relayStatus = RelayStatus(
             url: configuration.relay,
@@ -60,7 +66,13 @@ public actor Agent {
             sentence: "Connecting to the relay."
         )
         let roots = TrustRoots(additionalFiles: configuration.trustRoots)
-        let fetcher = HTTPDocumentFetcher(policy: AddressPolicy(allowing: configuration.allowedAddresses), roots: roots)
+        let policy = AddressPolicy(allowing: configuration.allowedAddresses)
+        let fetcher = HTTPDocumentFetcher(policy: policy, roots: roots)
+        self.blobClient = GuardedHTTPClient(
+            allows: { !policy.refuses($0) },
+            roots: roots,
+            timeout: Agent.transferTime
+        )
         self.fetcher = fetcher
         self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
         self.links = RelayLinks(
@@ -147,14 +159,17 @@ public actor Agent {
             contacts: try contactBook(of: identity.did)
         )
         desks[identity.did] = desk
+        try openMail(desk)
         links.add(owner: identity.did, key: key, delegations: delegations, home: identity.relay)
     }
 
     private func handle(_ event: RelayLinks.Event) {
         switch event {
         case .message(let message, let owner, let path): received(message, owner: owner, path: path)
+        case .mail(let message, let owner, let path): receivedMail(message, owner: owner, path: path)
         case .status(let owner, let url, let state):
             if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
+            if let desk = desks[owner] { mailLink(state, at: url, desk) }
             guard owner == current, desks[owner]?.relay == url else { return }
             relayStatus = status(state, url: url)
             hub.publish(.relay(relayStatus))
@@ -216,7 +231,7 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.compactMap { $0.engine.nextDeadline }
+        let due = desks.values.flatMap { [$0.engine.nextDeadline, $0.mail?.mail.deadline] }.compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in
