@@ -294,6 +294,7 @@ public actor Agent {
             "contacts": .array(try contacts().map(\.json)),
             "calls": .array(calls.map { $0.json(for: page) }),
             "requests": .array(try requests().map { $0.0.json(peer: $0.1) }),
+            "conversations": .array(try conversations().map(\.json)), "messaging": messaging().json,
             "log": .array(try log().map { $0.0.json(peer: $0.1) }), "missed": .int(try missed()),
             "settings": [
                 "ring_unknown": false, "display_name": .string(identity?.name ?? ""),

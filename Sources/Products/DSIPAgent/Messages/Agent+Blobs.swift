@@ -25,7 +25,8 @@ extension Agent {
         do {
             let (shelf, key) = (attachments, messages.dataKey)
             // Sealing a large file takes a while; the agent does other things meanwhile.
-            let (ciphertext, sha256) = try await Task.detached { try Agent.ciphertext(of: job.source, shelf, key) }.value
+            let (ciphertext, sha256) = try await Task.detached { try Agent.ciphertext(of: job.source, shelf, key) }
+                .value
             let size = Int64(ciphertext.count)
             let authorization = try messages.mail.blobPut(sha256: sha256, size: size, at: now())
                 .signed(by: desk.key, delegations: desk.delegations)

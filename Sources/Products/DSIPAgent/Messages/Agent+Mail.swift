@@ -12,7 +12,8 @@ extension Agent {
     /// Opens what the identity has said and been told. A device that may not carry messages (its delegation is an old one) has none.
     func openMail(_ desk: Desk) throws(AgentError) {
         guard desk.mail == nil,
-            let delegation = desk.delegations.first, Delegation.decode(delegation)?.capabilities
+            let delegation = desk.delegations.first,
+            Delegation.decode(delegation)?.capabilities
                 .contains(Delegation.Capability.messaging) == true
         else { return }
         let key = try keyring.dataKey(of: desk.identity)
@@ -63,7 +64,10 @@ extension Agent {
         _ command: (inout Mail, Int64) throws(MessagingError) -> (Result, [MessengerAction])
     ) throws(AgentError) -> Result {
         guard let messages = desk.mail else {
-            throw AgentError(.notAllowed, "This device may not carry messages yet. Open DSIP on your first device once.")
+            throw AgentError(
+                .notAllowed,
+                "This device may not carry messages yet. Open DSIP on your first device once."
+            )
         }
         do throws(MessagingError) {
             let (result, actions) = try command(&messages.mail, now())
@@ -113,7 +117,11 @@ extension Agent {
         let document = directory.document(of: desk.identity)
         let named = MailboxSelection(document: document?.mailboxEntries ?? []).order
         guard named.isEmpty else { return named.first { $0.mailbox == relay } }
-        return MailboxService(uri: desk.relay, mailbox: relay, voicemail: .init(maximumDuration: Agent.voicemailSeconds))
+        return MailboxService(
+            uri: desk.relay,
+            mailbox: relay,
+            voicemail: .init(maximumDuration: Agent.voicemailSeconds)
+        )
     }
 
     /// Seconds of voicemail that callers may leave us.
@@ -122,7 +130,8 @@ extension Agent {
     private static func mailboxSetting(_ identity: DID) -> String { "mailbox \(identity)" }
 
     private func knownMailbox(of identity: DID) throws(AgentError) -> MailboxService? {
-        guard let text = try store.setting(Agent.mailboxSetting(identity)), let json = try? JSONValue(parsing: text) else {
+        guard let text = try store.setting(Agent.mailboxSetting(identity)), let json = try? JSONValue(parsing: text)
+        else {
             return nil
         }
         return try? MailboxService(json)
@@ -199,7 +208,8 @@ extension Agent {
         let sentence =
             switch failure {
             case .change(_, let reason): "The group could not be changed: \(Sentences.table(reason))."
-            case .historyUnreadable: "None of your devices could hand over the earlier messages. They cannot be read here."
+            case .historyUnreadable:
+                "None of your devices could hand over the earlier messages. They cannot be read here."
             }
         hub.publish(.notice(level: .warning, sentence: sentence))
     }
@@ -265,7 +275,12 @@ extension Agent {
             message = Message(stamp, to: recipient, body)
         case .grant(let id, let recipient, let session, let validUntil):
             let stamp = Message.Stamp(id: id, from: desk.key.did, issuedAt: now(), lifetime: 290)
-            message = Message(stamp, to: recipient, session: session, Grant(scope: Agent.grantScope, validUntil: validUntil))
+            message = Message(
+                stamp,
+                to: recipient,
+                session: session,
+                Grant(scope: Agent.grantScope, validUntil: validUntil)
+            )
         }
         guard let envelope = try? message.signed(by: desk.key, delegations: desk.delegations) else {
             return logger.error("a statement could not be signed")

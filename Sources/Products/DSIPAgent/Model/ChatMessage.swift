@@ -17,7 +17,8 @@ public struct ChatMessage: Sendable, Hashable {
     public var json: JSONValue {
         var object: JSONObject = [
             "id": .string(record.id.description), "conversation": .string(record.conversation.description),
-            "sender": .string(record.sender.string), "mine": .bool(record.isMine), "kind": .string(record.kind.rawValue),
+            "sender": .string(record.sender.string), "mine": .bool(record.isMine),
+            "kind": .string(record.kind.rawValue),
             "purpose": .string(record.purpose.effective.token), "text": .string(text),
             "content_type": .string(record.contentType), "sent_at": .int(record.sentAt),
             "received_at": .int(record.receivedAt), "seq": .optional(record.seq), "order": .int(record.order),
@@ -88,7 +89,8 @@ public struct ChatMessage: Sendable, Hashable {
             order.map { emoji in
                 let by = people[emoji] ?? []
                 return [
-                    "emoji": .string(emoji), "by": .array(by.map { .string($0.string) }), "mine": .bool(by.contains(me)),
+                    "emoji": .string(emoji), "by": .array(by.map { .string($0.string) }),
+                    "mine": .bool(by.contains(me)),
                 ]
             }
         )

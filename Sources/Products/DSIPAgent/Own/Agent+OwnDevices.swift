@@ -48,6 +48,7 @@ extension Agent {
         else { return }
         if notify.content["step"]?.string == "hello" {
             sendSealed(["step": "digest", "digest": ContactDigest(own).json], to: sender, desk)
+            welcome(sender, message.delegation, desk)
             if let renewed = message.delegation.flatMap({ keyring.renew($0, at: now()) }) {
                 sendSealed(["step": "delegation", "delegation": renewed.json], to: sender, desk)
             }

@@ -207,7 +207,8 @@ final class RelayLink: Sendable {
 
     /// Waits until the link is connected, for what the relay says of itself.
     func answer(within limit: Duration) async -> (relay: Relay, capabilities: RelayCapabilities)? {
-        guard await ready(within: limit) != nil, case .connected(let relay, let capabilities) = box.withLockedValue(\.state)
+        guard await ready(within: limit) != nil,
+            case .connected(let relay, let capabilities) = box.withLockedValue(\.state)
         else { return nil }
         return (relay, capabilities)
     }
