@@ -105,7 +105,8 @@ let package = Package(
             "DSIPRelay",
             "Products",
             [
-                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto, log,
+                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "Encoding", "WebRTC",
+                crypto, log,
                 product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
                 product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
@@ -213,7 +214,7 @@ let package = Package(
         tests(
             "DSIPRelay",
             "Products",
-            ["DSIPIdentity", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket
+            ["DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket
         ),
         tests(
             "DSIPAgent",

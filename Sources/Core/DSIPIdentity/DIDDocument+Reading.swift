@@ -167,21 +167,25 @@ private struct DIDDocumentReader {
                         type: type,
                         uri: uri,
                         bindings: bindings,
-                        parameters: JSONObject(
-                            members: (endpoint.object?.members ?? []).filter { $0.name != "uri" && $0.name != "bindings" }
-                        )
+                        parameters: parameters(of: endpoint)
                     )
                 )
             }
         }
         return services
     }
+
+    /// Members that a profile reads; endpoints that say more than any would are taken to say nothing.
+    private static func parameters(of endpoint: JSONValue) -> JSONObject {
+        guard let members = endpoint.object?.members, members.count <= 32 else { return [:] }
+        return JSONObject(members: members.filter { $0.0 != "uri" && $0.0 != "bindings" })
+    }
 }
 
 extension Envelope {
     /// An envelope as documents publish it: the compact text `protected.payload.signature` (RFC 7515 §7.1), or an object
     /// of the three.
-    public init?(published value: JSONValue) {
+    init?(published value: JSONValue) {
         if let text = value.string {
             self.init(compact: text)
         } else {

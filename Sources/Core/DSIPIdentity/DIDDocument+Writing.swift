@@ -44,7 +44,7 @@ extension DIDDocument {
             services.map { service in
                 [
                     "id": .string(service.id), "type": .string(service.type),
-                    "serviceEndpoint": service.endpoint,
+                    "serviceEndpoint": .object(service.endpoint),
                 ]
             }
         )

@@ -31,7 +31,7 @@ public struct DIDDocument: Sendable {
         public var type: String
         public var uri: String
         public var bindings: [String]
-        /// What else the endpoint says, for whoever knows the type.
+        /// What else the endpoint says, for the profile of its type.
         public var parameters: JSONObject
 
         public init(id: String, type: String, uri: String, bindings: [String], parameters: JSONObject = [:]) {
@@ -42,12 +42,10 @@ public struct DIDDocument: Sendable {
             self.parameters = parameters
         }
 
-        /// The endpoint as an object.
-        public var endpoint: JSONValue {
-            let members: [(name: String, value: JSONValue)] = [
-                (name: "uri", value: .string(uri)), (name: "bindings", value: .array(bindings.map { .string($0) })),
-            ]
-            return .object(JSONObject(members: members + parameters.members))
+        /// The `serviceEndpoint` as an object.
+        public var endpoint: JSONObject {
+            let members: JSONObject = ["uri": .string(uri), "bindings": .array(bindings.map { .string($0) })]
+            return JSONObject(members: members.members + parameters.members)
         }
     }
 

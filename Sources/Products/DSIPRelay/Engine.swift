@@ -231,6 +231,8 @@ final class Engine: Sendable {
         }
     }
 
+    private static let lingering = TimeAmount.seconds(2)
+
     /// Runs a request through the router, as Hummingbird's application would.
     private static func respond<Responder: HTTPResponder<RelayRequestContext>>(
         _ responder: Responder,
@@ -246,8 +248,11 @@ final class Engine: Sendable {
             } catch {
                 response = .failure("internal", "The relay could not answer.", status: .internalServerError)
             }
-            var body = try await writer.writeHead(response.head)
+            let isLast = response.headers[.connection] == "close"
+            let body = try await writer.writeHead(response.head)
             try await response.body.write(body)
+            // Closed at once, a client that still sends would lose the answer together with the connection.
+            if isLast { channel.eventLoop.scheduleTask(in: lingering) { channel.close(promise: nil) } }
         }
     }
 

@@ -90,6 +90,48 @@ struct RelayOptions: ParsableArguments {
     @Option(name: .customLong("names-total"), help: help("names.total"))
     var namesTotal: Int?
 
+    @Option(name: .customLong("messaging-enabled"), help: help("messaging.enabled"))
+    var messagingEnabled: Bool?
+
+    @Option(name: .customLong("messaging-hub"), help: help("messaging.hub"))
+    var messagingHub: Bool?
+
+    @Option(name: .customLong("messaging-quota-bytes"), help: help("messaging.quota-bytes"))
+    var messagingQuotaBytes: Int?
+
+    @Option(name: .customLong("messaging-bytes"), help: help("messaging.bytes"))
+    var messagingBytes: Int?
+
+    @Option(name: .customLong("messaging-retention-seconds"), help: help("messaging.retention-seconds"))
+    var messagingRetentionSeconds: Int?
+
+    @Option(name: .customLong("messaging-archive-seconds"), help: help("messaging.archive-seconds"))
+    var messagingArchiveSeconds: Int?
+
+    @Option(name: .customLong("messaging-messages-per-minute"), help: help("messaging.messages-per-minute"))
+    var messagingMessagesPerMinute: Int?
+
+    @Option(name: .customLong("messaging-services-per-minute"), help: help("messaging.services-per-minute"))
+    var messagingServicesPerMinute: Int?
+
+    @Option(name: .customLong("messaging-fetches-per-minute"), help: help("messaging.fetches-per-minute"))
+    var messagingFetchesPerMinute: Int?
+
+    @Option(name: .customLong("messaging-links"), help: help("messaging.links"))
+    var messagingLinks: Int?
+
+    @Option(name: .customLong("messaging-in-memory"), help: help("messaging.in-memory"))
+    var messagingInMemory: Bool?
+
+    @Option(name: .customLong("blobs-folder"), help: help("blobs.folder"))
+    var blobsFolder: String?
+
+    @Option(name: .customLong("blobs-maximum-bytes"), help: help("blobs.maximum-bytes"))
+    var blobsMaximumBytes: Int?
+
+    @Option(name: .customLong("blobs-bytes"), help: help("blobs.bytes"))
+    var blobsBytes: Int?
+
     @Option(name: .customLong("stun-enabled"), help: help("stun.enabled"))
     var stunEnabled: Bool?
 
@@ -149,6 +191,20 @@ struct RelayOptions: ParsableArguments {
             ("names.per-identity", namesPerIdentity.map(String.init)),
             ("names.per-address-per-day", namesPerAddressPerDay.map(String.init)),
             ("names.total", namesTotal.map(String.init)),
+            ("messaging.enabled", messagingEnabled.map(String.init)),
+            ("messaging.hub", messagingHub.map(String.init)),
+            ("messaging.quota-bytes", messagingQuotaBytes.map(String.init)),
+            ("messaging.bytes", messagingBytes.map(String.init)),
+            ("messaging.retention-seconds", messagingRetentionSeconds.map(String.init)),
+            ("messaging.archive-seconds", messagingArchiveSeconds.map(String.init)),
+            ("messaging.messages-per-minute", messagingMessagesPerMinute.map(String.init)),
+            ("messaging.services-per-minute", messagingServicesPerMinute.map(String.init)),
+            ("messaging.fetches-per-minute", messagingFetchesPerMinute.map(String.init)),
+            ("messaging.links", messagingLinks.map(String.init)),
+            ("messaging.in-memory", messagingInMemory.map(String.init)),
+            ("blobs.folder", blobsFolder),
+            ("blobs.maximum-bytes", blobsMaximumBytes.map(String.init)),
+            ("blobs.bytes", blobsBytes.map(String.init)),
             ("stun.enabled", stunEnabled.map(String.init)),
             ("stun.port", stunPort.map(String.init)),
             ("stun.advertised", stunAdvertised),

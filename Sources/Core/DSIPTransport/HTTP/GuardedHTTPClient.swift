@@ -17,7 +17,7 @@ public struct GuardedHTTPClient: Sendable {
         public var url: String
         public var headers: [(name: String, value: String)]
         public var body: [UInt8]?
-        /// Told how many bytes of the request's body, or of the answer's when there is none, have gone over the wire.
+        /// Told how many bytes of the body have gone over the wire.
         public var progress: (@Sendable (Int64) -> Void)?
 
         public init(
@@ -49,7 +49,7 @@ public struct GuardedHTTPClient: Sendable {
     }
 
     /// The parts of a URL that a request needs.
-    private struct Target {
+    struct Target {
         let url: String
         let host: String
         let port: Int
@@ -73,13 +73,13 @@ public struct GuardedHTTPClient: Sendable {
         }
     }
 
-    private let allows: @Sendable ([UInt8]) -> Bool
+    let allows: @Sendable ([UInt8]) -> Bool
     private let resolver: any HostResolver
     private let roots: TrustRoots
-    private let group: any EventLoopGroup
-    private let timeout: Duration
+    let group: any EventLoopGroup
+    let timeout: Duration
     /// Addresses tried for one name.
-    private let attempts = 2
+    let attempts = 2
 
     /// - Parameters:
     ///   - allows: whether an address (4 or 16 bytes, network order) may be connected to.
@@ -144,7 +144,7 @@ public struct GuardedHTTPClient: Sendable {
         throw failure
     }
 
-    private func addresses(of host: String, until deadline: NIODeadline) async throws(IdentityError) -> [[UInt8]] {
+    func addresses(of host: String, until deadline: NIODeadline) async throws(IdentityError) -> [[UInt8]] {
         let resolver = resolver
         let remaining = Duration.nanoseconds((deadline - .now()).nanoseconds)
         do throws(TransportError) {
@@ -182,14 +182,7 @@ public struct GuardedHTTPClient: Sendable {
                         )
                         if !isLiteral { try pipeline.addHandler(ServerNameCheck(target.host)) }
                         try pipeline.addHTTPClientHandlers()
-                        try pipeline.addHandler(
-                            HTTPExchange(
-                                limit: limit,
-                                deadline: deadline,
-                                progress: request.body == nil ? request.progress : nil,
-                                answer
-                            )
-                        )
+                        try pipeline.addHandler(HTTPExchange(limit: limit, deadline: deadline, answer))
                     }
                 }
                 .connect(to: place)
@@ -209,7 +202,7 @@ public struct GuardedHTTPClient: Sendable {
         }
     }
 
-    private func head(_ request: Request, _ target: Target) -> HTTPRequestHead {
+    func head(_ request: Request, _ target: Target) -> HTTPRequestHead {
         var head = HTTPRequestHead(version: .http1_1, method: request.method, uri: target.path)
         head.headers.add(name: "Host", value: target.hostHeader)
         head.headers.add(name: "Connection", value: "close")
@@ -218,7 +211,7 @@ public struct GuardedHTTPClient: Sendable {
         return head
     }
 
-    private func configuration() throws(TransportError) -> TLSConfiguration {
+    func configuration() throws(TransportError) -> TLSConfiguration {
         var configuration = try roots.configuration()
         // Document hosts are the web at large; the TLS 1.3 floor is the signaling binding's own.
         configuration.minimumTLSVersion = .tlsv12
@@ -228,7 +221,7 @@ public struct GuardedHTTPClient: Sendable {
 }
 
 extension Channel {
-    fileprivate func write(head: HTTPRequestHead, body: [UInt8]?, _ progress: (@Sendable (Int64) -> Void)?) {
+    func write(head: HTTPRequestHead, body: [UInt8]?, _ progress: (@Sendable (Int64) -> Void)? = nil) {
         write(HTTPClientRequestPart.head(head), promise: nil)
         if let body {
             var rest = ByteBuffer(bytes: body)

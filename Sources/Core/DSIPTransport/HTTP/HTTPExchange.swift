@@ -13,19 +13,12 @@ final class HTTPExchange: ChannelInboundHandler {
 
     private let limit: Int
     private let deadline: NIODeadline
-    private let progress: (@Sendable (Int64) -> Void)?
     private let answer: EventLoopPromise<Answer>
     private var head: HTTPResponseHead?
     private var body: [UInt8] = []
     private var timeout: Scheduled<Void>?
 
-    init(
-        limit: Int,
-        deadline: NIODeadline,
-        progress: (@Sendable (Int64) -> Void)? = nil,
-        _ answer: EventLoopPromise<Answer>
-    ) {
-        self.progress = progress
+    init(limit: Int, deadline: NIODeadline, _ answer: EventLoopPromise<Answer>) {
         self.limit = limit
         self.deadline = deadline
         self.answer = answer
@@ -52,7 +45,6 @@ final class HTTPExchange: ChannelInboundHandler {
             guard head != nil else { return }
             guard body.count + part.readableBytes <= limit else { return fail(context, tooLarge) }
             body.append(contentsOf: part.readableBytesView)
-            progress?(Int64(body.count))
         case .end:
             guard let head else { return }
             answer.succeed(Answer(head: head, body: body))

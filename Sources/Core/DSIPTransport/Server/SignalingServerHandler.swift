@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPSignaling
+import Encoding
 import NIOCore
 import NIOWebSocket
 

@@ -42,6 +42,7 @@ public final class SignalingService: Sendable {
     }
 
     private struct State {
+        var capabilities: RelayCapabilities
         var loops: [ObjectIdentifier: NIOLoopBound<ConnectionLoop>] = [:]
         var connections = 0
         var isDraining = false
@@ -52,7 +53,7 @@ public final class SignalingService: Sendable {
     let source: any VerificationSource
     let delegate: any SignalingServerDelegate
     let replay: SharedReplayWindow
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// - Parameter replay: shared with every other way by which the same relay takes envelopes.
     public init(
@@ -65,7 +66,11 @@ public final class SignalingService: Sendable {
         self.source = source
         self.delegate = delegate
         self.replay = replay
+        self.state = Mutex(State(capabilities: configuration.capabilities))
     }
+
+    /// Says `capabilities` in every `hello` from now on: some are known only once the relay listens.
+    public func advertise(_ capabilities: RelayCapabilities) { state.withLock { $0.capabilities = capabilities } }
 
     // MARK: Admission
 
@@ -149,7 +154,7 @@ public final class SignalingService: Sendable {
 
     /// The relay's answer to a client's `hello` (DSIP §13.2).
     func hello(inReplyTo id: ULID) -> Envelope? {
-        sign(.hello(stamp(), Hello(inReplyTo: id, capabilities: configuration.capabilities)))
+        sign(.hello(stamp(), Hello(inReplyTo: id, capabilities: state.withLock(\.capabilities))))
     }
 
     /// A signed `error` for a refused envelope.

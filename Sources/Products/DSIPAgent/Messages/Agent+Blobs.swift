@@ -5,6 +5,8 @@ import DSIPSignaling
 import DSIPTransport
 import Encoding
 import Logging
+import NIOConcurrencyHelpers
+import NIOCore
 
 /// Files on their way: sealed and put, fetched and verified (M§5.6, M§8.4).
 extension Agent {
@@ -134,27 +136,25 @@ extension Agent {
         guard source.hasPrefix("https://"), reference.size <= Agent.maximumBlob else {
             return (BlobResponse(status: 0), nil)
         }
-        do {
+        let body = NIOLockedValueBox<[UInt8]>([])
+        do throws(IdentityError) {
             let message = request.message
-            let answer = try await blobClient.send(
-                .init(
-                    .GET,
-                    source,
-                    progress: { [weak self] received in
-                        guard let message, received % Agent.progressStep < 1 << 16 else { return }
-                        Task { await self?.report(message, Double(received) / Double(reference.size), owner: owner) }
-                    }
-                ),
-                limit: Int(reference.size),
-                redirects: 0
-            )
-            guard answer.status == 200 else { return (BlobResponse(status: answer.status), nil) }
-            let sha256 = await Task.detached { Seal.hash(answer.body) }.value
-            let response = BlobResponse(status: 200, sha256: sha256, size: Int64(answer.body.count))
-            return (response, response.matches(sha256: reference.sha256, size: reference.size) ? answer.body : nil)
+            let status = try await blobClient.download(source, limit: reference.size) { [weak self] part in
+                let received = body.withLockedValue { body in
+                    body.append(contentsOf: part.readableBytesView)
+                    return Int64(body.count)
+                }
+                guard let message, received % Agent.progressStep < part.readableBytes else { return }
+                Task { await self?.report(message, Double(received) / Double(reference.size), owner: owner) }
+            }
+            guard status == 200 else { return (BlobResponse(status: status), nil) }
         } catch {
             return (BlobResponse(status: 0), nil)
         }
+        let bytes = body.withLockedValue { $0 }
+        let sha256 = await Task.detached { Seal.hash(bytes) }.value
+        let response = BlobResponse(status: 200, sha256: sha256, size: Int64(bytes.count))
+        return (response, response.matches(sha256: reference.sha256, size: reference.size) ? bytes : nil)
     }
 
     /// Bytes of ciphertext that this device takes at all.

@@ -304,7 +304,7 @@ struct Knock {
 extension DIDDocument {
     /// The `serviceEndpoint`s of its mailboxes. M§4.2
     var mailboxEntries: [JSONValue] {
-        services.filter { $0.type == MailboxService.serviceType }.map(\.endpoint)
+        services.filter { $0.type == MailboxService.serviceType }.map { .object($0.endpoint) }
     }
 }
 

@@ -90,6 +90,12 @@ struct HubTrace: TraceMachine {
         }
     }
 
+    private var pending: [DID: [Int64]] {
+        hub.queues.mapValues { $0.seqs(before: hub.nextSeq) }.filter { !$0.value.isEmpty }
+    }
+
+    private var welcomes: [DID: [Int64]] { hub.queues.mapValues(\.welcomes).filter { !$0.value.isEmpty } }
+
     var state: JSONObject {
         func object<Value>(_ map: [DID: Value], _ json: (Value) -> JSONValue) -> JSONValue {
             .object(JSONObject(map.sorted { $0.key < $1.key }.map { ($0.key.string, json($0.value)) }))
@@ -97,9 +103,9 @@ struct HubTrace: TraceMachine {
         return [
             "epoch": .int(Int64(hub.epoch)), "next_seq": .int(hub.nextSeq),
             "roster": object(hub.roster.devices) { .array($0.sorted().map { .string($0.string) }) },
-            "pending": object(hub.pending) { .array($0.map { .int($0.seq) }) },
+            "pending": object(pending) { .array($0.map { .int($0) }) },
             "group_info": .bool(hub.hasGroupInfo), "moved_to": hub.movedTo.map { .string($0.string) } ?? .null,
-            "welcomes": object(hub.welcomes) { .array($0.map { .int($0) }) },
+            "welcomes": object(welcomes) { .array($0.map { .int($0) }) },
         ]
     }
 }

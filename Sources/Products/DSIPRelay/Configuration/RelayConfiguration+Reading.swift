@@ -60,6 +60,7 @@ extension RelayConfiguration {
         try read.number("names.per-identity") { names.perIdentity = $0 }
         try read.number("names.per-address-per-day") { names.registrationsPerDayPerAddress = $0 }
         try read.number("names.total") { names.total = $0 }
+        try readMessaging(read, environment)
         try read.flag("stun.enabled") { stun.enabled = $0 }
         try read.number("stun.port") { stun.port = $0 }
         try read.text("stun.advertised") { stun.advertised = $0 }
@@ -83,6 +84,23 @@ extension RelayConfiguration {
             logFormat = format
         }
         try validate()
+    }
+
+    private mutating func readMessaging(_ read: Reader, _ environment: [String: String]) throws(RelayError) {
+        try read.flag("messaging.enabled") { messaging.enabled = $0 }
+        try read.flag("messaging.hub") { messaging.isHub = $0 }
+        try read.number("messaging.quota-bytes") { messaging.quotaBytes = $0 }
+        try read.number("messaging.bytes") { messaging.maximumBytes = $0 }
+        try read.number("messaging.retention-seconds") { messaging.retentionSeconds = Int64($0) }
+        try read.number("messaging.archive-seconds") { messaging.archiveSeconds = Int64($0) }
+        try read.number("messaging.messages-per-minute") { messaging.messagesPerMinute = $0 }
+        try read.number("messaging.services-per-minute") { messaging.servicesPerMinute = $0 }
+        try read.number("messaging.fetches-per-minute") { messaging.fetchesPerMinute = $0 }
+        try read.number("messaging.links") { messaging.links = $0 }
+        try read.flag("messaging.in-memory") { messaging.inMemory = $0 }
+        try read.text("blobs.folder") { blobs.folder = RelayConfiguration.expand($0, environment) }
+        try read.number("blobs.maximum-bytes") { blobs.maximumBlobBytes = $0 }
+        try read.number("blobs.bytes") { blobs.maximumBytes = $0 }
     }
 
     private mutating func readScope(_ read: Reader) throws(RelayError) {

@@ -34,6 +34,8 @@ public struct RelayConfiguration: Sendable {
     public var holding = Holding()
     public var limits = Limits()
     public var names = Names()
+    public var messaging = Messaging()
+    public var blobs = Blobs()
     public var stun = STUN()
     public var resolver = Resolver()
     /// Seconds that a graceful shutdown may take.
@@ -98,6 +100,40 @@ public struct RelayConfiguration: Sendable {
         public var total = 100_000
     }
 
+    /// Mailboxes and hubs (Messaging Profile 1.0).
+    public struct Messaging: Sendable, Hashable {
+        public var enabled = true
+        /// Order groups. M§6.5
+        public var isHub = true
+        /// Bytes one owner may have here, blobs included. M§4.4
+        public var quotaBytes = 1 << 30
+        /// Size of the database file, in bytes; 0 for no bound but the disk.
+        public var maximumBytes = 8 << 30
+        /// Seconds MLS items are kept, and blobs nobody owns. M§4.4
+        public var retentionSeconds: Int64 = 2_592_000
+        /// Seconds archive records are kept at most. M§4.4
+        public var archiveSeconds: Int64 = 31_536_000
+        /// Messages of the profile a device may send. M§14.3
+        public var messagesPerMinute = 3000
+        /// The same for another service: a did:web that speaks for itself.
+        public var servicesPerMinute = 60_000
+        /// KeyPackage fetches an identity may make. M§5.5
+        public var fetchesPerMinute = 60
+        /// Other services connected to at once.
+        public var links = 256
+        /// Keep everything in memory and nothing on disk; a restart forgets.
+        public var inMemory = false
+    }
+
+    public struct Blobs: Sendable, Hashable {
+        /// Where blobs are kept; nil for a folder in the state folder.
+        public var folder: String?
+        /// Bytes of one. M§4.3
+        public var maximumBlobBytes = 100 << 20
+        /// Bytes of all; 0 for no bound but the disk.
+        public var maximumBytes = 10 << 30
+    }
+
     public struct STUN: Sendable, Hashable {
         public var enabled = true
         /// UDP port; 0 for any free one.
@@ -151,7 +187,14 @@ public struct RelayConfiguration: Sendable {
             ("limits.introductions-per-recipient", limits.introductionsPerRecipientPerDay),
             ("names.per-identity", names.perIdentity),
             ("names.per-address-per-day", names.registrationsPerDayPerAddress),
-            ("names.total", names.total),
+            ("names.total", names.total), ("messaging.bytes", messaging.maximumBytes),
+            ("messaging.quota-bytes", messaging.quotaBytes), ("messaging.links", messaging.links),
+            ("messaging.retention-seconds", Int(messaging.retentionSeconds)),
+            ("messaging.archive-seconds", Int(messaging.archiveSeconds)),
+            ("messaging.messages-per-minute", messaging.messagesPerMinute),
+            ("messaging.services-per-minute", messaging.servicesPerMinute),
+            ("messaging.fetches-per-minute", messaging.fetchesPerMinute),
+            ("blobs.maximum-bytes", blobs.maximumBlobBytes), ("blobs.bytes", blobs.maximumBytes),
         ] {
             try demand(value >= 0, "\(key) is \(value); give 0 or more.")
         }

@@ -100,6 +100,45 @@ public struct RelaySetting: Sendable {
         .init("names.per-identity", .number, "3", "Names one key may hold."),
         .init("names.per-address-per-day", .number, "10", "Registrations from one address a day."),
         .init("names.total", .number, "100000", "Names in all."),
+        .init("messaging.enabled", .flag, "true", "Keep mailboxes for the identities served, and blobs."),
+        .init("messaging.hub", .flag, "true", "Order groups, as their hub."),
+        .init("messaging.quota-bytes", .number, "1073741824", "Bytes one owner may have here, blobs included."),
+        .init(
+            "messaging.bytes",
+            .number,
+            "8589934592",
+            "Size of the database file of the mailboxes. 0 for no bound but the disk."
+        ),
+        .init(
+            "messaging.retention-seconds",
+            .number,
+            "2592000",
+            "How long messages wait for a device, and what nobody owns any more is kept."
+        ),
+        .init(
+            "messaging.archive-seconds",
+            .number,
+            "31536000",
+            "How long an owner may keep history here, which only its devices can read."
+        ),
+        .init(
+            "messaging.messages-per-minute",
+            .number,
+            "3000",
+            "Messages of the messaging profile a device may send. 0 for no bound."
+        ),
+        .init(
+            "messaging.services-per-minute",
+            .number,
+            "60000",
+            "The same for another relay (a did:web that speaks for itself). 0 for no bound."
+        ),
+        .init("messaging.fetches-per-minute", .number, "60", "KeyPackage fetches an identity may make. 0 for no bound."),
+        .init("messaging.links", .number, "256", "Other services connected to at once."),
+        .init("messaging.in-memory", .flag, "false", "Keep mailboxes in memory only; a restart forgets them."),
+        .init("blobs.folder", .text, "blobs in the state folder", "Where blobs are kept as files."),
+        .init("blobs.maximum-bytes", .number, "104857600", "Bytes of one blob."),
+        .init("blobs.bytes", .number, "10737418240", "Bytes of all blobs. 0 for no bound but the disk."),
         .init("stun.enabled", .flag, "true", "Answer STUN binding requests on UDP."),
         .init("stun.port", .number, "3478", "UDP port for STUN. 0 takes any free one."),
         .init("stun.advertised", .text, "hostname, else host", "What clients are told to ask, host or host:port."),

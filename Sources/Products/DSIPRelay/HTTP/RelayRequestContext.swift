@@ -1,16 +1,23 @@
+import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import NIOHTTPTypes
 
 /// What a route knows of a request besides its head: who asks.
 struct RelayRequestContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let remoteAddress: SocketAddress?
+    private let channel: any Channel
 
     init(source: ApplicationRequestContextSource) {
         self.coreContext = .init(source: source)
         self.remoteAddress = source.channel.remoteAddress
+        self.channel = source.channel
     }
+
+    /// Asks a client that waits for it to send its body (RFC 9110 §10.1.1).
+    func sendContinue() { channel.writeAndFlush(HTTPResponsePart.head(.init(status: .continue)), promise: nil) }
 
     /// Whether the request comes from this machine.
     var isLocal: Bool {

@@ -28,6 +28,8 @@ struct RelayRoutes: Sendable {
     let registrations: NIOLockedValueBox<RateLimiter<AddressKey>>
     let registrationRate: Rate
     let status: @Sendable () -> Status
+    /// Nil when messaging is off.
+    let blobs: BlobRoutes?
     /// Unix seconds.
     let now: @Sendable () -> Int64
 
@@ -50,6 +52,7 @@ struct RelayRoutes: Sendable {
             count("document", await userDocument(context.parameters.get("name") ?? ""))
         }
         router.post("/names") { request, context in count("names", await register(request, context)) }
+        blobs?.add(to: router)
         return router.buildResponder()
     }
 

@@ -59,6 +59,15 @@ extension Response {
     }
 }
 
+extension Response {
+    /// The connection ends with this answer, whatever else its client meant to send.
+    func closing() -> Response {
+        var response = self
+        response.headers[.connection] = "close"
+        return response
+    }
+}
+
 extension HTTPResponse.Status {
     /// RFC 4918 §11.5
     static let insufficientStorage = HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")

@@ -21,6 +21,19 @@ final class RelayMetrics: Sendable {
     let commitBatch = Histogram(bounds: [1, 2, 4, 8, 16, 32, 64, 128, 256])
     let http = CounterFamily(label: "route")
     let stun = Counter()
+    let mailboxMessages = CounterFamily(label: "kind")
+    let mailboxCommit = Histogram(bounds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1])
+    let mailboxBatch = Histogram(bounds: [1, 2, 4, 8, 16, 32, 64, 128, 256])
+    let mailboxFailures = Counter()
+    let mailboxWaiting = Gauge()
+    let deposits = CounterFamily(label: "outcome")
+    let links = Gauge()
+    let blobs = CounterFamily(label: "outcome")
+    let blobBytes = CounterFamily(label: "direction")
+    let blobsKept = Gauge()
+    let replications = CounterFamily(label: "outcome")
+    let handoversExpired = Counter()
+    let wakes = CounterFamily(label: "outcome")
 
     func render(uptime seconds: Int) -> String {
         var page = PrometheusText()
@@ -54,6 +67,31 @@ final class RelayMetrics: Sendable {
         page.gauge("dsip_relay_names", "Names registered here.", names.value)
         page.counters("dsip_relay_http_requests_total", "HTTP requests, by route.", http)
         page.counter("dsip_relay_stun_responses_total", "STUN binding responses sent.", stun)
+        renderMessaging(&page)
         return page.text
+    }
+
+    private func renderMessaging(_ page: inout PrometheusText) {
+        page.counters(
+            "dsip_relay_mailbox_messages_total",
+            "Verified messages of the messaging profile, by type.",
+            mailboxMessages
+        )
+        page.gauge("dsip_relay_mailbox_waiting", "Those that wait for the mailboxes.", mailboxWaiting.value)
+        page.histogram("dsip_relay_mailbox_commit_seconds", "Duration of a commit of the mailboxes.", mailboxCommit)
+        page.histogram("dsip_relay_mailbox_commit_batch", "Messages in such a commit.", mailboxBatch)
+        page.counter("dsip_relay_mailbox_store_failures_total", "Such commits that failed.", mailboxFailures)
+        page.counters("dsip_relay_deposits_total", "Deposits at other services, by outcome.", deposits)
+        page.gauge("dsip_relay_service_links", "Connections to other services.", links.value)
+        page.counters("dsip_relay_blobs_total", "Uploads of blobs, by outcome.", blobs)
+        page.counters("dsip_relay_blob_bytes_total", "Bytes of blobs on the way, by direction.", blobBytes)
+        page.gauge("dsip_relay_blob_kept_bytes", "Bytes of all blobs kept.", blobsKept.value)
+        page.counters("dsip_relay_blob_replications_total", "Blobs asked of other services, by outcome.", replications)
+        page.counter(
+            "dsip_relay_handovers_expired_total",
+            "Groups whose old hub never handed over its last items.",
+            handoversExpired
+        )
+        page.counters("dsip_relay_push_wakes_total", "Wakes of devices that are away, by outcome.", wakes)
     }
 }

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import Encoding
@@ -24,6 +25,20 @@ struct RelayVoice: Sendable {
                 ErrorReport(reason, retryAfter: retryAfter.map(Int64.init), inReplyTo: id)
             )
         )
+    }
+
+    /// The mailbox has taken something, by other ways than its host's.
+    func accepted(_ accepted: Accepted, to recipient: DID) -> [UInt8]? {
+        let stamp = stamp(.core)
+        let message = MailboxMessage(
+            id: stamp.id,
+            from: key.did,
+            to: recipient,
+            issuedAt: stamp.issuedAt,
+            expiresAt: stamp.expiresAt,
+            body: .accepted(accepted)
+        )
+        return try? message.signed(by: key).bytes
     }
 
     /// Declines a subscription, which `session` names.

@@ -7,10 +7,12 @@ extension Hub {
         public struct Ordered: Hashable, Sendable {
             public var digest: String
             public var seq: Int64
+            public var itemClass: DepositClass
 
-            public init(digest: String, seq: Int64) {
+            public init(digest: String, seq: Int64, itemClass: DepositClass) {
                 self.digest = digest
                 self.seq = seq
+                self.itemClass = itemClass
             }
         }
 
@@ -20,12 +22,10 @@ extension Hub {
         public var epoch: UInt64
         public var devices: [DID: Set<DID>]
         public var nextSeq: Int64
-        public var pending: [DID: [QueuedItem]] = [:]
-        public var welcomes: [DID: [Int64]] = [:]
-        public var unregistered: Set<DID> = []
+        public var queues: [DID: MemberQueue]
         public var hasGroupInfo = false
         public var movedTo: DID?
-        /// The oldest first.
+        /// The oldest first; empty where a store has them.
         public var ordered: [Ordered] = []
 
         public init(
@@ -34,7 +34,8 @@ extension Hub {
             owner: DID?,
             epoch: UInt64,
             devices: [DID: Set<DID>],
-            nextSeq: Int64
+            nextSeq: Int64,
+            queues: [DID: MemberQueue]
         ) {
             self.group = group
             self.kind = kind
@@ -42,6 +43,7 @@ extension Hub {
             self.epoch = epoch
             self.devices = devices
             self.nextSeq = nextSeq
+            self.queues = queues
         }
     }
 
@@ -53,32 +55,31 @@ extension Hub {
             owner: owner,
             epoch: epoch,
             devices: roster.devices,
-            nextSeq: nextSeq
+            nextSeq: nextSeq,
+            queues: queues
         )
-        state.pending = pending
-        state.welcomes = welcomes
-        state.unregistered = unregistered
         state.hasGroupInfo = hasGroupInfo
         state.movedTo = movedTo
-        state.ordered = digests.entries.map { State.Ordered(digest: $0.digest, seq: $0.seq) }
+        state.ordered = (log as? OrderedIndex)?.entries ?? []
         return state
     }
 
     /// A hub as it was committed; ``retry()`` says what to send.
-    public init(restoring state: State) {
+    ///
+    /// - Parameter stored: what was ordered, where a store has it.
+    public init(restoring state: State, log stored: (any OrderedLog)? = nil) {
         self.init(
             group: state.group,
             kind: state.kind,
             owner: state.owner,
             epoch: state.epoch,
             roster: Roster(state.devices),
-            handoverSeq: max(1, state.nextSeq) - 1
+            handoverSeq: max(1, state.nextSeq) - 1,
+            log: stored
         )
-        pending = state.pending.filter { !$0.value.isEmpty }
-        welcomes = state.welcomes.filter { !$0.value.isEmpty }
-        unregistered = state.unregistered
+        queues = state.queues
         hasGroupInfo = state.hasGroupInfo
         movedTo = state.movedTo
-        for item in state.ordered { digests.insert(item.digest, seq: item.seq) }
+        for item in state.ordered { log.insert(item) }
     }
 }

@@ -7,7 +7,7 @@ import Encoding
 ///
 /// All of it is ``State`` that a restart must keep: forgetting the epoch or the next `seq` forks the group, forgetting a queue
 /// loses messages. Bytes are the owner's: keep those of item `seq` until nothing is pending under it.
-public struct Hub: Hashable, Sendable {
+public struct Hub: Sendable {
     public let group: GroupID
     public let kind: ConversationKind
     /// Of a personal group: the owner of the mailbox that hosts it. M§6.8
@@ -15,40 +15,29 @@ public struct Hub: Hashable, Sendable {
     public internal(set) var epoch: UInt64
     public internal(set) var roster: Roster
     public internal(set) var nextSeq: Int64
-    /// Items that a member's mailbox has not acknowledged, in order; the head is on its way.
-    public internal(set) var pending: [DID: [QueuedItem]] = [:]
-    /// Welcomes on their way to identities that gained a device, by the `seq` of their commit.
-    public internal(set) var welcomes: [DID: [Int64]] = [:]
-    /// Identities brought in by a commit whose mailbox has not taken the welcome: their queue is held, for want of a registration.
-    public internal(set) var unregistered: Set<DID> = []
+    /// What each identity's mailbox has not acknowledged, in order; the head is on its way.
+    public internal(set) var queues: [DID: MemberQueue]
     public internal(set) var hasGroupInfo = false
     /// The hub that the group has moved to.
     public internal(set) var movedTo: DID?
-    var digests: DigestLog
-
-    public struct QueuedItem: Hashable, Sendable {
-        public var seq: Int64
-        public var itemClass: DepositClass
-
-        public init(seq: Int64, itemClass: DepositClass) {
-            self.seq = seq
-            self.itemClass = itemClass
-        }
-    }
+    var log: any OrderedLog
 
     /// Digests kept for answering re-deposits: as many as a group may make in the retention, and no more. M§9.3
     public static let maximumDigests = 65_536
 
     /// A group as its first GroupInfo shows it, or as the hub it moved from left it.
     ///
-    /// - Parameter handoverSeq: the `seq` of the commit that moved the group here, 0 for a new group. M§7.4
+    /// - Parameters:
+    ///   - handoverSeq: the `seq` of the commit that moved the group here, 0 for a new group. M§7.4
+    ///   - log: what was ordered before; in memory when there is none.
     public init(
         group: GroupID,
         kind: ConversationKind,
         owner: DID? = nil,
         epoch: UInt64,
         roster: Roster,
-        handoverSeq: Int64 = 0
+        handoverSeq: Int64 = 0,
+        log: (any OrderedLog)? = nil
     ) {
         self.group = group
         self.kind = kind
@@ -56,7 +45,9 @@ public struct Hub: Hashable, Sendable {
         self.epoch = epoch
         self.roster = roster
         self.nextSeq = max(0, handoverSeq) + 1
-        self.digests = DigestLog(capacity: Self.maximumDigests)
+        self.log = log ?? OrderedIndex(capacity: Self.maximumDigests)
+        let first = nextSeq
+        queues = roster.devices.mapValues { _ in MemberQueue(stretches: [.init(first: first)]) }
     }
 
     // MARK: Deposits
@@ -72,7 +63,7 @@ public struct Hub: Hashable, Sendable {
         if deposit.depositClass == .ephemeral, let end = deposit.expiresAt, end < now { return [] }
         let isSequenced = deposit.depositClass == .handshake || deposit.depositClass == .application
         // M§6.5 order 4: before membership and epoch, so that a late retry still learns that its item was ordered.
-        if isSequenced, let seq = digests.seq(of: deposit.digest) {
+        if isSequenced, let seq = log.seq(of: deposit.digest) {
             return [.accepted(to: deposit.device, inReplyTo: deposit.id, seq: seq, duplicate: true)]
         }
         guard mayDeposit(deposit) else { return refuse(.policyBlocked) }
@@ -118,7 +109,7 @@ public struct Hub: Hashable, Sendable {
     private mutating func sequence(_ deposit: HubDeposit) -> [HubAction] {
         let seq = nextSeq
         nextSeq += 1
-        digests.insert(deposit.digest, seq: seq)
+        log.insert(.init(digest: deposit.digest, seq: seq, itemClass: deposit.depositClass))
         let before = roster
         if let commit = deposit.commit {
             epoch += 1
@@ -129,7 +120,14 @@ public struct Hub: Hashable, Sendable {
         let recipients = before.identities.sorted()
         var actions: [HubAction] = [.accepted(to: deposit.device, inReplyTo: deposit.id, seq: seq, duplicate: false)]
         for identity in recipients {
-            actions += enqueue(.init(seq: seq, itemClass: deposit.depositClass), to: identity)
+            if !roster.contains(identity) { queues[identity]?.left(with: seq) }
+            guard let queue = queues[identity], queue.head(before: nextSeq) == seq, !queue.isUnregistered else {
+                continue
+            }
+            actions.append(.fanOut(to: identity, seq: seq, deposit.depositClass))
+        }
+        for identity in roster.identities where !before.contains(identity) {
+            queues[identity, default: MemberQueue(stretches: [])].joined(after: seq)
         }
         if let commit = deposit.commit, !commit.isExternal {
             actions += welcome(commit, seq: seq, before: before)
@@ -142,59 +140,104 @@ public struct Hub: Hashable, Sendable {
         let gaining = Set(commit.adds.filter { !before.devices(of: $0.identity).contains($0.device) }.map(\.identity))
         var actions: [HubAction] = []
         for identity in gaining.sorted() {
-            if !before.contains(identity) { unregistered.insert(identity) }
-            welcomes[identity, default: []].append(seq)
-            if welcomes[identity]?.count == 1 { actions.append(.welcome(to: identity, seq: seq)) }
+            var queue = queues[identity] ?? MemberQueue(stretches: [])
+            if !before.contains(identity) { queue.isUnregistered = true }
+            queue.welcomes.append(seq)
+            if queue.welcomes.count == 1 { actions.append(.welcome(to: identity, seq: seq)) }
+            queues[identity] = queue
         }
         return actions
     }
 
-    private mutating func enqueue(_ item: QueuedItem, to identity: DID) -> [HubAction] {
-        pending[identity, default: []].append(item)
-        guard pending[identity]?.count == 1, !unregistered.contains(identity) else { return [] }
-        return [.fanOut(to: identity, seq: item.seq, item.itemClass)]
-    }
-
     /// Members that may be sent something now, but for one.
     private func others(than identity: DID?) -> [DID] {
-        roster.identities.filter { $0 != identity && !unregistered.contains($0) }.sorted()
+        roster.identities.filter { $0 != identity && queues[$0]?.isUnregistered != true }.sorted()
     }
 
     // MARK: Acknowledgements
 
     /// The mailbox of `identity` has stored item `seq`. Anything but the head of its queue changes nothing.
     public mutating func acknowledged(_ seq: Int64, by identity: DID) -> [HubAction] {
-        guard pending[identity]?.first?.seq == seq else { return [] }
-        pending[identity]?.removeFirst()
-        if pending[identity]?.isEmpty == true { pending[identity] = nil }
+        guard queues[identity]?.head(before: nextSeq) == seq else { return [] }
+        queues[identity]?.pop()
+        defer { forget(identity) }
         return head(of: identity)
     }
 
     /// The mailbox of `identity` has stored the welcome of commit `seq`, and registered the group with it.
     public mutating func acknowledgedWelcome(_ seq: Int64, by identity: DID) -> [HubAction] {
-        guard welcomes[identity]?.first == seq else { return [] }
-        welcomes[identity]?.removeFirst()
-        if welcomes[identity]?.isEmpty == true { welcomes[identity] = nil }
+        guard queues[identity]?.welcomes.first == seq else { return [] }
+        queues[identity]?.welcomes.removeFirst()
+        defer { forget(identity) }
         // A member's queue was never held, so its own welcome sends nothing of it again.
-        let released = unregistered.remove(identity) != nil ? head(of: identity) : []
-        return released + (welcomes[identity]?.first.map { [.welcome(to: identity, seq: $0)] } ?? [])
+        var released: [HubAction] = []
+        if queues[identity]?.isUnregistered == true {
+            queues[identity]?.isUnregistered = false
+            released = head(of: identity)
+        }
+        return released + (queues[identity]?.welcomes.first.map { [.welcome(to: identity, seq: $0)] } ?? [])
     }
 
-    private func head(of identity: DID) -> [HubAction] {
-        guard !unregistered.contains(identity), let item = pending[identity]?.first else { return [] }
-        return [.fanOut(to: identity, seq: item.seq, item.itemClass)]
+    /// The mailbox of `identity` will not take the welcome of commit `seq`: it is not sent again, and what is held stays held until
+    /// another one is taken.
+    public mutating func refusedWelcome(_ seq: Int64, by identity: DID) -> [HubAction] {
+        guard queues[identity]?.welcomes.first == seq else { return [] }
+        queues[identity]?.welcomes.removeFirst()
+        defer { forget(identity) }
+        return queues[identity]?.welcomes.first.map { [.welcome(to: identity, seq: $0)] } ?? []
+    }
+
+    private mutating func head(of identity: DID) -> [HubAction] {
+        guard queues[identity]?.isUnregistered == false else { return [] }
+        while let seq = queues[identity]?.head(before: nextSeq) {
+            if let itemClass = log.itemClass(of: seq) { return [.fanOut(to: identity, seq: seq, itemClass)] }
+            queues[identity]?.pop()
+        }
+        return []
+    }
+
+    /// One that was removed and has had everything needs no queue.
+    private mutating func forget(_ identity: DID) {
+        guard !roster.contains(identity), queues[identity]?.isIdle(before: nextSeq) == true else { return }
+        queues[identity] = nil
+    }
+
+    /// Items below `seq` are kept no more: who has not had them re-joins. M§6.5
+    ///
+    /// - Returns: what is to be sent now in place of what went.
+    public mutating func expired(below seq: Int64) -> [HubAction] {
+        var actions: [HubAction] = []
+        for identity in queues.keys.sorted() {
+            let before = queues[identity]
+            queues[identity]?.skip(below: seq)
+            guard queues[identity] != before else { continue }
+            // A welcome that nobody took in all that time: the queue stays held for the next one.
+            actions += head(of: identity)
+            if let welcome = queues[identity]?.welcomes.first, welcome != before?.welcomes.first {
+                actions.append(.welcome(to: identity, seq: welcome))
+            }
+            forget(identity)
+        }
+        return actions
     }
 
     /// After a restart, or when it is time to try again: the head of every queue, welcomes last. M§6.5
-    public func retry() -> [HubAction] {
-        pending.keys.sorted().flatMap(head)
-            + welcomes.keys.sorted().compactMap { identity in
-                welcomes[identity]?.first.map { .welcome(to: identity, seq: $0) }
+    public mutating func retry() -> [HubAction] {
+        let identities = queues.keys.sorted()
+        return identities.flatMap { head(of: $0) }
+            + identities.compactMap { identity in
+                queues[identity]?.welcomes.first.map { .welcome(to: identity, seq: $0) }
             }
     }
 
-    /// The lowest `seq` whose bytes are still needed.
-    public var lowestPending: Int64? {
-        (pending.values.compactMap(\.first?.seq) + welcomes.values.compactMap(\.first)).min()
+    /// Nobody waits for anything.
+    public var isIdle: Bool { queues.values.allSatisfy { $0.isIdle(before: nextSeq) } }
+
+    /// The lowest `seq` whose bytes are still needed; the next one to be given out when none are.
+    public var lowestPending: Int64 {
+        queues.values.reduce(nextSeq) { lowest, queue in
+            guard !queue.isIdle(before: nextSeq) else { return lowest }
+            return min(lowest, queue.head(before: nextSeq) ?? nextSeq, queue.welcomes.first ?? nextSeq)
+        }
     }
 }

@@ -80,7 +80,7 @@ extension Mailbox {
                 at: now
             )
         else { return expiry + refuse(.policyFirstContactRequired) }
-        guard !exceedsQuota(welcome.size) else { return expiry + refuse(.mailboxQuotaExceeded) }
+        guard !exceedsQuota(welcome.size), groups[welcome.group] != nil || groups.count < limits.groups else { return expiry + refuse(.mailboxQuotaExceeded) }
         let position = nextPosition
         let cursor = store(
             .welcome,
@@ -103,7 +103,7 @@ extension Mailbox {
     /// The same Welcome, while it is held for the group: a redelivery. M§6.5
     private func held(_ welcome: WelcomeDeposit) -> Cursor? {
         guard let digest = welcome.digest else { return nil }
-        return items.first { $0.itemClass == .welcome && $0.group == welcome.group && $0.digest == digest }?.cursor
+        return index.first(.welcome(welcome.group, digest: digest))
     }
 
     /// An item of a group as the mailbox looks at it.
@@ -188,7 +188,7 @@ extension Mailbox {
 
     /// Stored before: the original cursor, while the item is kept. M§6.6
     private func duplicate(_ deposit: FanOutDeposit) -> MailboxAction {
-        let cursor = index.sequenced(deposit.seq, of: deposit.group)
+        let cursor = deposit.seq.flatMap { index.first(.sequenced(deposit.group, $0)) }
         return .accepted(to: deposit.from, inReplyTo: deposit.id, cursor: cursor, duplicate: true)
     }
 
@@ -199,7 +199,7 @@ extension Mailbox {
         }
         var dropped: [MailboxAction] = []
         if deposit.itemClass == .groupInfo {
-            dropped = remove { $0.itemClass == .groupInfo && $0.group == deposit.group }
+            dropped = remove(.groupInfo(deposit.group))
         }
         let cursor = store(
             deposit.itemClass,

@@ -19,8 +19,9 @@ extension Mailbox {
         let dropped = dropAcknowledged()
         if request.live { liveDevices.insert(device) }
         let limit = Int(min(request.limit ?? Int64(limits.page), Int64(limits.page)))
-        let page = index.items[index.firstIndex(after: since)...].prefix(max(1, limit))
-        let next = page.endIndex < index.items.endIndex ? page.last?.cursor : nil
+        let found = index.items(.after(since), limit: max(1, limit) + 1)
+        let page = found.prefix(max(1, limit))
+        let next = found.count > page.count ? page.last?.cursor : nil
         return [.items(to: device, inReplyTo: id, cursors: page.map(\.cursor), next: next)] + dropped
     }
 
@@ -34,7 +35,7 @@ extension Mailbox {
     /// In `queue` mode an item goes when every registered device has it. M§4.4
     mutating func dropAcknowledged() -> [MailboxAction] {
         guard mode == .queue, let through = devices.map({ acknowledged[$0] ?? 0 }).min(), through > 0 else { return [] }
-        return remove { $0.position <= through }
+        return remove(.through(through))
     }
 
     /// The device's connection is gone.
@@ -55,10 +56,7 @@ extension Mailbox {
         }
         if let mode = config.mode { self.mode = mode }
         if let policy = config.admit { admit = policy }
-        if let retention = config.retention {
-            archiveRetention = retention
-            index.reconsider()
-        }
+        if let retention = config.retention { archiveRetention = retention }
         for entry in config.groups { apply(entry, at: now) }
         revokedGrants.formUnion(config.revokedGrants)
         introductionsSent.formUnion(config.introductionsSent)
@@ -112,7 +110,7 @@ extension Mailbox {
         }
         guard devices.contains(device) else { return refuse(.policyBlocked) }
         guard mode == .sync else { return refuse(.mailboxUnsupportedClass) }
-        if let held = index.archived(seq, of: group) {
+        if let held = index.first(.archived(group, seq)) {
             return [.accepted(to: device, inReplyTo: id, cursor: held, duplicate: true)]
         }
         guard !exceedsQuota(size) else { return refuse(.mailboxQuotaExceeded) }

@@ -73,12 +73,15 @@ extension Mailbox {
     }
 
     /// A mailbox as it was committed: nobody is bound until it syncs. M§6.6
+    ///
+    /// - Parameter stored: the items, where a store has them; the state then holds none.
     public init(
         restoring state: State,
         did: DID,
         owner: DID,
         serves: Set<DID>? = nil,
-        limits: Limits = Limits()
+        limits: Limits = Limits(),
+        items stored: (any MailboxItems)? = nil
     ) {
         self.init(
             did: did,
@@ -89,12 +92,12 @@ extension Mailbox {
             admit: state.admit,
             groups: state.groups,
             shelf: KeyPackageShelf(state.keyPackages),
-            limits: limits
+            limits: limits,
+            items: stored
         )
         archiveRetention = state.archiveRetention
         let items = state.items.sorted { $0.position < $1.position }
-        let retention = ItemIndex.Retention(messages: limits.retention, archive: archiveRetention)
-        for item in items { index.append(item, retention) }
+        for item in items { index.append(item) }
         nextPosition = max(1, state.nextPosition, items.last.map { $0.position + 1 } ?? 1)
         acknowledged = state.acknowledged
         highest = state.highest

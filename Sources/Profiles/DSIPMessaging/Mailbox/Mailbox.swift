@@ -20,8 +20,12 @@ public struct Mailbox: Sendable {
         public var introductionWindow: Int64 = 3600
         /// Introductions held at once.
         public var inbox = 16
+        /// Groups registered at once.
+        public var groups = 16_384
         /// Seconds MLS items are kept.
         public var retention: Int64 = MessagingProfile.retention
+        /// Seconds archive records may be kept at most, whatever the owner asks. M§4.4
+        public var maximumRetention: Int64 = .max
         /// Items in one answer to `sync`, when it asks for more or for none.
         public var page = 200
 
@@ -41,7 +45,7 @@ public struct Mailbox: Sendable {
     public internal(set) var nextPosition: UInt64 = 1
     /// Devices that get pushes; not durable.
     public internal(set) var liveDevices: Set<DID> = []
-    var index = ItemIndex()
+    var index: any MailboxItems
     var acknowledged: [DID: UInt64] = [:]
     /// The highest `seq` stored for each group, whatever became of the item.
     var highest: [GroupID: Int64] = [:]
@@ -63,7 +67,8 @@ public struct Mailbox: Sendable {
         admit: AdmissionPolicy = .grant,
         groups: [GroupID: GroupRegistration] = [:],
         shelf: KeyPackageShelf = KeyPackageShelf(),
-        limits: Limits = Limits()
+        limits: Limits = Limits(),
+        items: (any MailboxItems)? = nil
     ) {
         self.did = did
         self.owner = owner
@@ -74,6 +79,7 @@ public struct Mailbox: Sendable {
         self.groups = groups
         self.shelf = shelf
         self.limits = limits
+        self.index = items ?? ItemIndex()
         self.rate = RateWindow(limit: limits.introductions, window: limits.introductionWindow)
     }
 
@@ -81,10 +87,25 @@ public struct Mailbox: Sendable {
     public var usedBytes: Int64 { index.usedBytes }
 
     /// What is kept, in the order of its cursors.
-    public var items: [MailboxItem] { index.items }
+    public var items: [MailboxItem] { index.items(.after(0), limit: .max) }
 
     /// A device said `hello` for the owner, its delegation verified.
     public mutating func registered(_ device: DID) { devices.insert(device) }
+
+    /// A device has not said `hello` for as long as anything is kept for it, or may not any more. M§4.4
+    public mutating func forgot(_ device: DID) -> [MailboxAction] {
+        devices.remove(device)
+        acknowledged[device] = nil
+        shelf.discard(device)
+        liveDevices.remove(device)
+        return dropAcknowledged()
+    }
+
+    /// Whether a device gets pushes.
+    public func isLive(_ device: DID) -> Bool { liveDevices.contains(device) }
+
+    /// A device's connection is another now, and gets pushes as the last one did.
+    mutating func resumed(_ device: DID) { liveDevices.insert(device) }
 
     // MARK: Storing
 
@@ -109,7 +130,7 @@ public struct Mailbox: Sendable {
             expiresAt: expiresAt
         )
         nextPosition += 1
-        index.append(item, retention)
+        index.append(item)
         if let group, let seq, item.isSequenced { highest[group] = max(highest[group] ?? 0, seq) }
         return item.cursor
     }
@@ -125,12 +146,10 @@ public struct Mailbox: Sendable {
     }
 
     /// - Returns: a `drop` of what went, if anything did.
-    mutating func remove(where isGone: (MailboxItem) -> Bool) -> [MailboxAction] {
-        let gone = index.remove(where: isGone)
+    mutating func remove(_ selection: ItemSelection) -> [MailboxAction] {
+        let gone = index.remove(selection)
         return gone.isEmpty ? [] : [.drop(gone)]
     }
-
-    private var retention: ItemIndex.Retention { .init(messages: limits.retention, archive: archiveRetention) }
 
     // MARK: Time
 
@@ -142,10 +161,20 @@ public struct Mailbox: Sendable {
             else { continue }
             groups[group] = nil
             // What the registration admitted goes with it; the owner's own history stays.
-            actions += remove { $0.group == group && $0.position >= first && $0.itemClass != .archive }
-            highest[group] = items.lazy.filter { $0.group == group && $0.isSequenced }.compactMap(\.seq).max()
+            actions += remove(.registration(group, from: first))
+            highest[group] = index.highestSeq(of: group)
         }
-        let gone = index.expire(at: now, retention)
-        return gone.isEmpty ? actions : actions + [.drop(gone)]
+        let archive = min(archiveRetention ?? .max, limits.maximumRetention)
+        let ended = ItemSelection.ended(
+            now: now,
+            messages: Self.before(now, limits.retention),
+            archive: archive == .max ? nil : Self.before(now, archive)
+        )
+        return actions + remove(ended)
+    }
+
+    private static func before(_ now: Int64, _ seconds: Int64) -> Int64 {
+        let (time, overflow) = now.subtractingReportingOverflow(seconds)
+        return overflow ? .min : time
     }
 }

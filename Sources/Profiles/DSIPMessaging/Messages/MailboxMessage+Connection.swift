@@ -10,7 +10,7 @@ extension ProfileReader {
         do throws(MessagingError) {
             return try MailboxMessage(payload)
         } catch {
-            throw Refusal(error.reason, error.code.rawValue)
+            throw Refusal(error.reason ?? .policyBlocked, error.code.rawValue)
         }
     }
 }

@@ -6,53 +6,11 @@ extension Group {
         at now: UInt64,
         _ review: (CommitSummary) -> Bool
     ) throws(MLSError) -> CommitSummary {
-        let framed = content.content
-        guard let tag = content.auth.confirmationTag else {
-            throw MLSError(.commit, "a commit has no confirmation tag")
+        if case .member(ownLeaf) = content.content.sender {
+            throw MLSError(.commit, "a commit of this member came back that is not pending")
         }
-        var list: [QueuedProposal] = []
-        list.reserveCapacity(commit.items.count)
-        for item in commit.items {
-            switch item {
-            case .proposal(let proposal):
-                list.append(QueuedProposal(proposal: proposal, sender: framed.sender, reference: nil))
-            case .reference(let reference):
-                guard let queued = proposals[reference] else {
-                    throw MLSError(.unknownProposal, "a commit names a proposal that is not known here")
-                }
-                list.append(queued)
-            }
-        }
-        let committer: LeafIndex? = if case .member(let index) = framed.sender { index } else { nil }
-        if committer == ownLeaf { throw MLSError(.commit, "a commit of this member came back that is not pending") }
-        var provisional = try ProposalList(
-            group: publicGroup,
-            proposals: list,
-            committer: committer,
-            validator: validator,
-            now: now
-        ).applied()
-        guard commit.path != nil || !provisional.requiresPath else {
-            throw MLSError(.commit, "a commit has no path and needs one")
-        }
-
-        let owner: LeafIndex
-        var received: ReceivedPath?
-        if let path = commit.path {
-            (owner, received) = try place(path, of: committer, on: &provisional)
-        } else if let committer {
-            owner = committer
-        } else {
-            throw MLSError(.commit, "an external commit has no path")
-        }
-        try provisional.checkUnderstanding()
-        let summary = CommitSummary(
-            provisional,
-            after: context,
-            committer: framed.sender,
-            committerLeaf: owner,
-            authenticatedData: framed.authenticatedData
-        )
+        let staged = try publicGroup.stage(commit, content, proposals, at: now, validator)
+        let (provisional, received, summary) = (staged.provisional, staged.received, staged.summary)
         guard !provisional.removed.contains(ownLeaf) else {
             // The new epoch's secrets are not for this member; all it can check is the committer's signature.
             guard review(summary) else { throw MLSError(.commit, "the application refused a commit") }
@@ -60,7 +18,7 @@ extension Group {
             return summary
         }
 
-        let root = received?.root ?? provisional.root.hashed(first: 0, suite)
+        let root = staged.root(suite)
         let pathContext = try publicGroup.pathContext(root, provisional.extensions)
         var keys = keys
         var signer = signer
@@ -94,7 +52,7 @@ extension Group {
             commitSecret: commitSecret,
             preSharedKeys: try self.keys(for: provisional.preSharedKeys)
         )
-        guard constantTimeEqual(transition.confirmationTag, tag) else {
+        guard constantTimeEqual(transition.confirmationTag, staged.confirmationTag) else {
             throw MLSError(.authentication, "a commit's confirmation tag does not authenticate")
         }
         guard review(summary) else { throw MLSError(.commit, "the application refused a commit") }
@@ -113,37 +71,6 @@ extension Group {
             )
         )
         return summary
-    }
-
-    /// Lays a received path over the provisional tree, with all that must hold before anything is decrypted.
-    private func place(
-        _ path: UpdatePath,
-        of committer: LeafIndex?,
-        on provisional: inout ProvisionalGroup
-    ) throws(MLSError) -> (LeafIndex, ReceivedPath) {
-        let leaf = path.leafNode.value
-        let owner: LeafIndex
-        var replaced: LeafNode?
-        if let committer {
-            owner = committer
-            replaced = publicGroup.tree.root.leaf(at: committer)
-        } else {
-            owner = try provisional.occupy(leaf)
-            // RFC 9420 §12.2: one who removes its old self and joins anew must be its successor.
-            if let old = provisional.removed.first.flatMap(publicGroup.tree.root.leaf(at:)) { replaced = old }
-        }
-        try leaf.check(replacing: replaced, at: owner, of: id, suite, validator)
-        let received = try ReceivedPath(path, of: owner, in: provisional.root, suite)
-        try received.checkCounts(excluding: provisional.joinerIndices)
-        try provisional.replacePath(
-            of: owner,
-            replacing: committer == nil ? nil : replaced,
-            with: leaf,
-            path.nodes.map(\.encryptionKey),
-            publicGroup.tree.index,
-            validator
-        )
-        return (owner, received)
     }
 
     /// Forgets what only a member may know; the past epochs' messages can still be read.

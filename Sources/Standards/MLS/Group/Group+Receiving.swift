@@ -97,22 +97,13 @@ extension Group {
 
     private func verify(_ message: PublicMessage) throws(MLSError) -> AuthenticatedContent {
         let content = message.content
-        guard content.groupID == id else { throw MLSError(.wrongEpoch, "a message is of another group") }
-        guard content.epoch == epoch else { throw MLSError(.wrongEpoch, "a message is of epoch \(content.epoch)") }
-        // RFC 9420 §6.2: application data never travels in the clear.
-        if case .application = content.body {
-            throw MLSError(.malformed, "application data came as a public message")
-        }
+        try publicGroup.checkFrame(of: content)
         if case .member = content.sender {
             guard message.hasValidMembershipTag(secrets.membershipKey, context, suite) else {
                 throw MLSError(.authentication, "a membership tag does not authenticate")
             }
         }
-        let key = try publicGroup.signatureKey(of: content)
-        guard message.unverified.hasValidSignature(by: key, context, suite) else {
-            throw MLSError(.signature, "a message's signature does not verify")
-        }
-        return message.unverified
+        return try publicGroup.checkSignature(of: message)
     }
 
     // MARK: Private messages (RFC 9420 §6.3)
@@ -234,7 +225,7 @@ extension Group {
         at now: UInt64,
         _ accept: (ProposalSummary) -> Bool
     ) throws(MLSError) -> ProposalSummary {
-        try check(proposal, from: content.content.sender, at: now)
+        try publicGroup.check(proposal, from: content.content.sender, at: now, validator)
         let reference = content.proposalReference(suite)
         let summary = ProposalSummary(
             type: proposal.type,
@@ -249,34 +240,5 @@ extension Group {
             limit: configuration.maximumProposals
         )
         return summary
-    }
-
-    // RFC 9420 §12.1: what a proposal must be by itself. Its fit with others is judged in the commit.
-    func check(_ proposal: Proposal, from sender: Sender, at now: UInt64?) throws(MLSError) {
-        // RFC 9420 §12.1.8: who is no member may not update, and a joiner may only add itself.
-        switch (sender, proposal) {
-        case (.member, .externalInit), (.external, .externalInit), (.external, .update):
-            throw MLSError(.proposal, "a proposal is from a sender who may not make it")
-        case (.newMemberProposal, .add), (.member, _), (.external, _): break
-        case (.newMemberProposal, _), (.newMemberCommit, _):
-            throw MLSError(.proposal, "a proposal is from a sender who may not make it")
-        }
-        switch proposal {
-        case .add(let keyPackage): try keyPackage.verify(suite, at: now, validator)
-        case .update(let leaf):
-            guard case .member(let index) = sender, let old = publicGroup.tree.root.leaf(at: index) else {
-                throw MLSError(.proposal, "an update is from no member")
-            }
-            try leaf.value.check(replacing: old, at: index, of: id, suite, validator)
-        case .remove(let index):
-            guard publicGroup.tree.root.leaf(at: index) != nil else {
-                throw MLSError(.proposal, "a remove is of no member")
-            }
-        case .preSharedKey(let id):
-            guard id.nonce.count == suite.hash.byteCount else {
-                throw MLSError(.proposal, "a pre-shared key's nonce is not as long as the hash")
-            }
-        case .reInit, .externalInit, .groupContextExtensions, .custom: break
-        }
     }
 }

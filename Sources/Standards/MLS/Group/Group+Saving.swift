@@ -116,7 +116,7 @@ extension Group {
 
 extension Subtree {
     /// One of this program's own; it was verified before it was saved.
-    fileprivate convenience init(saved reader: inout WireReader, _ suite: Suite) throws(MLSError) {
+    convenience init(saved reader: inout WireReader, _ suite: Suite) throws(MLSError) {
         var writer = WireWriter()
         writer.vector(try reader.vector())
         let root = try UnverifiedRatchetTree(decoding: writer.bytes).root.hashed(first: 0, suite)

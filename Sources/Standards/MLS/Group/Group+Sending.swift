@@ -39,7 +39,7 @@ extension Group {
         using random: inout Random
     ) throws(MLSError) -> MLSMessage {
         try requireActive()
-        try check(proposal, from: .member(ownLeaf), at: now)
+        try publicGroup.check(proposal, from: .member(ownLeaf), at: now, validator)
         let content = FramedContent(
             groupID: id,
             epoch: epoch,
