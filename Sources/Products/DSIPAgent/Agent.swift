@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPMedia
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import DSIPTransport

@@ -7,6 +7,7 @@ import Encoding
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOHTTP1
 
 /// Files on their way: sealed and put, fetched and verified (M§5.6, M§8.4).
 extension Agent {
@@ -178,7 +179,7 @@ extension Agent {
             throw AgentError(.notFound, "There is no such attachment.")
         }
         let (desk, messages) = try deskOfMail(thread)
-        for attempt in 0..<2 {
+        for round in 0..<2 {
             let line = try found(id, in: thread, messages)
             guard isShown(line, desk), let file = line.attachment, !line.isRetracted else {
                 throw AgentError(.notFound, "There is no such attachment.")
@@ -186,7 +187,7 @@ extension Agent {
             if let bytes = try? await plaintext(of: line, file, messages) {
                 return Attachment(bytes: bytes, contentType: file.contentType, name: file.name)
             }
-            guard attempt == 0, file.reference != nil else { break }
+            guard round == 0, file.reference != nil else { break }
             try attempt(desk) { (mail, now) throws(MessagingError) in
                 ((), try mail.fetchAttachment(id, in: thread, at: now))
             }

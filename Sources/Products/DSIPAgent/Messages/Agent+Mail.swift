@@ -39,7 +39,7 @@ extension Agent {
         messages.mailbox = known
         desk.mail = messages
         shareContacts(desk)
-        work(desk) { (mail, now) throws(MessagingError) in mail.start(at: now) }
+        work(desk) { (mail, now) throws(MessagingError) in try mail.start(at: now) }
     }
 
     /// Does one thing with the messenger and everything that follows from it.
@@ -48,7 +48,9 @@ extension Agent {
     @discardableResult
     func work(_ desk: Desk, _ event: (inout Mail, Int64) throws(MessagingError) -> [MessengerAction]) -> Bool {
         do throws(AgentError) {
-            try attempt(desk) { (mail, now) throws(MessagingError) in ((), try event(&mail, now)) }
+            try attempt(desk) { (mail, now) throws(MessagingError) -> (Void, [MessengerAction]) in
+                ((), try event(&mail, now))
+            }
             return true
         } catch {
             logger.error("a message could not be dealt with", metadata: ["why": "\(error.code.rawValue)"])

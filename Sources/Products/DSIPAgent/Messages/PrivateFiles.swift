@@ -54,7 +54,7 @@ enum PrivateFiles {
         guard file >= 0 else { throw failure() }
         defer { close(file) }
         do throws(AgentError) {
-            try bytes.withUnsafeBytes { (bytes) throws(AgentError) in try write(bytes, to: file) }
+            try write(bytes, to: file)
             guard fsync(file) == 0, rename(temporary, path) == 0 else { throw failure() }
         } catch {
             unlink(temporary)
@@ -63,10 +63,10 @@ enum PrivateFiles {
     }
 
     /// Writes all of `bytes` at the end of an open file.
-    static func write(_ bytes: UnsafeRawBufferPointer, to file: Int32) throws(AgentError) {
+    static func write(_ bytes: [UInt8], to file: Int32) throws(AgentError) {
         var offset = 0
         while offset < bytes.count {
-            let written = posixWrite(file, bytes.baseAddress! + offset, bytes.count - offset)
+            let written = bytes.withUnsafeBytes { posixWrite(file, $0.baseAddress! + offset, $0.count - offset) }
             if written < 0, errno == EINTR { continue }
             guard written > 0 else { throw failure() }
             offset += written

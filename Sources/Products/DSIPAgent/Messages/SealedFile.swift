@@ -56,9 +56,7 @@ struct SealedFile: ~Copyable {
         guard let box = try? AES.GCM.seal(part, using: key, nonce: SealedFile.nonce(parts)) else {
             throw AgentError(.internal, "The file could not be encrypted.")
         }
-        let sealed = Array(box.ciphertext) + Array(box.tag)
-        let file = file
-        try sealed.withUnsafeBytes { (bytes) throws(AgentError) in try PrivateFiles.write(bytes, to: file) }
+        try PrivateFiles.write(Array(box.ciphertext) + Array(box.tag), to: file)
         parts += 1
         size += Int64(part.count)
     }
