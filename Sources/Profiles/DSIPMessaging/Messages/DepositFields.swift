@@ -95,7 +95,7 @@ struct DepositFields {
         return Deposit(recipient: recipient, group: group, seq: seq, content)
     }
 
-    private var content: Deposit.Content? {
+    var content: Deposit.Content? {
         switch depositClass {
         case .handshake:
             mls.map {

@@ -3,12 +3,12 @@ import Synchronization
 
 /// A store in memory: the reference for others, and for tests, which can make it fail.
 public final class MemoryMessengerStore: MessengerStore {
-    private struct Key: Hashable {
+    fileprivate struct Key: Hashable {
         let table: MessengerTable
         let scope: String
     }
 
-    private struct Contents {
+    fileprivate struct Contents {
         var rows: [Key: [String: [UInt8]]] = [:]
         var conversations: [ULID: [UInt8]] = [:]
         var messages: [ULID: [ULID: [UInt8]]] = [:]
@@ -18,7 +18,7 @@ public final class MemoryMessengerStore: MessengerStore {
         var failsAfter: Int?
     }
 
-    private struct Place: Comparable {
+    fileprivate struct Place: Comparable {
         let order: Int64
         let id: ULID
         static func < (a: Place, b: Place) -> Bool { (a.order, a.id) < (b.order, b.id) }

@@ -64,6 +64,8 @@ public enum MessengerTable: String, Hashable, Sendable, CaseIterable {
     case archive
     /// The latest GroupInfo of each group. M§6.8
     case groupInfo
+    /// How far each identity has read; the scope is the conversation.
+    case watermark
     /// What came before the content it is about; the scope is the conversation.
     case early
     /// What is known of other identities: mailboxes, documents, grants.
@@ -77,7 +79,7 @@ public enum MessengerTable: String, Hashable, Sendable, CaseIterable {
     public var isSecret: Bool {
         switch self {
         case .mls, .keyPackage, .archiveKey, .outbox, .early, .sent: true
-        case .setting, .group, .roster, .errand, .held, .archive, .groupInfo, .peer, .expiry: false
+        case .setting, .group, .roster, .errand, .held, .archive, .groupInfo, .watermark, .peer, .expiry: false
         }
     }
 }

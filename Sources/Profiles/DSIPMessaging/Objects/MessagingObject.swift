@@ -14,6 +14,10 @@ public enum MessagingObject: Hashable, Sendable {
     case recordingAcceptance(RecordingAcceptance)
     /// An edit or a retraction, ours.
     case update(MessageUpdate)
+    /// What did not open is to be said again, ours.
+    case resendRequest(ResendRequest)
+    /// A conversation's title, ours.
+    case conversationInfo(ConversationInfo)
     /// An object nobody here knows: not shown, and no error.
     case unknown(String)
 
@@ -66,6 +70,16 @@ public enum MessagingObject: Hashable, Sendable {
             try Self.check(update.sender, update.conversation, context)
             try Self.check(update.id, update.sentAt)
             self = .update(update)
+        case ResendRequest.objectName:
+            let request = try ResendRequest(value)
+            try Self.check(request.sender, request.conversation, context)
+            try Self.check(request.id, request.sentAt)
+            self = .resendRequest(request)
+        case ConversationInfo.objectName:
+            let info = try ConversationInfo(value)
+            try Self.check(info.sender, info.conversation, context)
+            try Self.check(info.id, info.sentAt)
+            self = .conversationInfo(info)
         default: self = .unknown(name)
         }
     }
@@ -101,6 +115,8 @@ public enum MessagingObject: Hashable, Sendable {
         case .callEvent(let event): event.json
         case .recordingAcceptance(let acceptance): acceptance.json
         case .update(let update): update.json
+        case .resendRequest(let request): request.json
+        case .conversationInfo(let info): info.json
         case .unknown(let name): ["object": .string(name)]
         }
     }

@@ -1,0 +1,134 @@
+import DSIPIdentity
+import Encoding
+
+/// Where the device stands in one MLS group, but for the secrets: a small row, in memory for every group.
+struct GroupState: Sendable {
+    enum Phase: String, Sendable {
+        /// The hub does not have the first GroupInfo yet. M§6.5 rule 6
+        case founding
+        case active
+        /// The device cannot follow any more: it joins anew by external commit. M§6.8
+        case lost
+        /// Removed, left, or superseded.
+        case left
+    }
+
+    let id: GroupID
+    /// The conversation record that shows it.
+    var thread: ULID
+    var conversation: ULID
+    var kind: ConversationKind
+    var hub: HubReference
+    var successorOf: GroupID?
+    /// Whether it came before others in its thread: predecessors, duplicates that lost. M§7.5, M§7.2
+    var generation: Int64 = GroupState.firstGeneration
+    var phase: Phase
+    /// Messages of earlier epochs cannot be read. M§12.3
+    var joinedEpoch: UInt64 = 0
+    /// Of the deposit or item that brought it, for ``DirectConversation``.
+    var createdAt: Int64
+    var position: GroupPosition?
+    var waiting: [GapTracker.Held] = []
+    var outage: HubOutage
+    /// What is to become of the roster, in order; the first may be under way.
+    var changes: [GroupChange] = []
+    /// The outbox item of the commit or external commit that was deposited.
+    var commitItem: ULID?
+    /// Commits made for the first change.
+    var attempts = 0
+    /// The hub refused; the device reads until the group has passed this epoch.
+    var passing: UInt64?
+    /// When to act again on changes, or on being lost. Unix seconds.
+    var retryAt: Int64?
+    /// Tries at coming back.
+    var rejoins = 0
+    /// When the own leaf is to be renewed. M§6.2
+    var renewAt: Int64 = .max
+    /// Whether the mailbox knows that the owner is in it. M§6.6
+    var isConfirmed = false
+    /// Of the group's title: where it was said last.
+    var titleOrder: Int64 = 0
+    /// When items that did not open were last asked for, and which wait.
+    var askedAt: Int64 = 0
+    var unopened: [Int64] = []
+    var answeredAt: Int64 = 0
+    var answered = 0
+    /// A document that is not known holds up what follows.
+    var stalledOn: DID?
+
+    static let firstGeneration: Int64 = 16
+    static let maximumChanges = 64
+
+    init(
+        _ id: GroupID,
+        thread: ULID,
+        conversation: ULID,
+        kind: ConversationKind,
+        hub: HubReference,
+        phase: Phase,
+        outage: HubOutage,
+        at now: Int64
+    ) {
+        self.id = id
+        self.thread = thread
+        self.conversation = conversation
+        self.kind = kind
+        self.hub = hub
+        self.phase = phase
+        self.outage = outage
+        createdAt = now
+    }
+
+    var isPersonal: Bool { kind.effective == .personal }
+
+    /// Where a `seq` of this group stands in the thread. Calls take the even numbers between. Below 2^51.
+    func order(_ seq: Int64) -> Int64 { (generation << 36 + min(max(seq, 0), (1 << 36) - 1)) << 1 | 1 }
+}
+
+/// A change of a group that this device wants made. M§7.3
+enum GroupChange: Hashable, Sendable {
+    case add([DID])
+    case remove([DID])
+    /// Devices of this identity. M§12.3
+    case addDevices([DID])
+    case removeDevices([DID])
+    /// A renewed delegation in the own leaf. M§6.2
+    case renew
+    /// Proposals of others wait.
+    case commitProposals
+    /// Removes of all own leaves are proposed, for somebody else to commit.
+    case leave
+    /// Whoever lapsed. M§6.2
+    case removeLapsed([DID])
+
+    var json: JSONValue {
+        func made(_ kind: String, _ list: [DID] = []) -> JSONValue {
+            ["kind": .string(kind), "who": .array(list.map { .string($0.string) })]
+        }
+        return switch self {
+        case .add(let list): made("add", list)
+        case .remove(let list): made("remove", list)
+        case .addDevices(let list): made("add-devices", list)
+        case .removeDevices(let list): made("remove-devices", list)
+        case .renew: made("renew")
+        case .commitProposals: made("commit")
+        case .leave: made("leave")
+        case .removeLapsed(let list): made("remove-lapsed", list)
+        }
+    }
+
+    init?(_ row: RowReader) {
+        let list = row.dids("who")
+        switch row.text("kind") {
+        case "add": self = .add(list)
+        case "remove": self = .remove(list)
+        case "add-devices": self = .addDevices(list)
+        case "remove-devices": self = .removeDevices(list)
+        case "renew": self = .renew
+        case "commit": self = .commitProposals
+        case "leave": self = .leave
+        case "remove-lapsed": self = .removeLapsed(list)
+        default: return nil
+        }
+    }
+}

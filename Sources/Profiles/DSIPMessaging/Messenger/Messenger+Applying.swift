@@ -1,0 +1,298 @@
+import DSIPIdentity
+import Encoding
+
+extension Messenger {
+    /// What waits for content that has not come, in one conversation.
+    static var maximumEarly: Int { 4096 }
+
+    /// Takes an object in, whichever way it came; the same object twice changes nothing. What changes the picture is archived.
+    mutating func apply(_ object: MessagingObject, _ said: Saying) throws(MessagingError) {
+        var changed = false
+        switch object {
+        case .content(let content):
+            if content.purpose == .reaction {
+                changed = try react(content, said)
+            } else {
+                changed = try show(content, said)
+            }
+        case .receipt(let receipt): changed = try apply(receipt, said)
+        case .update(let update): changed = try apply(update, said)
+        case .conversationInfo(let info): changed = try apply(info, said)
+        case .callEvent(let event): changed = try show(event, said)
+        case .archiveKey(let key): try received(key)
+        case .resendRequest(let request): try answer(request, said)
+        case .activity, .recordingAcceptance, .unknown: break
+        }
+        if changed, said.origin != .restored { try archive(said) }
+    }
+
+    // MARK: Content
+
+    private mutating func show(_ content: Content, _ said: Saying) throws(MessagingError) -> Bool {
+        if var known = try ledger.message(content.id, in: said.thread) {
+            // An id is one person's; somebody else who uses it says nothing.
+            guard known.sender == content.sender, known.isContent else { return false }
+            let isFirst = known.seq == nil || said.order < known.order
+            guard isFirst else { return false }
+            let wasPending = known.seq == nil
+            known.seq = said.seq
+            known.order = said.order
+            known.group = said.group
+            if wasPending, known.isMine { known.state = .accepted }
+            try save(known)
+            try place(known)
+            try appliedEarly(to: known)
+            return wasPending
+        }
+        var line = MessageRecord(content, said, mine: content.sender == identity)
+        if let target = content.replyTo { line.replyTo = try reply(to: target, in: said.thread) }
+        try settleCalls(around: line)
+        try save(line)
+        try place(line)
+        try appliedEarly(to: line)
+        if said.origin == .live, !line.isMine { batch.arrived[said.thread, default: []].append(line.id) }
+        if line.isMine, said.origin != .restored { try startDisappearing(line) }
+        return true
+    }
+
+    mutating func reply(to target: ULID, in thread: ULID) throws(MessagingError) -> MessageRecord.Reply {
+        let answered = try ledger.message(target, in: thread)
+        return .init(
+            id: target,
+            sender: answered?.sender,
+            preview: answered.map { $0.isRetracted ? "" : String($0.text.prefix(120)) }
+        )
+    }
+
+    /// The conversation with a new or moved line in it: latest, unread.
+    mutating func place(_ line: MessageRecord) throws(MessagingError) {
+        guard var record = try ledger.conversation(line.conversation) else { return }
+        let last = try record.lastMessage.flatMap { (id) throws(MessagingError) in
+            try ledger.message(id, in: line.conversation)
+        }
+        if last.map({ ($0.order, $0.id) <= (line.order, line.id) }) ?? true { record.lastMessage = line.id }
+        if line.isContent { record.lastActivity = max(record.lastActivity, line.receivedAt) }
+        record.unread = try unread(in: record)
+        if record.notice == .waitingForKey { record.notice = nil }
+        show(record)
+    }
+
+    /// Content of others behind the watermark, as far as one counts.
+    func unread(in record: ConversationRecord) throws(MessagingError) -> Int {
+        try ledger.messages(in: record.id, after: record.readOrder, limit: 1000)
+            .count { !$0.isMine && $0.isContent && !$0.isRetracted }
+    }
+
+    // MARK: What is about content
+
+    private mutating func react(_ content: Content, _ said: Saying) throws(MessagingError) -> Bool {
+        guard let target = content.replyTo, case .text(let emoji, _) = content.body else { return false }
+        guard var line = try ledger.message(target, in: said.thread) else {
+            keepEarly(target, said)
+            return true
+        }
+        if let at = line.reactions.firstIndex(where: { $0.sender == content.sender }) {
+            guard said.order > line.reactions[at].order else { return false }
+            line.reactions[at].emoji = emoji
+            line.reactions[at].order = said.order
+        } else {
+            guard line.reactions.count < 4096 else { return false }
+            line.reactions.append(.init(sender: content.sender, emoji: emoji, order: said.order))
+            line.reactions.sort { $0.sender < $1.sender }
+        }
+        try save(line)
+        return true
+    }
+
+    /// An edit or a retraction: only by who said it; of several the highest stands, and nothing follows a retraction.
+    private mutating func apply(_ update: MessageUpdate, _ said: Saying) throws(MessagingError) -> Bool {
+        guard var line = try ledger.message(update.target, in: said.thread) else {
+            keepEarly(update.target, said)
+            return true
+        }
+        guard line.sender == update.sender, line.isContent, !line.isRetracted else { return false }
+        switch update.patch {
+        case .retraction:
+            line.isRetracted = true
+            line.text = ""
+            line.attachment = nil
+            line.location = nil
+            line.contact = nil
+            line.mentions = []
+            line.editOrder = said.order
+        case .text(let text):
+            guard said.order > line.editOrder else { return false }
+            line.editOrder = said.order
+            line.isEdited = true
+            line.text = text
+        }
+        try save(line)
+        if var record = try ledger.conversation(said.thread) {
+            record.unread = try unread(in: record)
+            show(record)
+        }
+        return true
+    }
+
+    private mutating func apply(_ info: ConversationInfo, _ said: Saying) throws(MessagingError) -> Bool {
+        guard try ledger.message(info.id, in: said.thread) == nil,
+            let group = groups[said.group] ?? groups.values.first(where: { $0.conversation == said.conversation }),
+            group.kind.effective == .group
+        else { return false }
+        if said.order > group.titleOrder, var record = try ledger.conversation(said.thread) {
+            update(group.id) { $0.titleOrder = said.order }
+            record.title = info.title.isEmpty ? nil : info.title
+            show(record)
+        }
+        var line = MessageRecord(
+            id: info.id,
+            conversation: said.thread,
+            sender: info.sender,
+            isMine: info.sender == identity,
+            kind: .roster,
+            sentAt: info.sentAt,
+            receivedAt: said.receivedAt,
+            order: said.order,
+            state: .received
+        )
+        line.seq = said.seq
+        line.group = said.group
+        line.roster = .init(by: info.sender, added: [], removed: [], joinedDevice: false, title: info.title)
+        try save(line)
+        try place(line)
+        return true
+    }
+
+    // MARK: Early
+
+    /// Keeps what is about content that has not come: an archive is read in any order.
+    mutating func keepEarly(_ target: ULID, _ said: Saying) {
+        guard earlyKept[said.thread, default: 0] < Self.maximumEarly else { return }
+        earlyKept[said.thread, default: 0] += 1
+        var row = RowWriter()
+        row.put("payload", said.payload)
+        row.put("group", said.group)
+        row.put("conversation", said.conversation)
+        row.put("order", said.order)
+        row.put("seq", said.seq)
+        row.put("sender", said.sender)
+        row.put("device", said.device)
+        row.put("received", said.receivedAt)
+        ledger.set(
+            .early,
+            "\(said.thread)/\(target)",
+            said.group.text + OutboxItem.key(said.seq),
+            row.bytes
+        )
+    }
+
+    private mutating func appliedEarly(to line: MessageRecord) throws(MessagingError) {
+        let scope = "\(line.conversation)/\(line.id)"
+        for row in try ledger.rows(.early, scope) {
+            ledger.set(.early, scope, row.key, nil)
+            guard let kept = RowReader(row.value), let payload = kept.value["payload"], let group = kept.group("group"),
+                let conversation = kept.ulid("conversation"), let order = kept.int("order"), let seq = kept.int("seq"),
+                let sender = kept.did("sender"), let device = kept.did("device"),
+                let object = try? MessagingObject(
+                    payload,
+                    in: ObjectContext(conversation: conversation, kind: .group, sender: sender)
+                )
+            else { continue }
+            // It was archived when it came.
+            try apply(
+                object,
+                Saying(
+                    group: group,
+                    thread: line.conversation,
+                    conversation: conversation,
+                    order: order,
+                    seq: seq,
+                    sender: sender,
+                    device: device,
+                    receivedAt: kept.int("received") ?? now,
+                    blobs: [],
+                    origin: .restored,
+                    payload: payload
+                )
+            )
+        }
+    }
+
+    // MARK: Own
+
+    /// The hub has ordered what this device said. M§12.2
+    mutating func said(_ item: OutboxItem, in id: GroupID, _ seq: Int64) throws(MessagingError) {
+        guard let group = groups[id], let bytes = item.object, let payload = try? MessagingObject.parse(bytes),
+            let object = try? MessagingObject(
+                payload,
+                in: ObjectContext(conversation: group.conversation, kind: group.kind, sender: identity)
+            )
+        else { return }
+        ledger.set(.sent, id.text, OutboxItem.key(seq), bytes)
+        if seq > Self.sentKept { ledger.set(.sent, id.text, OutboxItem.key(seq - Self.sentKept), nil) }
+        try apply(
+            object,
+            Saying(
+                group: id,
+                thread: group.thread,
+                conversation: group.conversation,
+                order: group.order(seq),
+                seq: seq,
+                sender: identity,
+                device: device,
+                receivedAt: now,
+                blobs: item.blobs,
+                origin: .own,
+                payload: payload
+            )
+        )
+    }
+
+    /// `seq` of a group behind which an object is not said again.
+    static var sentKept: Int64 { 2048 }
+
+    mutating func failed(_ content: ULID, in thread: ULID, _ sentence: String) throws(MessagingError) {
+        guard var line = try ledger.message(content, in: thread), line.isMine, line.seq == nil else { return }
+        line.state = .failed
+        line.stateSentence = sentence
+        try save(line)
+    }
+
+    // MARK: Records
+
+    mutating func save(_ line: MessageRecord) throws(MessagingError) {
+        ledger.set(line)
+        touched.messages[.init(id: line.id, conversation: line.conversation)] = true
+    }
+
+    mutating func show(_ record: ConversationRecord) {
+        ledger.set(record)
+        touched.conversations.insert(record.id)
+    }
+
+    /// Puts up what stands in the way.
+    mutating func noticed(_ notice: ConversationRecord.Notice, in id: GroupID) throws(MessagingError) {
+        guard let group = groups[id], current(group.thread)?.id == id,
+            var record = try ledger.conversation(group.thread), record.notice != notice
+        else { return }
+        record.notice = notice
+        show(record)
+    }
+
+    mutating func cleared(_ notice: ConversationRecord.Notice, in id: GroupID) throws(MessagingError) {
+        guard let group = groups[id], var record = try ledger.conversation(group.thread), record.notice == notice else {
+            return
+        }
+        record.notice = nil
+        show(record)
+    }
+
+    /// The members of a conversation as its group has them now.
+    mutating func refreshMembers(of thread: ULID) throws(MessagingError) {
+        guard let group = current(thread), var record = try ledger.conversation(thread) else { return }
+        let members = try roster(of: group.id).identities.filter { $0 != identity }
+        guard group.kind.effective == .group || !members.isEmpty, record.members != members else { return }
+        record.members = members
+        show(record)
+    }
+}

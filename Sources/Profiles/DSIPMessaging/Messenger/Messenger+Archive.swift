@@ -1,0 +1,169 @@
+import DSIPIdentity
+import Encoding
+
+extension Messenger {
+    /// The key new records are sealed under: the newest, ties broken by id. M§12.1
+    var currentArchiveKey: ArchiveKey? { archiveKeys.values.max { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) } }
+
+    static var maximumArchiveKeys: Int { 1024 }
+
+    // MARK: Keys
+
+    mutating func received(_ key: ArchiveKey) throws(MessagingError) {
+        guard archiveKeys[key.id] == nil, archiveKeys.count < Self.maximumArchiveKeys else { return }
+        keep(key)
+        for row in try ledger.rows(.archive, key.id.description) {
+            ledger.set(.archive, key.id.description, row.key, nil)
+            guard let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }) else { continue }
+            try receivedArchive(item)
+        }
+    }
+
+    private mutating func keep(_ key: ArchiveKey) {
+        archiveKeys[key.id] = key
+        var row = RowWriter()
+        row.put("key", bytes: key.key)
+        row.put("created", key.createdAt)
+        ledger.set(.archiveKey, "", key.id.description, row.bytes)
+    }
+
+    /// A new key, told to the identity's devices. M§12.1, M§12.4
+    mutating func rotateArchiveKey() throws(MessagingError) {
+        guard let thread = personalThread else { return }
+        // Never older than what it follows, whatever the clock says.
+        let key = ArchiveKey(
+            id: newULID(),
+            key: random.bytes(32),
+            createdAt: max(now, (currentArchiveKey?.createdAt ?? 0) + 1)
+        )
+        keep(key)
+        try queue(key.json, in: thread)
+    }
+
+    /// M§12.3 step 3: a new member cannot read what was said before it came.
+    mutating func resendArchiveKeys() throws(MessagingError) {
+        guard let thread = personalThread else { return }
+        for key in archiveKeys.values.sorted(by: { $0.id < $1.id }) {
+            let json = key.json
+            let isQueued = outbox[thread]?.contains { $0.deposit == nil && $0.object == json.utf8 } ?? false
+            if !isQueued { try queue(json, in: thread) }
+        }
+    }
+
+    // MARK: Writing
+
+    /// Seals what changed the picture and deposits it in every mailbox of the identity. M§12.2
+    mutating func archive(_ said: Saying) throws(MessagingError) {
+        guard settings.mode == .sync, let key = currentArchiveKey, let payload = said.payload.object,
+            let groupBytes = said.group.bytes, isArchived(said.payload)
+        else { return }
+        let record = ArchiveRecord(
+            conversation: said.conversation,
+            group: said.group,
+            seq: said.seq,
+            sender: said.sender,
+            senderDevice: said.device,
+            receivedAt: said.receivedAt,
+            payload: payload
+        )
+        let sealed = try Seal.seal(
+            record.json.utf8,
+            key: key.key,
+            nonce: random.bytes(Seal.nonceBytes),
+            use: .archive(group: groupBytes, seq: UInt64(said.seq))
+        )
+        guard sealed.count <= MessagingProfile.maximumMLSBytes else { return }
+        for service in configuration.mailboxes {
+            addErrand(
+                .archive,
+                .deposit(
+                    Deposit(
+                        group: said.group,
+                        .archive(.init(record: EncodedBytes(sealed), key: key.id, group: said.group, seq: said.seq))
+                    )
+                ),
+                via: MailboxRoute(mailbox: service.mailbox)
+            )
+        }
+    }
+
+    /// M§12.2 (gap 68): of what this device said itself, receipts other than `read` are not.
+    private func isArchived(_ payload: JSONValue) -> Bool {
+        guard payload["object"]?.string == "receipt", payload["sender"]?.string == identity.string else { return true }
+        return payload["kind"]?.string == "read"
+    }
+
+    // MARK: Reading
+
+    mutating func receivedArchive(_ item: StoredItem) throws(MessagingError) {
+        guard let akid = item.archiveKey, let group = item.group, let groupBytes = group.bytes, let seq = item.seq,
+            let sealed = item.archive?.bytes
+        else { return }
+        let scope = "\(group.text)/\(OutboxItem.key(seq))"
+        guard let key = archiveKeys[akid] else {
+            ledger.set(.archive, akid.description, scope, item.json.utf8)
+            return
+        }
+        guard
+            let opened = try? Seal.open(sealed, key: key.key, use: .archive(group: groupBytes, seq: UInt64(seq))),
+            let record = try? ArchiveRecord(decoding: opened), record.group == group, record.seq == seq
+        else { return }
+        let isPersonal = isPersonalRecord(record)
+        guard let thread = isPersonal ? personalThread : thread(of: record.conversation) else {
+            // M§12.2: of a conversation that this device has not joined yet.
+            ledger.set(.archive, "of/\(record.conversation)", scope, item.json.utf8)
+            return
+        }
+        let known = groups[group] ?? groups.values.first { $0.thread == thread }
+        guard let known else { return }
+        let payload = JSONValue.object(record.payload)
+        let context = ObjectContext(
+            conversation: record.conversation,
+            kind: isPersonal ? .personal : known.kind,
+            sender: record.sender
+        )
+        guard let object = try? MessagingObject(payload, in: context) else { return }
+        if isPersonal, case .receipt(let receipt) = object, self.thread(of: receipt.conversation) == nil {
+            ledger.set(.archive, "of/\(receipt.conversation)", scope, item.json.utf8)
+            return
+        }
+        try apply(
+            object,
+            Saying(
+                group: group,
+                thread: thread,
+                conversation: record.conversation,
+                order: groups[group]?.order(seq) ?? historic(seq, before: known),
+                seq: seq,
+                sender: record.sender,
+                device: record.senderDevice,
+                receivedAt: record.receivedAt,
+                blobs: item.blobs,
+                origin: .restored,
+                payload: payload
+            )
+        )
+    }
+
+    private func isPersonalRecord(_ record: ArchiveRecord) -> Bool {
+        if groups[record.group]?.isPersonal == true { return true }
+        return personal.flatMap { groups[$0] }?.conversation == record.conversation
+    }
+
+    /// The place of a record of a group that this device was never in: before the one it is in. M§8.5
+    private func historic(_ seq: Int64, before known: GroupState) -> Int64 {
+        var earlier = known
+        earlier.generation = max(1, known.generation - 1)
+        return earlier.order(seq)
+    }
+
+    /// Records that waited for the device to be in their conversation.
+    mutating func openWaiting(for conversation: ULID) throws(MessagingError) {
+        let scope = "of/\(conversation)"
+        for row in try ledger.rows(.archive, scope) {
+            ledger.set(.archive, scope, row.key, nil)
+            guard let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }) else { continue }
+            try receivedArchive(item)
+        }
+    }
+}

@@ -1,0 +1,233 @@
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+import MLS
+
+extension Messenger {
+    /// Values of a deposit that fit one frame together, bytes.
+    static var frameRoom: Int { 30_000 }
+
+    mutating func plan(_ change: GroupChange, in id: GroupID) {
+        update(id) { group in
+            guard !group.changes.contains(change), group.changes.count < GroupState.maximumChanges else { return }
+            group.changes.append(change)
+        }
+    }
+
+    /// Makes the first change that is still wanted, when nothing stands in the way.
+    mutating func drive(_ id: GroupID) throws(MessagingError) {
+        guard let group = groups[id], group.phase == .active, group.commitItem == nil, group.passing == nil,
+            group.stalledOn == nil, group.outage.state != .abandoned, group.retryAt.map({ $0 <= now }) ?? true
+        else { return }
+        update(id) { $0.retryAt = nil }
+        while let change = groups[id]?.changes.first {
+            guard let mls = try mlsGroup(id), mls.status == .active else { return }
+            guard let proposals = try proposals(for: change, in: id, mls) else { return }
+            if case .leave = change {
+                try proposeToLeave(id)
+                finishChange(in: id)
+                continue
+            }
+            let renews = change == .renew
+            guard !proposals.isEmpty || renews || !mls.queuedProposals.isEmpty else {
+                finishChange(in: id)
+                continue
+            }
+            try commit(proposals, renews: renews, in: id)
+            return
+        }
+    }
+
+    mutating func finishChange(in id: GroupID) {
+        update(id) { group in
+            if !group.changes.isEmpty { group.changes.removeFirst() }
+            group.attempts = 0
+        }
+        offers[id] = nil
+    }
+
+    /// The proposals that a change still takes; empty when somebody else has made it, nil when KeyPackages are awaited.
+    private mutating func proposals(
+        for change: GroupChange,
+        in id: GroupID,
+        _ mls: MLS.Group
+    ) throws(MessagingError) -> [Proposal]? {
+        let roster = try roster(of: id)
+        func removals(_ isRemoved: (GroupRoster.Entry) -> Bool) -> [Proposal] {
+            roster.entries.filter { isRemoved($0) && $0.index != mls.ownLeaf.rawValue }
+                .map { .remove(LeafIndex(rawValue: $0.index)) }
+        }
+        switch change {
+        case .add(let identities):
+            let present = Set(roster.identities)
+            return try additions(identities.filter { !present.contains($0) || $0 == identity }, in: id, roster)
+        case .addDevices(let devices):
+            let missing = devices.filter { !roster.devices(of: identity).contains($0) && $0 != device }
+            guard !missing.isEmpty else { return [] }
+            return try additions([identity], in: id, roster, only: Set(missing))
+        case .remove(let identities): return removals { identities.contains($0.identity) && $0.identity != identity }
+        case .removeDevices(let devices): return removals { devices.contains($0.device) && $0.identity == identity }
+        case .removeLapsed(let devices): return removals { devices.contains($0.device) && $0.expiresAt <= now }
+        case .renew, .commitProposals, .leave: return []
+        }
+    }
+
+    private mutating func additions(
+        _ identities: [DID],
+        in id: GroupID,
+        _ roster: GroupRoster,
+        only devices: Set<DID>? = nil
+    ) throws(MessagingError) -> [Proposal]? {
+        var proposals: [Proposal] = []
+        var isComplete = true
+        let present = Set(roster.entries.map(\.device))
+        for did in identities {
+            guard let packages = offers[id]?[did] else {
+                isComplete = false
+                try fetchKeyPackages(of: did, for: id)
+                continue
+            }
+            for package in packages {
+                guard let device = DeviceCredentials.device(package.leafNode.credential), device != self.device,
+                    !present.contains(device), devices?.contains(device) ?? true
+                else { continue }
+                proposals.append(.add(Unverified(package)))
+            }
+        }
+        return isComplete ? proposals : nil
+    }
+
+    // MARK: Making a commit
+
+    private mutating func commit(_ proposals: [Proposal], renews: Bool, in id: GroupID) throws(MessagingError) {
+        guard var mls = try mlsGroup(id), let group = groups[id] else { return }
+        if mls.hasPendingCommit { mls.clearPendingCommit() }
+        var options = CommitOptions(proposals)
+        options.makesGroupInfo = true
+        if renews { options.contents = leafContents() }
+        var bundle: CommitBundle
+        do throws(MLSError) {
+            var attempt = mls
+            bundle = try attempt.commit(options, at: UInt64(now), using: &random)
+            let sizes = [bundle.welcome?.message.encoded.count ?? 0, bundle.groupInfo?.encoded.count ?? 0]
+            if sizes.contains(where: { $0 > MessagingProfile.maximumMLSBytes }) {
+                // M§6.4: the tree travels as a blob.
+                attempt = mls
+                options.includesRatchetTree = false
+                bundle = try attempt.commit(options, at: UInt64(now), using: &random)
+            }
+            mls = attempt
+        } catch {
+            // Proposals of others that do not fit together are left to their authors.
+            if !mls.queuedProposals.isEmpty, proposals.isEmpty, !renews {
+                mls.clearQueuedProposals()
+                set(mls, for: id)
+            }
+            finishChange(in: id)
+            try surface(.policyBlocked, in: id)
+            return
+        }
+        set(mls, for: id)
+        let commit = bundle.commit.encoded
+        let welcome = bundle.welcome?.message.encoded
+        let info = bundle.groupInfo?.encoded
+        let carriesInfo =
+            options.includesRatchetTree
+            && commit.count + (welcome?.count ?? 0) + (info?.count ?? 0) < Self.frameRoom
+        var handshake = Deposit.Handshake(
+            mls: EncodedBytes(commit),
+            welcome: welcome.map { EncodedBytes($0) },
+            groupInfo: carriesInfo ? info.map { EncodedBytes($0) } : nil
+        )
+        if case .add(let identities) = group.changes.first { handshake.grants = try grants(of: identities) }
+        var item = OutboxItem(number: nextNumber(), id: newULID(), thread: group.thread, purpose: .commit)
+        item.group = id
+        item.deposit = .handshake(handshake)
+        if welcome != nil, !options.includesRatchetTree { try publishTree(of: id, pending: mls, for: &item) }
+        save(item)
+        update(id) { $0.commitItem = item.id }
+        let actions = update(id) { $0.outage.deposit(item.id, at: now) } ?? []
+        try follow(actions, in: id)
+    }
+
+    private mutating func grants(of identities: [DID]) throws(MessagingError) -> [String] {
+        var grants: [String] = []
+        for did in identities where did != identity {
+            let peer = try peer(did)
+            if let grant = peer.grant, peer.grantUntil > now { grants.append(grant) }
+        }
+        return grants
+    }
+
+    /// M§7.3: nobody can commit its own removal, so a leaver proposes it for each of its leaves.
+    private mutating func proposeToLeave(_ id: GroupID) throws(MessagingError) {
+        guard var mls = try mlsGroup(id), let group = groups[id] else { return }
+        mls.configuration.encryptsHandshakes = false
+        for entry in try roster(of: id).entries where entry.identity == identity {
+            guard
+                let message = try? mls.propose(
+                    .remove(LeafIndex(rawValue: entry.index)),
+                    at: UInt64(now),
+                    using: &random
+                )
+            else { continue }
+            var item = OutboxItem(number: nextNumber(), id: newULID(), thread: group.thread, purpose: .proposal)
+            item.group = id
+            item.deposit = .handshake(.init(mls: EncodedBytes(message.encoded)))
+            save(item)
+            let actions = update(id) { $0.outage.deposit(item.id, at: now) } ?? []
+            try follow(actions, in: id)
+        }
+        set(mls, for: id)
+    }
+
+    // MARK: What came of it
+
+    /// The hub took it: it is applied, and not before. M§6.5
+    mutating func mergeOwnCommit(in id: GroupID, _ seq: Int64) throws(MessagingError) {
+        guard let before = try mlsGroup(id), before.hasPendingCommit, let group = groups[id] else { return }
+        var next = before
+        guard let summary = try? next.mergePendingCommit() else { return }
+        // This device made it by the same rules by which it judges others'.
+        guard case .admitted(let change) = try judge(summary, from: before, to: next, in: group) else {
+            try close(id)
+            return
+        }
+        update(id) { $0.commitItem = nil }
+        let done = group.changes.first
+        let added = change.added
+        if done != nil, done != .commitProposals { finishChange(in: id) }
+        update(id) { $0.attempts = 0 }
+        try entered(next, summary, change, in: id, seq, at: now)
+        try publishGroupInfo(of: id)
+        // M§12.3 step 3: in the first epoch after the commit.
+        if group.isPersonal, !added.isEmpty { try resendArchiveKeys() }
+    }
+
+    mutating func refusedCommit(in id: GroupID, _ reason: Reason) throws(MessagingError) {
+        guard let group = groups[id], let item = group.commitItem else { return }
+        removeFromOutbox(item, thread: group.thread)
+        if var mls = try mlsGroup(id) {
+            mls.clearPendingCommit()
+            set(mls, for: id)
+        }
+        update(id) { $0.commitItem = nil }
+        var attempt = CommitAttempt(maximumAttempts: max(1, CommitAttempt.maximumAttempts - group.attempts))
+        for action in attempt.receivedRefusal(reason) {
+            switch action {
+            case .sync:
+                update(id) { $0.attempts += 1 }
+                try readOn(id)
+            case .surface(let reason):
+                finishChange(in: id)
+                try surface(reason, in: id)
+            case .merge, .discard, .repropose, .done: break
+            }
+        }
+    }
+
+    mutating func surface(_ reason: Reason, in id: GroupID) throws(MessagingError) {
+        guard let group = groups[id] else { return }
+        outgoing.append(.failed(.change(conversation: group.isPersonal ? nil : group.thread, reason)))
+    }
+}

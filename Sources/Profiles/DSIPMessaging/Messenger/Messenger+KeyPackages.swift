@@ -1,0 +1,234 @@
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+import MLS
+
+extension Messenger {
+    /// One-time KeyPackages that the mailbox is kept stocked with, and those of one message.
+    static var stock: Int { 30 }
+    static var uploadAtOnce: Int { 12 }
+    /// Private halves kept; the mailbox holds at most 100 a device. M§5.5
+    static var maximumBundles: Int { 320 }
+    static var restockInterval: Int64 { 86_400 }
+
+    // MARK: Own
+
+    /// Uploads fresh KeyPackages when the stock is low, old or of an ended delegation. M§5.5, M§6.7
+    mutating func stockKeyPackages() throws(MessagingError) {
+        guard wantsKeyPackages, let primary, bound.contains(primary),
+            !inFlight.values.contains(where: { $0.purpose == .keyPackages })
+        else { return }
+        wantsKeyPackages = false
+        let end = min(now + MessagingProfile.retention, delegationEnd)
+        guard end > now + 60 else { return }
+        var kept = try ledger.rows(.keyPackage, "").compactMap { row in RowReader(row.value).map { (row.key, $0) } }
+        for (key, row) in kept where (row.int("until") ?? 0) + 86_400 < now { ledger.set(.keyPackage, "", key, nil) }
+        kept.removeAll { ($0.1.int("until") ?? 0) + 86_400 < now }
+        let state = try ledger.row(.setting, "", "key-packages").flatMap { RowReader($0) }
+        let isOld = now - (state?.int("at") ?? 0) >= Self.restockInterval
+        let isRenewed = state?.int("end") != delegationEnd
+        let oneTime = kept.count { !$0.1.flag("last") && ($0.1.int("until") ?? 0) > now }
+        var missing = isOld || isRenewed ? Self.stock : Self.stock - oneTime
+        guard missing > 0 else { return }
+        missing = min(missing, Self.uploadAtOnce)
+        kept.sort { ($0.1.int("made") ?? 0, $0.0) < ($1.1.int("made") ?? 0, $1.0) }
+        let surplus = kept.count + missing + 1 - Self.maximumBundles
+        for (key, _) in kept.filter({ !$0.1.flag("last") }).prefix(max(0, surplus)) {
+            ledger.set(.keyPackage, "", key, nil)
+        }
+        var packages: [EncodedBytes] = []
+        for _ in 0..<missing { packages.append(EncodedBytes(try newKeyPackage(until: end, isLast: false))) }
+        let needsLast = isRenewed || !kept.contains { $0.1.flag("last") }
+        let last = needsLast ? EncodedBytes(try newKeyPackage(until: end, isLast: true)) : nil
+        let left = (state?.int("left") ?? 0) > 0 && !isOld && !isRenewed ? state?.int("left") ?? 0 : Int64(Self.stock)
+        var row = RowWriter()
+        row.put("at", isOld || isRenewed ? now : state?.int("at") ?? now)
+        row.put("end", delegationEnd)
+        row.put("left", max(0, left - Int64(missing)))
+        ledger.set(.setting, "", "key-packages", row.bytes)
+        post(
+            .keyPackages(KeyPackages(subject: identity, packages: packages, lastResort: last)),
+            to: primary,
+            via: MailboxRoute(mailbox: primary),
+            .keyPackages
+        )
+    }
+
+    private mutating func newKeyPackage(until end: Int64, isLast: Bool) throws(MessagingError) -> [UInt8] {
+        do throws(MLSError) {
+            let bundle = try KeyPackageBundle(
+                .x25519AES128,
+                leafContents(),
+                signer: try signerForMLS(),
+                lifetime: Lifetime(notBefore: UInt64(max(0, now - 3600)), notAfter: UInt64(end)),
+                using: &random
+            )
+            var row = RowWriter()
+            row.put("bundle", bytes: bundle.saved.bytes)
+            row.put("until", end)
+            row.put("made", now)
+            row.put("last", flag: isLast)
+            ledger.set(.keyPackage, "", Hex.encode(try bundle.keyPackage.reference()), row.bytes)
+            return bundle.keyPackage.encoded
+        } catch {
+            throw MessagingError(.refused, "A key package could not be made.")
+        }
+    }
+
+    func signerForMLS() throws(MLSError) -> SignaturePrivateKey {
+        try SignaturePrivateKey(.x25519AES128, rawRepresentation: Secret(configuration.device.rawRepresentation))
+    }
+
+    mutating func storedKeyPackages() throws(MessagingError) {
+        let state = try ledger.row(.setting, "", "key-packages").flatMap { RowReader($0) }
+        if (state?.int("left") ?? 0) > 0 { wantsKeyPackages = true }
+    }
+
+    /// The bundle that a welcome answers; a one-time package is gone with it.
+    mutating func takeBundle(_ reference: String) throws(MessagingError) -> KeyPackageBundle? {
+        guard let row = try ledger.row(.keyPackage, "", reference).flatMap({ RowReader($0) }),
+            let saved = row.bytes("bundle"), let bundle = try? KeyPackageBundle(restoring: Secret(saved))
+        else { return nil }
+        if !row.flag("last") {
+            ledger.set(.keyPackage, "", reference, nil)
+            wantsKeyPackages = true
+        }
+        return bundle
+    }
+
+    // MARK: Others'
+
+    /// Asks the mailbox of an identity for one KeyPackage of each of its devices. M§5.5
+    mutating func fetchKeyPackages(of did: DID, for id: GroupID) throws(MessagingError) {
+        guard !inFlight.values.contains(where: { $0.purpose == .fetch(did, id) }) else { return }
+        let peer = try peer(did)
+        let route: MailboxRoute
+        if did == identity {
+            guard let primary else { return }
+            route = MailboxRoute(mailbox: primary)
+        } else if let service = peer.mailboxes.first {
+            route = MailboxRoute(mailbox: service.mailbox, uri: isOwn(service.mailbox) ? nil : service.uri)
+        } else {
+            resolve(did)
+            return
+        }
+        post(
+            .keyPackageFetch(
+                KeyPackageFetch(
+                    target: did,
+                    grant: peer.grantUntil > now ? peer.grant : nil,
+                    successorOf: groups[id]?.successorOf
+                )
+            ),
+            to: route.mailbox,
+            via: route,
+            .fetch(did, id)
+        )
+    }
+
+    mutating func received(_ packages: KeyPackages, by speaker: DID) throws(MessagingError) {
+        guard let answered = packages.inReplyTo, let sent = inFlight[answered], sent.answerers.contains(speaker),
+            case .fetch(let did, let id) = sent.purpose
+        else { return }
+        inFlight[answered] = nil
+        guard packages.subject == did, groups[id] != nil else { return }
+        var good: [KeyPackage] = []
+        var devices: Set<DID> = []
+        for encoded in packages.packages.prefix(256) + [packages.lastResort].compactMap(\.self) {
+            guard let bytes = encoded.bytes, let unverified = try? Unverified<KeyPackage>(decoding: bytes),
+                let package = try? unverified.verified(at: UInt64(now), by: DeviceCredentials()),
+                package.cipherSuite == .x25519AES128
+            else { continue }
+            switch credential(of: package.leafNode) {
+            case .known(let leaf) where leaf.identity == did && devices.insert(leaf.device).inserted: good.append(package)
+            case .needs(let subject):
+                // Its document first; then the packages again.
+                resolve(subject)
+                update(id) { $0.retryAt = now + 2 }
+                return
+            case .known, .invalid: break
+            }
+        }
+        if good.isEmpty { update(id) { $0.retryAt = now + 60 } } else { offers[id, default: [:]][did] = good }
+        try cleared(.inviteOnly, in: id)
+    }
+
+    mutating func missedKeyPackages(of did: DID, for id: GroupID) {
+        update(id) { group in
+            group.attempts = min(group.attempts + 1, 16)
+            group.retryAt = now + MessagingProfile.backoff(attempt: group.attempts)
+        }
+    }
+
+    mutating func refusedKeyPackages(of did: DID, for id: GroupID, _ reason: Reason) throws(MessagingError) {
+        guard let group = groups[id] else { return }
+        if did == identity {
+            // No other device of ours can be added now; the rest of the change goes on.
+            offers[id, default: [:]][did] = []
+            return
+        }
+        if reason.description == "policy.first-contact-required" {
+            var peer = try peer(did)
+            peer.grant = nil
+            set(peer, for: did)
+            try introduce(to: did, for: group)
+        }
+        let isDirect = group.kind.effective == .direct
+        if !isDirect, reason != .mailboxNoKeyPackages, reason != .policyRateLimited {
+            // One who cannot be added does not keep the others out.
+            update(id) { group in
+                guard case .add(let list)? = group.changes.first else { return }
+                let rest = list.filter { $0 != did }
+                if rest.isEmpty { group.changes.removeFirst() } else { group.changes[0] = .add(rest) }
+            }
+            try surface(reason, in: id)
+            return
+        }
+        update(id) { $0.retryAt = now + 60 }
+    }
+
+    // MARK: Documents and mailboxes
+
+    mutating func resolve(_ did: DID) {
+        guard resolving[did].map({ $0 <= now }) ?? true, resolving.count < 4096 else { return }
+        resolving[did] = now + 60
+        outgoing.append(.resolve(did))
+    }
+
+    /// An identity was looked up.
+    public mutating func resolved(
+        _ did: DID,
+        _ found: ResolvedIdentity,
+        at now: Int64
+    ) throws(MessagingError) -> [MessengerAction] {
+        try turn(at: now) { messenger throws(MessagingError) in
+            messenger.resolving[did] = nil
+            if let document = found.document {
+                if messenger.documents.count >= Self.maximumDocuments { messenger.documents = [:] }
+                messenger.documents[did] = document
+            }
+            var peer = try messenger.peer(did)
+            if let source = found.mailboxes.source {
+                let isHint = source == .hint
+                // M§4.2: a hint does not move an established conversation.
+                if !isHint || peer.mailboxes.isEmpty {
+                    peer.mailboxes = found.mailboxes.order
+                    peer.isHinted = isHint
+                    messenger.set(peer, for: did)
+                }
+            }
+            for id in messenger.groups.keys where messenger.groups[id]?.phase == .active {
+                if messenger.groups[id]?.changes.isEmpty == false { messenger.update(id) { $0.retryAt = nil } }
+            }
+            try messenger.unstall(did)
+            try messenger.retryJoins(did)
+        }.1
+    }
+
+    /// It could not be; it is tried again when it is needed again.
+    public mutating func unresolved(_ did: DID, at now: Int64) throws(MessagingError) -> [MessengerAction] {
+        try turn(at: now) { messenger throws(MessagingError) in messenger.resolving[did] = now + 60 }.1
+    }
+
+    public mutating func mailboxService(of did: DID) -> MailboxService? { (try? peer(did))?.mailboxes.first }
+}

@@ -1,0 +1,143 @@
+import DSIPIdentity
+import Encoding
+import MLS
+
+extension Messenger {
+    static var conversationExtension: ExtensionType { ExtensionType(rawValue: ConversationExtension.extensionType) }
+    static var delegationExtension: ExtensionType { ExtensionType(rawValue: LeafCredential.extensionType) }
+    static var mailboxExtension: ExtensionType { ExtensionType(rawValue: MailboxHint.extensionType) }
+    static var cipherSuites: [CipherSuite] { [.x25519AES128, .x25519ChaCha20] }
+    /// Documents kept of those whose leaves were judged.
+    static var maximumDocuments: Int { 4096 }
+
+    /// What this device's leaf says. M§6.2
+    func leafContents() -> LeafNode.Contents {
+        var extensions: Extensions = []
+        extensions[Self.delegationExtension] = Array(Self.compact(configuration.delegation).utf8)
+        if configuration.hintsMailbox, let service = configuration.mailboxes.first {
+            extensions[Self.mailboxExtension] = MailboxHint.data(service)
+        }
+        return LeafNode.Contents(
+            credential: .basic(identity: Array(device.string.utf8)),
+            capabilities: Capabilities(
+                cipherSuites: Self.cipherSuites,
+                extensions: [Self.delegationExtension, Self.conversationExtension, Self.mailboxExtension],
+                credentials: [.basic]
+            ),
+            extensions: extensions
+        )
+    }
+
+    /// `protected.payload.signature`.
+    static func compact(_ envelope: Envelope) -> String {
+        envelope.protectedText + "." + envelope.payloadText + "." + envelope.signatureText
+    }
+
+    /// When this device's delegation ends.
+    var delegationEnd: Int64 { Delegation.decode(configuration.delegation)?.expiresAt ?? now }
+
+    static var requiredCapabilities: RequiredCapabilities {
+        RequiredCapabilities(extensions: [delegationExtension, conversationExtension], credentials: [.basic])
+    }
+
+    /// One member's limits: hubs take messages of this epoch and the last (M§6.5 rule 3), so more is not kept.
+    static var groupConfiguration: GroupConfiguration {
+        var configuration = GroupConfiguration()
+        configuration.pastEpochs = 1
+        configuration.resumptionKeys = 0
+        configuration.encryptsHandshakes = false
+        configuration.paddingStep = 32
+        return configuration
+    }
+
+    // MARK: Others' leaves
+
+    enum LeafJudgement {
+        case known(LeafCredential)
+        case needs(DID)
+        case invalid
+    }
+
+    /// Who a leaf is, held against M§6.2 now.
+    func credential(of leaf: LeafNode) -> LeafJudgement {
+        guard case .basic(let name) = leaf.credential else { return .invalid }
+        if let data = leaf.extensions[Self.delegationExtension],
+            let envelope = Envelope(compact: String(decoding: data, as: UTF8.self)),
+            let subject = Delegation.decode(envelope)?.subject, DIDKey.document(of: subject) == nil,
+            documents[subject] == nil
+        {
+            return .needs(subject)
+        }
+        do throws(MessagingError) {
+            return .known(
+                try LeafCredential(
+                    credentialType: LeafCredential.basic,
+                    credentialIdentity: name,
+                    signatureKey: leaf.signatureKey.bytes,
+                    extensions: leaf.extensions.all.map { MLSExtension(type: $0.type.rawValue, data: $0.data) },
+                    at: now,
+                    document: { documents[$0] }
+                )
+            )
+        } catch {
+            return .invalid
+        }
+    }
+
+    /// The leaves of a group that is entered from outside: whoever lapsed meanwhile stands there still, and says nothing any more.
+    func rosterAtEntry(of group: MLS.Group) -> (roster: GroupRoster, needs: DID?) {
+        var roster = GroupRoster()
+        roster.epoch = group.epoch
+        for member in group.members {
+            switch credential(of: member.leafNode) {
+            case .known(let leaf):
+                roster.entries.append(
+                    .init(
+                        index: member.index.rawValue,
+                        identity: leaf.identity,
+                        device: leaf.device,
+                        expiresAt: leaf.delegation.expiresAt
+                    )
+                )
+            case .needs(let did): return (roster, did)
+            case .invalid:
+                guard let device = DeviceCredentials.device(member.credential) else { continue }
+                let subject = member.leafNode.extensions[Self.delegationExtension]
+                    .flatMap { Envelope(compact: String(decoding: $0, as: UTF8.self)) }
+                    .flatMap { Delegation.decode($0) }?.subject
+                roster.entries.append(
+                    .init(index: member.index.rawValue, identity: subject ?? device, device: device, expiresAt: 0)
+                )
+            }
+        }
+        return (roster, nil)
+    }
+
+    /// Mailboxes that leaves name, for members whose documents say nothing (`docs/messaging.md`).
+    mutating func learnMailboxes(from group: MLS.Group, _ roster: GroupRoster) throws(MessagingError) {
+        for member in group.members {
+            guard let entry = roster.entries.first(where: { $0.index == member.index.rawValue }),
+                entry.identity != identity,
+                let service = member.leafNode.extensions[Self.mailboxExtension].flatMap({
+                    MailboxHint.service(decoding: $0)
+                })
+            else { continue }
+            var peer = try peer(entry.identity)
+            guard peer.mailboxes.isEmpty || peer.isHinted, peer.mailboxes != [service] else { continue }
+            peer.mailboxes = [service]
+            peer.isHinted = true
+            set(peer, for: entry.identity)
+        }
+    }
+
+    /// The own leaf is renewed a third of its delegation's life before that ends, at most two days. M§6.2
+    mutating func renewalPlanned(_ id: GroupID, _ group: MLS.Group) throws(MessagingError) {
+        guard let leaf = group.member(at: group.ownLeaf)?.leafNode,
+            let data = leaf.extensions[Self.delegationExtension],
+            let envelope = Envelope(compact: String(decoding: data, as: UTF8.self)),
+            let delegation = Delegation.decode(envelope)
+        else { return }
+        let margin = min((delegation.expiresAt - delegation.issuedAt) / 3, 172_800)
+        update(id) { $0.renewAt = delegation.expiresAt - margin }
+    }
+}

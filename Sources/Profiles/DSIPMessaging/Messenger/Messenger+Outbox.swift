@@ -1,0 +1,206 @@
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+import MLS
+
+extension Messenger {
+    /// Encrypted and not ordered yet, of one group.
+    static var encryptedAtOnce: Int { 64 }
+    /// Times one object is encrypted before it is given up.
+    static var maximumTries: Int { 12 }
+
+    // MARK: In
+
+    /// Queues an application object for a thread.
+    mutating func queue(
+        _ object: JSONValue,
+        in thread: ULID,
+        content: ULID? = nil,
+        blobs: [BlobReference] = []
+    ) throws(MessagingError) {
+        let bytes = object.utf8
+        guard bytes.count <= MessagingProfile.maximumMLSBytes - 1024 else {
+            throw MessagingError(.refused, "It is too long for a message; send it as a file.")
+        }
+        guard (outbox[thread]?.count ?? 0) < OutboxItem.maximumWaiting else {
+            throw MessagingError(.refused, "Too many messages wait to be sent in this conversation.")
+        }
+        var item = OutboxItem(
+            number: nextNumber(),
+            id: newULID(),
+            thread: thread,
+            purpose: .object,
+            object: bytes,
+            content: content
+        )
+        item.blobs = blobs
+        save(item)
+    }
+
+    mutating func save(_ item: OutboxItem) {
+        var items = outbox[item.thread] ?? []
+        if let at = items.firstIndex(where: { $0.id == item.id }) {
+            items[at] = item
+        } else {
+            items.append(item)
+            if let last = items.dropLast().last, last.number > item.number { items.sort { $0.number < $1.number } }
+        }
+        outbox[item.thread] = items
+        ledger.set(.outbox, "", item.key, item.encoded)
+    }
+
+    mutating func removeFromOutbox(_ id: ULID, thread: ULID) {
+        guard let at = outbox[thread]?.firstIndex(where: { $0.id == id }) else { return }
+        if let item = outbox[thread]?.remove(at: at) { ledger.set(.outbox, "", item.key, nil) }
+        if outbox[thread]?.isEmpty == true { outbox[thread] = nil }
+    }
+
+    // MARK: Out
+
+    /// Encrypts what waits, as far as the group that the thread goes on in can take it.
+    mutating func pump(_ thread: ULID) throws(MessagingError) {
+        guard let waiting = outbox[thread]?.filter({ $0.purpose == .object && $0.deposit == nil }), !waiting.isEmpty,
+            let group = current(thread), group.phase == .active, group.outage.state != .abandoned,
+            group.stalledOn == nil, group.passing == nil
+        else { return }
+        let id = group.id
+        guard try isInhabited(group), var mls = try mlsGroup(id), mls.status == .active else { return }
+        // RFC 9420 §12.4: first the proposals that wait.
+        guard mls.queuedProposals.isEmpty else {
+            if !group.changes.contains(.commitProposals) { update(id) { $0.changes.append(.commitProposals) } }
+            return
+        }
+        var room = Self.encryptedAtOnce - group.outage.pending.count
+        for var item in waiting {
+            guard room > 0 else { break }
+            guard let object = item.object, let made = try? mls.protect(object, using: &random) else { break }
+            room -= 1
+            item.group = id
+            item.deposit = .application(mls: EncodedBytes(made.encoded), blobs: item.blobs)
+            item.tries += 1
+            save(item)
+            set(mls, for: id)
+            let actions = update(id) { $0.outage.deposit(item.id, at: now) } ?? []
+            try follow(actions, in: id)
+        }
+    }
+
+    /// A direct conversation or group says nothing to itself before its members are there.
+    private mutating func isInhabited(_ group: GroupState) throws(MessagingError) -> Bool {
+        if group.isPersonal { return true }
+        let founding = group.changes.contains { if case .add = $0 { true } else { false } }
+        guard founding else { return true }
+        return try roster(of: group.id).identities.count > 1
+    }
+
+    mutating func follow(_ actions: [HubOutage.Action], in id: GroupID) throws(MessagingError) {
+        for action in actions {
+            switch action {
+            case .deposit(let item): try deposit(item, in: id)
+            case .queued, .sent, .refused: break
+            case .retry: try noticed(.hubUnreachable, in: id)
+            case .createSuccessor, .handOver: try succeed(id)
+            case .retryHandover, .refuseDeposit: break
+            }
+        }
+    }
+
+    /// Deposits, or deposits again, the same bytes.
+    mutating func deposit(_ item: ULID, in id: GroupID) throws(MessagingError) {
+        guard let group = groups[id], let primary,
+            let kept = outbox[group.thread]?.first(where: { $0.id == item }), kept.awaitsBlob == nil,
+            let deposit = kept.deposit
+        else { return }
+        // One copy on its way is enough.
+        guard !inFlight.values.contains(where: { $0.purpose == .outbox(id, item) }) else { return }
+        let isSent = post(
+            .deposit(Deposit(group: id, deposit)),
+            to: group.hub.did,
+            via: MailboxRoute(mailbox: primary),
+            .outbox(id, item)
+        )
+        // The window is full, though the connection is up: it is not the hub's fault, and is tried again.
+        if !isSent, bound.contains(primary) { _ = update(id) { $0.outage.missedAnswer(item, at: now) } }
+    }
+
+    // MARK: The hub's word
+
+    /// The hub gave `item` its place: by its answer, or by the copy that came back first. M§6.5
+    mutating func ordered(_ item: ULID, in id: GroupID, as seq: Int64) throws(MessagingError) {
+        guard let group = groups[id] else { return }
+        for (message, sent) in inFlight where sent.purpose == .outbox(id, item) { inFlight[message] = nil }
+        guard let kept = outbox[group.thread]?.first(where: { $0.id == item }) else { return }
+        let wasDown = group.outage.state == .down
+        let actions = update(id) { $0.outage.receivedAccepted(item) } ?? []
+        removeFromOutbox(item, thread: group.thread)
+        let behind = inbox.sent(seq, in: id)
+        dirtyGroups.insert(id)
+        switch kept.purpose {
+        case .object: try said(kept, in: id, seq)
+        case .commit: try mergeOwnCommit(in: id, seq)
+        case .externalCommit: try cameBack(to: id, seq)
+        case .proposal: break
+        }
+        if wasDown { try cleared(.hubUnreachable, in: id) }
+        for action in behind { try follow(action, in: id) }
+        try follow(actions, in: id)
+    }
+
+    mutating func refusedByHub(_ item: ULID, in id: GroupID, _ reason: Reason) throws(MessagingError) {
+        guard let group = groups[id], let kept = outbox[group.thread]?.first(where: { $0.id == item }) else { return }
+        let actions = update(id) { $0.outage.receivedRefusal(item, reason, at: now) } ?? []
+        let isFinal = actions.contains { if case .refused = $0 { true } else { false } }
+        if isFinal {
+            switch kept.purpose {
+            case .object: try refusedObject(kept, in: id, reason)
+            case .commit: try refusedCommit(in: id, reason)
+            case .externalCommit: try refusedExternalCommit(in: id, reason)
+            case .proposal: removeFromOutbox(item, thread: kept.thread)
+            }
+        }
+        try follow(actions, in: id)
+    }
+
+    private mutating func refusedObject(_ item: OutboxItem, in id: GroupID, _ reason: Reason) throws(MessagingError) {
+        let isOfAnotherEpoch =
+            reason == .mailboxStaleEpoch || reason == .mailboxUnknownGroup || reason == .mailboxCommitConflict
+        if isOfAnotherEpoch, item.tries < Self.maximumTries {
+            // Encrypted anew once the group has been read further: the same content, in the present epoch. M§7.4
+            unencrypt(item)
+            let epoch = item.mls?.bytes.flatMap { try? MLSMessage(decoding: $0) }?.claimedEpoch
+            if try mlsGroup(id)?.epoch == epoch { try readOn(id) }
+            return
+        }
+        removeFromOutbox(item.id, thread: item.thread)
+        if let content = item.content {
+            try failed(content, in: item.thread, Self.sentence(reason))
+        }
+    }
+
+    mutating func unencrypt(_ item: OutboxItem) {
+        var item = item
+        item.group = nil
+        item.deposit = nil
+        save(item)
+    }
+
+    /// The group has gone further than this device knows: it reads, and if nothing comes it joins anew.
+    mutating func readOn(_ id: GroupID) throws(MessagingError) {
+        let epoch = try mlsGroup(id)?.epoch ?? 0
+        update(id) { group in
+            guard group.passing == nil else { return }
+            group.passing = epoch
+            group.retryAt = now + configuration.gapTimeout
+        }
+        askAll()
+    }
+
+    static func sentence(_ reason: Reason) -> String {
+        switch reason {
+        case .policyBlocked: "The conversation no longer takes messages from you."
+        case .mailboxObjectTooLarge: "It is too large for a message."
+        case .mailboxUnknownGroup: "The conversation no longer exists at its service."
+        default: "The service refused it (\(reason))."
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import DSIPIdentity
+import Encoding
+
+extension Messenger {
+    /// Seconds between two requests in one group, and between two minutes' answers.
+    static var resendInterval: Int64 { 30 }
+    static var answersAMinute: Int { 64 }
+
+    /// Asks for what did not open; never oftener than every 30 seconds in a group, and each item three times at most.
+    mutating func askAgain(in id: GroupID) throws(MessagingError) {
+        guard let group = groups[id], group.phase == .active, !group.unopened.isEmpty,
+            now - group.askedAt >= Self.resendInterval, current(group.thread)?.id == id,
+            try roster(of: id).entries.count > 1
+        else { return }
+        let seqs = Array(group.unopened.sorted().prefix(ResendRequest.maximumItems))
+        update(id) { group in
+            group.askedAt = now
+            group.unopened.removeAll { seqs.contains($0) }
+        }
+        try queue(
+            ResendRequest(
+                id: newULID(),
+                conversation: group.conversation,
+                sender: identity,
+                sentAt: now,
+                group: id,
+                seqs: seqs
+            ).json,
+            in: group.thread
+        )
+        try noticed(.waitingForKey, in: id)
+    }
+
+    /// Says once more what this device said under these `seq`: the same objects, with the same ids.
+    mutating func answer(_ request: ResendRequest, _ said: Saying) throws(MessagingError) {
+        guard said.origin == .live, said.device != device, let group = groups[request.group],
+            group.conversation == said.conversation
+        else { return }
+        let minute = now / 60
+        for seq in request.seqs {
+            guard let object = try ledger.row(.sent, request.group.text, OutboxItem.key(seq)) else { continue }
+            let isAllowed = update(request.group) { group -> Bool in
+                if group.answeredAt != minute { (group.answeredAt, group.answered) = (minute, 0) }
+                group.answered += 1
+                return group.answered <= Self.answersAMinute
+            }
+            guard isAllowed == true else { return }
+            let isQueued = outbox[group.thread]?.contains { $0.object == object } ?? false
+            guard !isQueued, let json = RowReader(object)?.value else { continue }
+            try? queue(json, in: group.thread)
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import DSIPIdentity
+import Encoding
+import MLS
+
+extension Messenger {
+    /// Unix seconds at which ``advance(to:)`` has something to do; nil when nothing waits for time.
+    public var deadline: Int64? {
+        var times: [Int64] = inFlight.values.map(\.deadline)
+        if let inboxDeadline = inbox.deadline { times.append(inboxDeadline) }
+        let isBound = primary.map { bound.contains($0) } ?? false
+        for group in groups.values where group.phase != .left {
+            if isBound, let outage = group.outage.deadline { times.append(outage) }
+            if let retry = group.retryAt { times.append(retry) }
+            if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal { times.append(group.renewAt) }
+            if group.phase == .active, !group.unopened.isEmpty { times.append(group.askedAt + Self.resendInterval) }
+        }
+        for progress in syncs.values { times += [progress.acknowledgeAt, progress.askAt].compactMap(\.self) }
+        times += readTold.values.filter { $0.unsent != nil }.map { $0.toldAt + ConversationClient.readInterval }
+        times += expiries.values.map(\.at)
+        times += clients.values.compactMap(\.deadline)
+        times += blobJobs.values.compactMap(\.retryAt)
+        times += attachmentRetries.values.map(\.1)
+        if isBound {
+            if let errandsRetryAt, !errands.isEmpty { times.append(errandsRetryAt) }
+            if let waitsUntil { times.append(waitsUntil) }
+            times.append(restockAt)
+        }
+        return times.min().map { max($0, now + 1) }
+    }
+
+    /// Does what has become due.
+    public mutating func advance(to now: Int64) throws(MessagingError) -> [MessengerAction] {
+        try turn(at: now) { messenger throws(MessagingError) in
+            messenger.missLate()
+            for action in messenger.inbox.advance(to: now) {
+                if case .rejoin(let group, _) = action { messenger.dirtyGroups.insert(group) }
+                try messenger.follow(action, in: nil)
+            }
+            try messenger.advanceGroups()
+            for (mailbox, progress) in messenger.syncs {
+                if [progress.acknowledgeAt, progress.askAt].contains(where: { $0.map { $0 <= now } ?? false }) {
+                    messenger.ask(mailbox)
+                }
+            }
+            for (thread, told) in messenger.readTold {
+                guard let unsent = told.unsent, now - told.toldAt >= ConversationClient.readInterval else { continue }
+                try messenger.tellRead(through: unsent, in: thread)
+            }
+            try messenger.disappear()
+            for (thread, var client) in messenger.clients {
+                let before = client.activity
+                _ = client.advance(to: now)
+                messenger.clients[thread] = client
+                if before != client.activity { messenger.touched.conversations.insert(thread) }
+            }
+            try messenger.retryBlobs()
+            if now >= messenger.restockAt {
+                messenger.wantsKeyPackages = true
+                messenger.restockAt = now + 3600
+            }
+        }.1
+    }
+
+    private mutating func missLate() {
+        for (id, sent) in inFlight where sent.deadline <= now {
+            inFlight[id] = nil
+            late.append(sent)
+        }
+    }
+
+    private mutating func advanceGroups() throws(MessagingError) {
+        for sent in late { try missed(sent) }
+        late = []
+        let isBound = primary.map { bound.contains($0) } ?? false
+        for id in groups.keys.sorted() {
+            guard let group = groups[id], group.phase != .left else { continue }
+            if isBound, group.outage.deadline.map({ $0 <= now }) ?? false {
+                let actions = update(id) { $0.outage.advance(to: now) } ?? []
+                try follow(actions, in: id)
+            }
+            if group.phase == .active, group.passing != nil, group.retryAt.map({ $0 <= now }) ?? false {
+                // The hub is ahead, and what it ordered does not come.
+                try lose(id)
+                continue
+            }
+            if group.phase == .active, group.renewAt <= now, group.renewAt < delegationRenewal { plan(.renew, in: id) }
+            if group.phase == .active, group.generation < GroupState.firstGeneration,
+                group.retryAt.map({ $0 <= now }) ?? false
+            {
+                update(id) { $0.retryAt = nil }
+                plan(.leave, in: id)
+            }
+        }
+    }
+
+    /// The renewal that the present delegation asks for: a leaf whose own is earlier carries an older one.
+    var delegationRenewal: Int64 {
+        guard let delegation = Delegation.decode(configuration.delegation) else { return .min }
+        return delegation.expiresAt - min((delegation.expiresAt - delegation.issuedAt) / 3, 172_800)
+    }
+
+    /// When a device that waits for its siblings acts by itself.
+    private var waitsUntil: Int64? {
+        for key in ["sibling-wait", "entered"] {
+            guard let row = try? ledger.row(.setting, "", key), let reader = RowReader(row) else { continue }
+            if let since = reader.int("since") ?? reader.int("at") { return since + configuration.siblingPatience }
+        }
+        return nil
+    }
+
+    /// What follows from an event, whatever it was: groups move, queues run.
+    mutating func settle() throws(MessagingError) {
+        try beginPersonalGroup()
+        try joinConversations()
+        for id in groups.keys.sorted() {
+            guard let phase = groups[id]?.phase else { continue }
+            switch phase {
+            case .founding, .left: break
+            case .lost: try driveRejoin(id)
+            case .active:
+                try drive(id)
+                try askAgain(in: id)
+            }
+        }
+        for thread in outbox.keys.sorted() { try pump(thread) }
+        try stockKeyPackages()
+        runErrands()
+    }
+
+    // MARK: Disappearing
+
+    /// The time of a message that is to disappear begins: it was read, or sent (`Disappearance`).
+    mutating func startDisappearing(_ line: MessageRecord) throws(MessagingError) {
+        guard let life = line.disappearAfter, line.expiresAt == nil, expiries.count < Disappearance.maximumEntries else {
+            return
+        }
+        var line = line
+        var timer = Disappearance()
+        timer.received(line.id, for: life)
+        timer.read(line.id, at: now)
+        guard let end = timer.deadline else { return }
+        line.expiresAt = end
+        try save(line)
+        expiries[line.id] = Expiry(conversation: line.conversation, at: end)
+        var row = RowWriter()
+        row.put("thread", line.conversation)
+        row.put("at", end)
+        ledger.set(.expiry, "", line.id.description, row.bytes)
+    }
+
+    private mutating func disappear() throws(MessagingError) {
+        for (id, expiry) in expiries where expiry.at <= now {
+            expiries[id] = nil
+            ledger.set(.expiry, "", id.description, nil)
+            ledger.dropMessage(id, in: expiry.conversation)
+            touched.messages[.init(id: id, conversation: expiry.conversation)] = false
+            guard var record = try ledger.conversation(expiry.conversation) else { continue }
+            if record.lastMessage == id {
+                record.lastMessage = try ledger.messages(in: record.id, limit: 1).last?.id
+            }
+            record.unread = try unread(in: record)
+            show(record)
+        }
+    }
+}
