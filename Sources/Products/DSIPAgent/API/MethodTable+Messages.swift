@@ -100,7 +100,13 @@ extension MethodTable {
         "messages.attach": slow { agent, p, _ throws(AgentError) in
             let file = try p.attachment()
             let draft = try p.draft(.attachment(file))
-            return try await agent.attach(p.string("upload"), file, draft, in: p.string("conversation")).json
+            return try await agent.attach(
+                p.string("upload"),
+                file,
+                draft,
+                caption: p.optionalString("text", limit: maximumText)?.trimmed ?? "",
+                in: p.string("conversation")
+            ).json
         },
         "messages.edit": method { agent, p, _ throws(AgentError) in
             try await agent.edit(p.string("id"), text: p.text("text", limit: maximumText)).json
@@ -218,9 +224,8 @@ extension Parameters {
         case "file": kind = .file
         default: throw AgentError(.badRequest, "“kind” must be image, audio, video or file.")
         }
-        var draft = AttachmentDraft(kind: kind, contentType: try text("content_type"), size: 0)
+        var draft = AttachmentDraft(kind, contentType: try text("content_type"), size: 0)
         draft.name = try optionalString("name", limit: 512)
-        draft.text = try optionalString("text", limit: 16 << 10) ?? ""
         draft.duration = try natural("duration_ms")
         draft.width = try natural("width")
         draft.height = try natural("height")

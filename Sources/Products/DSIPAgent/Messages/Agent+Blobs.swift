@@ -31,8 +31,10 @@ extension Agent {
             let (ciphertext, sha256) = try await Task.detached { try Agent.ciphertext(of: job.source, shelf, key) }
                 .value
             let size = Int64(ciphertext.count)
-            let authorization = try messages.mail.blobPut(sha256: sha256, size: size, at: now())
-                .signed(by: desk.key, delegations: desk.delegations)
+            guard let permit = messages.mail.blobPut(sha256: sha256, size: size, at: now()) else {
+                return failed(job, desk)
+            }
+            let authorization = try permit.signed(by: desk.key, delegations: desk.delegations)
             let message = job.message
             let response = try await blobClient.send(
                 .init(

@@ -36,7 +36,7 @@ extension Agent {
         guard entry.outcome != .answered, let reason = entry.reason.flatMap({ Reason($0) }) else {
             return answer(false, 0, "The call was answered.")
         }
-        let service = try read { () throws(MessagingError) in try messages.mail.mailboxService(of: entry.did) }
+        let service = messages.mail.mailboxService(of: entry.did)
         let isKnown = try read { () throws(MessagingError) in
             try messages.store.conversations().contains {
                 $0.peer == entry.did && !$0.isRemoved && $0.notice != .inviteOnly

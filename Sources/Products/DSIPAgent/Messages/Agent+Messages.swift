@@ -63,10 +63,14 @@ extension Agent {
     }
 
     /// Sends a file that was uploaded before. It is on disk under its message's name before anything of it is said.
-    public func attach(_ upload: String, _ draft: AttachmentDraft, _ words: MessageDraft, in id: String)
-        async throws(AgentError)
-        -> ChatMessage
-    {
+    /// - Parameter caption: said after it, in a message of its own.
+    public func attach(
+        _ upload: String,
+        _ draft: AttachmentDraft,
+        _ words: MessageDraft,
+        caption: String = "",
+        in id: String
+    ) async throws(AgentError) -> ChatMessage {
         guard let upload = ULID(upload) else { throw AgentError(.notFound, "The file is no longer here.") }
         let (thread, desk) = try conversation(id)
         guard let messages = desk.mail else { throw AgentError(.notFound, "There is no such conversation.") }
@@ -90,6 +94,7 @@ extension Agent {
                 try mail.send(whole, in: thread, at: now)
             }
             uploads.remove(upload)
+            if !caption.isEmpty { _ = try send(MessageDraft(text: caption), in: id) }
             return try show(sent, in: thread, desk)
         } catch {
             shelf.release(message)

@@ -1,5 +1,4 @@
 import DSIPIdentity
-import DSIPMessaging
 import DoubleRatchet
 import Encoding
 import FoundationEssentials
@@ -56,12 +55,19 @@ extension Agent {
     private func safety(_ id: String, _ did: String?) throws(AgentError) -> (SafetyNumber, owner: DID, other: DID) {
         let (thread, desk) = try conversation(id)
         let record = try show(thread, desk).record
-        guard let other = did.map({ DID($0) }) ?? record.peer, record.members.contains(other), let messages = desk.mail
-        else { throw AgentError(.badRequest, "“did” must name somebody in the conversation.") }
-        let (local, remote) = try read { () throws(MessagingError) in
-            try messages.mail.safetyNumberInputs(with: other, in: thread)
+        guard let other = did.map({ DID($0) }) ?? record.peer, record.members.contains(other) else {
+            throw AgentError(.badRequest, "“did” must name somebody in the conversation.")
         }
-        return (SafetyNumber(local: local, remote: remote), desk.identity, other)
+        return (SafetyNumber(local: try party(desk.identity), remote: try party(other)), desk.identity, other)
+    }
+
+    /// An identity and the keys that speak for it: by them its devices get into groups.
+    private func party(_ did: DID) throws(AgentError) -> SafetyNumber.Party {
+        let keys = directory.keys(of: did)
+        guard !keys.isEmpty else {
+            throw AgentError(.unresolvable, "The keys of \(Agent.short(did)) are not known at the moment. Try again later.")
+        }
+        return SafetyNumber.Party(name: Array(did.string.utf8), keys: keys.map { Array($0.multibase.utf8) })
     }
 
     private static func safetySetting(_ owner: DID, _ other: DID) -> String { "safety \(owner) \(other)" }

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import Encoding
@@ -159,6 +160,16 @@ extension Agent {
                 )
             )
             try? store.setRequest(id: session.description, state: .granted)
+            if desk.mail != nil {
+                work(desk) { (mail, now) throws(MessagingError) in
+                    try mail.granted(
+                        by: peer,
+                        compact: message.envelope.compact,
+                        validUntil: body.validUntil,
+                        at: now
+                    )
+                }
+            }
             publishRequests()
             let name = self.peer(peer, of: desk.identity, claimed: requestName(session)).name
             hub.publish(.notice(level: .info, sentence: "\(name) accepted your request. You can call now."))
