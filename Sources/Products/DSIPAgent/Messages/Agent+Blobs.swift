@@ -176,7 +176,7 @@ extension Agent {
 
     /// The plaintext of an attachment, fetched first when it is not on this device.
     /// - Throws: `.notFound`, `.unreachable`, `.damaged`.
-    func attachment(conversation: String, message: String) async throws(AgentError) -> Attachment {
+    public func attachment(conversation: String, message: String) async throws(AgentError) -> Attachment {
         guard let id = ULID(message), let thread = ULID(conversation) else {
             throw AgentError(.notFound, "There is no such attachment.")
         }

@@ -1,6 +1,7 @@
 import DSIPIdentity
 import DSIPMessaging
 import Encoding
+import NIOCore
 
 /// What is said in conversations.
 extension Agent {
@@ -60,6 +61,23 @@ extension Agent {
             try mail.send(draft, in: thread, at: now)
         }
         return try show(message, in: thread, desk)
+    }
+
+    /// Takes a file to be sent with ``attach(_:_:_:caption:in:)``, as `POST /api/v1/uploads` does.
+    /// - Returns: its id.
+    public func upload(_ bytes: [UInt8], contentType: String) async throws(AgentError) -> String {
+        let body = AsyncStream<ByteBuffer> { continuation in
+            continuation.yield(ByteBuffer(bytes: bytes))
+            continuation.finish()
+        }
+        let upload = try await uploads.receive(
+            body,
+            announced: Int64(bytes.count),
+            contentType: contentType,
+            id: makeID(),
+            at: now()
+        )
+        return upload.id.description
     }
 
     /// Sends a file that was uploaded before. It is on disk under its message's name before anything of it is said.

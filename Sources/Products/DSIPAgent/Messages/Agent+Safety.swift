@@ -65,7 +65,10 @@ extension Agent {
     private func party(_ did: DID) throws(AgentError) -> SafetyNumber.Party {
         let keys = directory.keys(of: did)
         guard !keys.isEmpty else {
-            throw AgentError(.unresolvable, "The keys of \(Agent.short(did)) are not known at the moment. Try again later.")
+            throw AgentError(
+                .unresolvable,
+                "The keys of \(Agent.short(did)) are not known at the moment. Try again later."
+            )
         }
         return SafetyNumber.Party(name: Array(did.string.utf8), keys: keys.map { Array($0.multibase.utf8) })
     }

@@ -4,10 +4,10 @@ import Hummingbird
 import NIOCore
 
 /// A file as a page may have it.
-struct Attachment: Sendable {
-    var bytes: [UInt8]
-    var contentType: String
-    var name: String?
+public struct Attachment: Sendable {
+    public var bytes: [UInt8]
+    public var contentType: String
+    public var name: String?
 }
 
 /// Files between page and agent: `POST /api/v1/uploads`, `GET /api/v1/attachments/{conversation}/{message}` (docs/agent-api.md).
