@@ -219,7 +219,7 @@ let package = Package(
         tests(
             "DSIPAgent",
             "Products",
-            ["DSIPIdentity", "DSIPMedia", "DSIPRelay", "DSIPSignaling", "DSIPTransport", "Encoding", crypto, log] + nio
+            ["DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay", "DSIPSignaling", "DSIPTransport", "Encoding", crypto, log] + nio
         ),
     ]
 )
