@@ -182,6 +182,18 @@ let package = Package(
             path: "Tests/KademliaSimulation",
             swiftSettings: strict
         ),
+        .target(
+            name: "MessagingSimulation",
+            dependencies: ["Support", "DSIPMessaging", "DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", crypto],
+            path: "Tests/MessagingSimulation",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "message-soak",
+            dependencies: ["MessagingSimulation", "DSIPMessaging"],
+            path: "Tests/MessageSoak",
+            swiftSettings: strict
+        ),
         tests("Encoding", "Standards"),
         tests(
             "Libp2p",

@@ -100,6 +100,7 @@ extension Messenger {
     // MARK: Making a commit
 
     private mutating func commit(_ proposals: [Proposal], renews: Bool, in id: GroupID) throws(MessagingError) {
+        let now = now
         guard var mls = try mlsGroup(id), let group = groups[id] else { return }
         if mls.hasPendingCommit { mls.clearPendingCommit() }
         var options = CommitOptions(proposals)
@@ -161,6 +162,7 @@ extension Messenger {
 
     /// M§7.3: nobody can commit its own removal, so a leaver proposes it for each of its leaves.
     private mutating func proposeToLeave(_ id: GroupID) throws(MessagingError) {
+        let now = now
         guard var mls = try mlsGroup(id), let group = groups[id] else { return }
         mls.configuration.encryptsHandshakes = false
         for entry in try roster(of: id).entries where entry.identity == identity {

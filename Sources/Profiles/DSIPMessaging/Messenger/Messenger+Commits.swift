@@ -46,6 +46,7 @@ extension Messenger {
 
     /// Somebody proposed something, most likely to leave: one of the others commits it, the first in the tree soonest.
     private mutating func planCommit(of proposal: ProposalSummary, in id: GroupID, _ mls: MLS.Group) {
+        let now = now
         guard case .member(let leaf) = proposal.sender else { return }
         let others = mls.members.map(\.index).filter { $0 != leaf }
         let rank = others.firstIndex(of: mls.ownLeaf) ?? others.count
@@ -211,6 +212,7 @@ extension Messenger {
 
     /// Forgets a commit that the hub did not order.
     mutating func dropCommit(_ item: ULID, in id: GroupID) throws(MessagingError) {
+        let now = now
         guard let group = groups[id] else { return }
         if var mls = try mlsGroup(id), mls.hasPendingCommit {
             mls.clearPendingCommit()

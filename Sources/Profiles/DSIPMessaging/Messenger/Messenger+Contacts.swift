@@ -12,6 +12,7 @@ extension Messenger {
 
     /// The peer takes messages after an introduction only: it is introduced, once. M§14.2
     mutating func introduce(to did: DID, for group: GroupState) throws(MessagingError) {
+        let now = now
         try noticed(.inviteOnly, in: group.id)
         update(group.id) { $0.retryAt = now + 3600 }
         var peer = try peer(did)

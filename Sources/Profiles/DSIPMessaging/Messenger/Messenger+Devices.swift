@@ -156,6 +156,7 @@ extension Messenger {
 
     /// Own devices that a conversation lacks are added, by the first sibling in it soonest. M§6.7
     mutating func keepSiblings(of id: GroupID) throws(MessagingError) {
+        let now = now
         guard let group = groups[id], !group.isPersonal, group.phase == .active, let personal,
             groups[personal]?.phase == .active
         else { return }

@@ -157,6 +157,7 @@ extension Messenger {
 
     /// Of several direct conversations with one person the lowest goes on; the others are read to their end. M§7.2
     mutating func convergeDirect(_ thread: ULID) throws(MessagingError) {
+        let now = now
         let rivals = groups.values.filter {
             $0.thread == thread && $0.kind.effective == .direct && $0.phase != .left && $0.successorOf == nil
         }
@@ -179,6 +180,7 @@ extension Messenger {
 
     /// What waits for a group that is given up is encrypted for the one in which its thread goes on.
     mutating func moveOutbox(from id: GroupID) throws(MessagingError) {
+        let configuration = configuration
         guard let group = groups[id] else { return }
         for item in outbox[group.thread] ?? [] where item.group == id {
             if item.purpose == .object { unencrypt(item) } else { removeFromOutbox(item.id, thread: item.thread) }
@@ -211,6 +213,8 @@ extension Messenger {
 
     /// The device cannot follow the group any more. M§6.5, M§6.8
     mutating func lose(_ id: GroupID) throws(MessagingError) {
+        let now = now
+        let configuration = configuration
         guard let group = groups[id], group.phase == .active else { return }
         for item in outbox[group.thread] ?? [] where item.group == id {
             // What was encrypted may have been ordered; its content id makes it one message whatever happens.
@@ -230,6 +234,7 @@ extension Messenger {
     }
 
     mutating func receivedGroupInfo(_ item: StoredItem) throws(MessagingError) {
+        let now = now
         guard let id = item.group, item.mls != nil else { return }
         ledger.set(.groupInfo, "", id.text, item.json.utf8)
         guard groups[id]?.phase == .lost || groups[id] == nil else { return }
@@ -239,6 +244,7 @@ extension Messenger {
 
     /// Joins anew with the latest GroupInfo that the mailbox has.
     mutating func driveRejoin(_ id: GroupID) throws(MessagingError) {
+        let now = now
         guard let group = groups[id], group.phase == .lost, group.commitItem == nil,
             group.retryAt.map({ $0 <= now }) ?? true, let primary, bound.contains(primary)
         else { return }
@@ -258,6 +264,7 @@ extension Messenger {
     }
 
     mutating func joinByCommit(_ id: GroupID, _ item: StoredItem, tree: [UInt8]?) throws(MessagingError) {
+        let now = now
         guard let group = groups[id], group.phase == .lost, group.commitItem == nil, let bytes = item.mls?.bytes,
             case .groupInfo(let info) = try? MLSMessage(decoding: bytes)
         else { return }

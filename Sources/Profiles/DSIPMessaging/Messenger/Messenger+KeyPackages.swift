@@ -127,6 +127,7 @@ extension Messenger {
     }
 
     mutating func received(_ packages: KeyPackages, by speaker: DID) throws(MessagingError) {
+        let now = now
         guard let answered = packages.inReplyTo, let sent = inFlight[answered], sent.answerers.contains(speaker),
             case .fetch(let did, let id) = sent.purpose
         else { return }
@@ -154,6 +155,7 @@ extension Messenger {
     }
 
     mutating func missedKeyPackages(of did: DID, for id: GroupID) {
+        let now = now
         update(id) { group in
             group.attempts = min(group.attempts + 1, 16)
             group.retryAt = now + MessagingProfile.backoff(attempt: group.attempts)
@@ -161,6 +163,7 @@ extension Messenger {
     }
 
     mutating func refusedKeyPackages(of did: DID, for id: GroupID, _ reason: Reason) throws(MessagingError) {
+        let now = now
         guard let group = groups[id] else { return }
         if did == identity {
             // No other device of ours can be added now; the rest of the change goes on.

@@ -60,25 +60,13 @@ extension Messenger {
 
     /// Who a leaf is, held against M§6.2 now.
     func credential(of leaf: LeafNode) -> LeafJudgement {
-        guard case .basic(let name) = leaf.credential else { return .invalid }
-        if let data = leaf.extensions[Self.delegationExtension],
-            let envelope = Envelope(compact: String(decoding: data, as: UTF8.self)),
-            let subject = Delegation.decode(envelope)?.subject, DIDKey.document(of: subject) == nil,
+        if let subject = LeafCredential.claim(of: leaf)?.identity, DIDKey.document(of: subject) == nil,
             documents[subject] == nil
         {
             return .needs(subject)
         }
         do throws(MessagingError) {
-            return .known(
-                try LeafCredential(
-                    credentialType: LeafCredential.basic,
-                    credentialIdentity: name,
-                    signatureKey: leaf.signatureKey.bytes,
-                    extensions: leaf.extensions.all.map { MLSExtension(type: $0.type.rawValue, data: $0.data) },
-                    at: now,
-                    document: { documents[$0] }
-                )
-            )
+            return .known(try LeafCredential(leaf, at: now, document: { documents[$0] }))
         } catch {
             return .invalid
         }
@@ -102,9 +90,7 @@ extension Messenger {
             case .needs(let did): return (roster, did)
             case .invalid:
                 guard let device = DeviceCredentials.device(member.credential) else { continue }
-                let subject = member.leafNode.extensions[Self.delegationExtension]
-                    .flatMap { Envelope(compact: String(decoding: $0, as: UTF8.self)) }
-                    .flatMap { Delegation.decode($0) }?.subject
+                let subject = LeafCredential.claim(of: member.leafNode)?.identity
                 roster.entries.append(
                     .init(index: member.index.rawValue, identity: subject ?? device, device: device, expiresAt: 0)
                 )
@@ -118,9 +104,7 @@ extension Messenger {
         for member in group.members {
             guard let entry = roster.entries.first(where: { $0.index == member.index.rawValue }),
                 entry.identity != identity,
-                let service = member.leafNode.extensions[Self.mailboxExtension].flatMap({
-                    MailboxHint.service(decoding: $0)
-                })
+                let service = MailboxHint.service(of: member.leafNode)
             else { continue }
             var peer = try peer(entry.identity)
             guard peer.mailboxes.isEmpty || peer.isHinted, peer.mailboxes != [service] else { continue }

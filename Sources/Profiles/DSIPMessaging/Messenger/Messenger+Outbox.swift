@@ -59,6 +59,7 @@ extension Messenger {
 
     /// Encrypts what waits, as far as the group that the thread goes on in can take it.
     mutating func pump(_ thread: ULID) throws(MessagingError) {
+        let now = now
         guard let waiting = outbox[thread]?.filter({ $0.purpose == .object && $0.deposit == nil }), !waiting.isEmpty,
             let group = current(thread), group.phase == .active, group.outage.state != .abandoned,
             group.stalledOn == nil, group.passing == nil
@@ -107,6 +108,7 @@ extension Messenger {
 
     /// Deposits, or deposits again, the same bytes.
     mutating func deposit(_ item: ULID, in id: GroupID) throws(MessagingError) {
+        let now = now
         guard let group = groups[id], let primary,
             let kept = outbox[group.thread]?.first(where: { $0.id == item }), kept.awaitsBlob == nil,
             let deposit = kept.deposit
@@ -147,6 +149,7 @@ extension Messenger {
     }
 
     mutating func refusedByHub(_ item: ULID, in id: GroupID, _ reason: Reason) throws(MessagingError) {
+        let now = now
         guard let group = groups[id], let kept = outbox[group.thread]?.first(where: { $0.id == item }) else { return }
         let actions = update(id) { $0.outage.receivedRefusal(item, reason, at: now) } ?? []
         let isFinal = actions.contains { if case .refused = $0 { true } else { false } }
@@ -186,6 +189,8 @@ extension Messenger {
 
     /// The group has gone further than this device knows: it reads, and if nothing comes it joins anew.
     mutating func readOn(_ id: GroupID) throws(MessagingError) {
+        let now = now
+        let configuration = configuration
         let epoch = try mlsGroup(id)?.epoch ?? 0
         update(id) { group in
             guard group.passing == nil else { return }

@@ -8,6 +8,7 @@ extension Messenger {
 
     /// Asks for what did not open; never oftener than every 30 seconds in a group, and each item three times at most.
     mutating func askAgain(in id: GroupID) throws(MessagingError) {
+        let now = now
         guard let group = groups[id], group.phase == .active, !group.unopened.isEmpty,
             now - group.askedAt >= Self.resendInterval, current(group.thread)?.id == id,
             try roster(of: id).entries.count > 1

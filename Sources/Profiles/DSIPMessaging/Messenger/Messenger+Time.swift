@@ -69,15 +69,11 @@ extension Messenger {
     }
 
     private mutating func advanceGroups() throws(MessagingError) {
+        let now = now
         for sent in late { try missed(sent) }
         late = []
-        let isBound = primary.map { bound.contains($0) } ?? false
         for id in groups.keys.sorted() {
             guard let group = groups[id], group.phase != .left else { continue }
-            if isBound, group.outage.deadline.map({ $0 <= now }) ?? false {
-                let actions = update(id) { $0.outage.advance(to: now) } ?? []
-                try follow(actions, in: id)
-            }
             if group.phase == .active, group.passing != nil, group.retryAt.map({ $0 <= now }) ?? false {
                 // The hub is ahead, and what it ordered does not come.
                 try lose(id)
@@ -112,7 +108,13 @@ extension Messenger {
     mutating func settle() throws(MessagingError) {
         try beginPersonalGroup()
         try joinConversations()
+        let now = now
+        let isBound = primary.map { bound.contains($0) } ?? false
         for id in groups.keys.sorted() {
+            if isBound, groups[id]?.outage.deadline.map({ $0 <= now }) ?? false {
+                let actions = update(id) { $0.outage.advance(to: now) } ?? []
+                try follow(actions, in: id)
+            }
             guard let phase = groups[id]?.phase else { continue }
             switch phase {
             case .founding, .left: break

@@ -150,6 +150,7 @@ extension Messenger {
     }
 
     mutating func missed(_ sent: InFlight) throws(MessagingError) {
+        let now = now
         switch sent.purpose {
         case .outbox(let group, let id):
             let actions = update(group) { $0.outage.missedAnswer(id, at: now) } ?? []
@@ -167,6 +168,8 @@ extension Messenger {
 
     /// What is due when a connection comes up.
     mutating func resume(_ mailbox: DID) {
+        let now = now
+        let configuration = configuration
         guard isOwn(mailbox) else { return }
         syncs[mailbox] = SyncProgress()
         ask(mailbox)
