@@ -42,7 +42,7 @@ unit:
 conformance:
 	@vectors="$${DSIP_VECTORS:-../shared/vectors}"
 	if [ -d "$$vectors/dsip" ]; then
-	  for area in dsip cbor jcs json-parsing cose jose signal-x3dh-dr mls hpke noise libp2p multiformats ipns; do
+	  for area in dsip cbor jcs json-parsing cose jose signal-x3dh-dr mls hpke noise libp2p multiformats ipns webpush; do
 	    [ -d "$$vectors/$$area" ] || continue
 	    echo "==> Conformance vectors in $$vectors/$$area"
 	    .build/debug/dsip conformance "$$vectors/$$area"

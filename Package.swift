@@ -40,6 +40,7 @@ let package = Package(
         .library(name: "Libp2p", targets: ["Libp2p"]),
         .library(name: "DoubleRatchet", targets: ["DoubleRatchet"]),
         .library(name: "MLS", targets: ["MLS"]),
+        .library(name: "WebPush", targets: ["WebPush"]),
         .library(name: "DSIPIdentity", targets: ["DSIPIdentity"]),
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
@@ -74,6 +75,7 @@ let package = Package(
         target("MLS", "Standards", [crypto]),
         target("WebRTC", "Standards", ["Encoding", crypto]),
         target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
+        target("WebPush", "Standards", ["Encoding", crypto]),
         .systemLibrary(
             name: "CQRencode",
             path: "Sources/Standards/CQRencode",
@@ -106,7 +108,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "Encoding", "WebRTC",
-                crypto, log,
+                "WebPush", crypto, cryptoExtras, log, product("AsyncHTTPClient", "async-http-client"),
                 product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
                 product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
@@ -130,7 +132,7 @@ let package = Package(
             "Products",
             [
                 "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging", "Encoding",
-                "WebRTC", "DoubleRatchet", "Libp2p", "MLS", crypto, cryptoExtras,
+                "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto, cryptoExtras,
             ]
         ),
         .executableTarget(
@@ -150,8 +152,8 @@ let package = Package(
         .executableTarget(
             name: "dsip-fuzz",
             dependencies: [
-                "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "DSIPIdentity", "DSIPSignaling", "DSIPMedia",
-                "DSIPMessaging",
+                "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
+                "DSIPMedia", "DSIPMessaging", crypto,
             ],
             path: "Fuzz",
             swiftSettings: strict
@@ -206,6 +208,7 @@ let package = Package(
         tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DoubleRatchet", "Standards", [crypto]),
+        tests("WebPush", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
         tests("DSIPSession", "Core", ["DSIPConformance"]),

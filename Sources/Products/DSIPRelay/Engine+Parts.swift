@@ -3,7 +3,9 @@ import DSIPSession
 import DSIPSignaling
 import DSIPTransport
 import Encoding
+import FoundationEssentials
 import NIOCore
+import WebPush
 
 /// What an engine is made of, as the configuration says.
 extension Engine {
@@ -13,6 +15,46 @@ extension Engine {
     ) throws(RelayError) -> any RelayStore {
         if configuration.holding.inMemory { return MemoryStore() }
         return try SQLiteStore(path: folder.file("relay.sqlite"), maximumBytes: configuration.holding.maximumBytes)
+    }
+
+    /// - Returns: nil when push is off.
+    static func openPush(
+        _ configuration: RelayConfiguration,
+        _ folder: StateFolder,
+        _ did: DID,
+        _ clock: @escaping @Sendable () -> Int64
+    ) throws(RelayError) -> PushSenders? {
+        let settings = configuration.push
+        guard settings.enabled else { return nil }
+        var push = PushConfiguration()
+        push.subject = settings.subject
+        push.allowedRanges = configuration.outboundRanges
+        if let path = settings.apnsKey, let identifier = settings.apnsKeyIdentifier, let team = settings.apnsTeam {
+            let key = String(decoding: try read(path, "push.apns-key"), as: UTF8.self)
+            push.apns = APNsSender.Configuration(
+                team: team,
+                keyIdentifier: identifier,
+                key: key,
+                topics: Set(settings.apnsTopics)
+            )
+        }
+        if let path = settings.fcmAccount {
+            push.fcm = try FCMSender.ServiceAccount(parsing: try read(path, "push.fcm-account"))
+        }
+        return try PushSenders(
+            push,
+            relay: did,
+            key: VAPIDKey.kept(in: folder),
+            roots: TrustRoots(additionalFiles: configuration.trustedRoots),
+            clock: clock
+        )
+    }
+
+    private static func read(_ path: String, _ key: String) throws(RelayError) -> [UInt8] {
+        guard let data = FileManager.default.contents(atPath: path), data.count <= 65_536 else {
+            throw RelayError(.configuration, "\(key) names \(path), which cannot be read.")
+        }
+        return Array(data)
     }
 
     static func certificate(
@@ -47,10 +89,9 @@ extension Engine {
     }
 
     static func standardResolver(_ configuration: RelayConfiguration) -> any DSIPIdentity.Resolver {
-        let everywhere = ["0.0.0.0/0", "::/0"].compactMap(AddressRange.init)
         let fetcher = HTTPDocumentFetcher(
-            policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? everywhere : []),
-            roots: TrustRoots(additionalFiles: configuration.resolver.additionalRoots.map { [$0] } ?? [])
+            policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? AddressRange.all : []),
+            roots: TrustRoots(additionalFiles: configuration.trustedRoots)
         )
         return MethodResolver(fetcher: fetcher)
     }

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import DSIPTransport
@@ -9,6 +10,7 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import WebPush
 
 /// The parts of a running relay, and the order in which they begin and end.
 final class Engine: Sendable {
@@ -26,6 +28,8 @@ final class Engine: Sendable {
         var stun: STUNListener?
         var tls: TLSIdentity
         var signaling: SignalingService
+        var mailboxes: Mailboxes?
+        var pushes: PushSenders?
         var switchboard: Switchboard
         var server: Server<UpgradingChannel>
         var serving: Task<Void, any Error>
@@ -83,17 +87,33 @@ final class Engine: Sendable {
             ),
             clock: clock
         )
-        let gate = Gatekeeper(configuration.limits, clock: clock)
+        let messaging = configuration.messaging.enabled ? configuration.messaging : nil
+        let gate = Gatekeeper(configuration.limits, messaging: messaging, clock: clock)
+        let voice = RelayVoice(key: identity.key, clock: clock)
+        let replay = SharedReplayWindow()
+        let mailboxes: Mailboxes?
+        let pushes: PushSenders?
+        do throws(RelayError) {
+            pushes = try openPush(configuration, folder, identity.did, clock)
+            mailboxes = try Mailboxes(configuration, folder, voice, documents, replay, metrics, logger)
+        } catch {
+            await end(writer, threads, store)
+            throw error
+        }
         let switchboard = Switchboard(
             Switchboard.Parts(
                 routing: configuration.routing,
-                voice: RelayVoice(key: identity.key, clock: clock),
+                voice: voice,
                 gate: gate,
                 documents: documents,
                 store: store,
                 writer: writer,
                 readers: threads,
                 metrics: metrics,
+                desk: mailboxes?.desk,
+                wakes: pushes.map {
+                    WakeDesk($0, writer: writer, voice: voice, metrics: metrics, restoring: stored.wakes)
+                },
                 logger: logger
             ),
             restoring: stored
@@ -110,6 +130,7 @@ final class Engine: Sendable {
                 )
             }
         } catch {
+            await mailboxes?.stop()
             await end(writer, threads, store)
             throw error
         }
@@ -118,8 +139,19 @@ final class Engine: Sendable {
             capabilities: capabilities(configuration, authority, stun),
             clock: clock
         )
+        if mailboxes != nil {
+            service.policy = .messaging(isRouter: true)
+            service.profiles = .messaging
+        }
+        if pushes != nil {
+            service.policy.supported.extensions.append(PushConfig.extensionID)
+            if !service.policy.supported.profiles.contains(MessagingProfile.id) {
+                service.policy.supported.profiles.append(MessagingProfile.id)
+            }
+            service.profiles = service.profiles.joined(with: .push)
+        }
         service.maximumConnections = configuration.limits.connections > 0 ? configuration.limits.connections : .max
-        let signaling = SignalingService(service, source: documents, delegate: switchboard)
+        let signaling = SignalingService(service, source: documents, delegate: switchboard, replay: replay)
         let draining = NIOLockedValueBox(false)
         let routes = RelayRoutes(
             did: identity.did,
@@ -142,6 +174,7 @@ final class Engine: Sendable {
                     uptime: uptime(began)
                 )
             },
+            blobs: mailboxes?.routes,
             now: clock
         )
         let listening = try await listen(
@@ -159,6 +192,7 @@ final class Engine: Sendable {
         switch listening {
         case .failure(let error):
             await stun?.stop()
+            await mailboxes?.stop()
             await end(writer, threads, store)
             throw error
         case .success(let (server, serving, port)):
@@ -169,6 +203,24 @@ final class Engine: Sendable {
                 rootPath: rootPath,
                 stunPort: stun?.address.port
             )
+            do throws(RelayError) {
+                try mailboxes?.open(at: running.url, switchboard)
+            } catch {
+                serving.cancel()
+                await stun?.stop()
+                await mailboxes?.stop()
+                await end(writer, threads, store)
+                throw error
+            }
+            var capabilities = capabilities(configuration, authority, stun)
+            if let capability = mailboxes?.capability(at: running.url) {
+                capabilities.other[MailboxCapability.member] = capability.json
+            }
+            if let pushes {
+                let key = try? VAPIDKey.kept(in: folder)
+                capabilities.other["push"] = PushCapability(kinds: pushes.kinds, vapidKey: key?.publicKey).json
+            }
+            signaling.advertise(capabilities)
             let parts = Parts(
                 configuration: configuration,
                 folder: folder,
@@ -178,10 +230,12 @@ final class Engine: Sendable {
                 stun: stun,
                 tls: tls,
                 signaling: signaling,
+                mailboxes: mailboxes,
+                pushes: pushes,
                 switchboard: switchboard,
                 server: server,
                 serving: serving,
-                chores: chores(switchboard, tls, configuration, folder, clock, logger),
+                chores: chores(switchboard, mailboxes, tls, configuration, folder, clock, logger),
                 draining: draining,
                 logger: logger
             )
@@ -260,6 +314,7 @@ final class Engine: Sendable {
 
     private static func chores(
         _ switchboard: Switchboard,
+        _ mailboxes: Mailboxes?,
         _ tls: TLSIdentity,
         _ configuration: RelayConfiguration,
         _ folder: StateFolder,
@@ -269,10 +324,15 @@ final class Engine: Sendable {
         let usesOwnCertificate = configuration.tls.certificate != nil
         return [
             Task {
-                while (try? await Task.sleep(for: .seconds(1))) != nil { switchboard.tick() }
+                while (try? await Task.sleep(for: .seconds(1))) != nil {
+                    switchboard.tick()
+                    switchboard.wakes?.tick()
+                    mailboxes?.desk.tick()
+                }
             },
             Task {
                 while (try? await Task.sleep(for: .seconds(600))) != nil {
+                    await mailboxes?.desk.sweepBlobs()
                     switchboard.renewKnown()
                     if usesOwnCertificate { continue }
                     _ = try? DevelopmentAuthority(
@@ -318,6 +378,8 @@ final class Engine: Sendable {
         parts.serving.cancel()
         _ = try? await parts.serving.value
         await parts.stun?.stop()
+        await parts.mailboxes?.stop()
+        await parts.pushes?.shutDown()
         parts.switchboard.writeAttempts()
         parts.switchboard.renewKnown()
         await Engine.end(parts.writer, parts.threads, parts.store)

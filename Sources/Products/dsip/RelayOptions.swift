@@ -132,6 +132,27 @@ struct RelayOptions: ParsableArguments {
     @Option(name: .customLong("blobs-bytes"), help: help("blobs.bytes"))
     var blobsBytes: Int?
 
+    @Option(name: .customLong("push-enabled"), help: help("push.enabled"))
+    var pushEnabled: Bool?
+
+    @Option(name: .customLong("push-subject"), help: help("push.subject"))
+    var pushSubject: String?
+
+    @Option(name: .customLong("push-apns-key"), help: help("push.apns-key"))
+    var pushApnsKey: String?
+
+    @Option(name: .customLong("push-apns-key-id"), help: help("push.apns-key-id"))
+    var pushApnsKeyId: String?
+
+    @Option(name: .customLong("push-apns-team"), help: help("push.apns-team"))
+    var pushApnsTeam: String?
+
+    @Option(name: .customLong("push-apns-topics"), help: help("push.apns-topics"))
+    var pushApnsTopics: String?
+
+    @Option(name: .customLong("push-fcm-account"), help: help("push.fcm-account"))
+    var pushFcmAccount: String?
+
     @Option(name: .customLong("stun-enabled"), help: help("stun.enabled"))
     var stunEnabled: Bool?
 
@@ -205,6 +226,13 @@ struct RelayOptions: ParsableArguments {
             ("blobs.folder", blobsFolder),
             ("blobs.maximum-bytes", blobsMaximumBytes.map(String.init)),
             ("blobs.bytes", blobsBytes.map(String.init)),
+            ("push.enabled", pushEnabled.map(String.init)),
+            ("push.subject", pushSubject),
+            ("push.apns-key", pushApnsKey),
+            ("push.apns-key-id", pushApnsKeyId),
+            ("push.apns-team", pushApnsTeam),
+            ("push.apns-topics", pushApnsTopics),
+            ("push.fcm-account", pushFcmAccount),
             ("stun.enabled", stunEnabled.map(String.init)),
             ("stun.port", stunPort.map(String.init)),
             ("stun.advertised", stunAdvertised),

@@ -9,7 +9,7 @@ struct StandardVectorTests {
         "every case passes, is superseded by a named clause, or needs an algorithm that is not here",
         arguments: [
             ("cbor", 81, 0, 1), ("jcs", 4, 0, 0), ("json-parsing", 227, 0, 0), ("cose", 85, 36, 1),
-            ("jose", 14, 10, 1),
+            ("jose", 14, 10, 1), ("webpush", 4, 0, 0),
         ]
     )
     func area(_ name: String, _ passed: Int, _ skipped: Int, _ superseded: Int) throws {

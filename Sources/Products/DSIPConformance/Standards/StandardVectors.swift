@@ -4,7 +4,7 @@ import FoundationEssentials
 /// Vectors that others published for the formats DSIP is written in, each in the shape its authors chose: recognised by folder or members.
 enum StandardVectors {
     /// Names of the lines, in their order.
-    static let areas = ["cbor", "jcs", "json-parsing", "cose", "jose"] + ListedVectors.areas
+    static let areas = ["cbor", "jcs", "json-parsing", "cose", "jose", "webpush"] + ListedVectors.areas
 
     /// - Returns: nil when the file is none of these; nothing for a file that belongs to another's case.
     static func run(_ bytes: [UInt8], path: String) -> [ConformanceResult]? {
@@ -26,6 +26,7 @@ enum StandardVectors {
         guard let document = try? JSONDocument(scanning: bytes, limits: limits) else { return nil }
         if CBORArea.recognises(document.root) { return CBORArea.run(document) }
         if let results = ListedVectors.run(document, name: name) { return results }
+        if let results = WebPushArea.run(document.root, name: name) { return results }
         guard document.root.isObject else { return nil }
         let id = "\(folder)/\(name.dropLast(".json".count))"
         let vector = document.root.value

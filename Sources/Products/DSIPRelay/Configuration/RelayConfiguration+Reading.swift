@@ -61,6 +61,7 @@ extension RelayConfiguration {
         try read.number("names.per-address-per-day") { names.registrationsPerDayPerAddress = $0 }
         try read.number("names.total") { names.total = $0 }
         try readMessaging(read, environment)
+        try readPush(read, environment)
         try read.flag("stun.enabled") { stun.enabled = $0 }
         try read.number("stun.port") { stun.port = $0 }
         try read.text("stun.advertised") { stun.advertised = $0 }
@@ -101,6 +102,16 @@ extension RelayConfiguration {
         try read.text("blobs.folder") { blobs.folder = RelayConfiguration.expand($0, environment) }
         try read.number("blobs.maximum-bytes") { blobs.maximumBlobBytes = $0 }
         try read.number("blobs.bytes") { blobs.maximumBytes = $0 }
+    }
+
+    private mutating func readPush(_ read: Reader, _ environment: [String: String]) throws(RelayError) {
+        try read.flag("push.enabled") { push.enabled = $0 }
+        try read.text("push.subject") { push.subject = $0 }
+        try read.text("push.apns-key") { push.apnsKey = RelayConfiguration.expand($0, environment) }
+        try read.text("push.apns-key-id") { push.apnsKeyIdentifier = $0 }
+        try read.text("push.apns-team") { push.apnsTeam = $0 }
+        try read.list("push.apns-topics") { push.apnsTopics = $0 }
+        try read.text("push.fcm-account") { push.fcmAccount = RelayConfiguration.expand($0, environment) }
     }
 
     private mutating func readScope(_ read: Reader) throws(RelayError) {

@@ -36,6 +36,7 @@ public struct RelayConfiguration: Sendable {
     public var names = Names()
     public var messaging = Messaging()
     public var blobs = Blobs()
+    public var push = Push()
     public var stun = STUN()
     public var resolver = Resolver()
     /// Seconds that a graceful shutdown may take.
@@ -134,6 +135,20 @@ public struct RelayConfiguration: Sendable {
         public var maximumBytes = 10 << 30
     }
 
+    /// Web Push and UnifiedPush need nothing; Apple's and Google's services an account of the operator's.
+    public struct Push: Sendable, Hashable {
+        public var enabled = true
+        /// `mailto:` or `https:` (RFC 8292 §2.1).
+        public var subject: String?
+        /// The `.p8` file; given together with the three below.
+        public var apnsKey: String?
+        public var apnsKeyIdentifier: String?
+        public var apnsTeam: String?
+        public var apnsTopics: [String] = []
+        /// The JSON file of a service account.
+        public var fcmAccount: String?
+    }
+
     public struct STUN: Sendable, Hashable {
         public var enabled = true
         /// UDP port; 0 for any free one.
@@ -166,6 +181,16 @@ public struct RelayConfiguration: Sendable {
             try demand(
                 Authority(hostname) != nil,
                 "hostname is \"\(hostname)\"; give a public name such as relay.example.com or localhost:7443, without scheme or path."
+            )
+        }
+        try demand(
+            [push.apnsKey, push.apnsKeyIdentifier, push.apnsTeam].allSatisfy { ($0 == nil) == push.apnsTopics.isEmpty },
+            "push.apns-key, push.apns-key-id, push.apns-team and push.apns-topics belong together; give all, or none."
+        )
+        if let subject = push.subject {
+            try demand(
+                subject.hasPrefix("mailto:") || subject.hasPrefix("https://"),
+                "push.subject is \"\(subject)\"; give an address such as mailto:admin@example.com."
             )
         }
         switch scope {

@@ -139,6 +139,18 @@ public struct RelaySetting: Sendable {
         .init("blobs.folder", .text, "blobs in the state folder", "Where blobs are kept as files."),
         .init("blobs.maximum-bytes", .number, "104857600", "Bytes of one blob."),
         .init("blobs.bytes", .number, "10737418240", "Bytes of all blobs. 0 for no bound but the disk."),
+        .init("push.enabled", .flag, "true", "Wake devices that are away through the push services they name."),
+        .init(
+            "push.subject",
+            .text,
+            "none",
+            "How push services reach the operator, mailto: or https:. Some insist on one."
+        ),
+        .init("push.apns-key", .text, "none", "The .p8 file of a key for Apple's push service; with the three below."),
+        .init("push.apns-key-id", .text, "none", "The identifier of that key."),
+        .init("push.apns-team", .text, "none", "The team that it belongs to."),
+        .init("push.apns-topics", .list, "none", "Bundle identifiers of the apps that are served."),
+        .init("push.fcm-account", .text, "none", "JSON file of a service account for Firebase Cloud Messaging."),
         .init("stun.enabled", .flag, "true", "Answer STUN binding requests on UDP."),
         .init("stun.port", .number, "3478", "UDP port for STUN. 0 takes any free one."),
         .init("stun.advertised", .text, "hostname, else host", "What clients are told to ask, host or host:port."),

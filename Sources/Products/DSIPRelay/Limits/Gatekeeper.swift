@@ -12,6 +12,9 @@ final class Gatekeeper: Sendable {
         var inboxes: RateLimiter<DID>
         var introducers: RateLimiter<AddressKey>
         var connects: RateLimiter<AddressKey>
+        var messages: RateLimiter<DID>
+        var fetches: RateLimiter<DID>
+        var envelopes: RateLimiter<DID>
         var open: [AddressKey: Int] = [:]
         var total = 0
     }
@@ -20,12 +23,19 @@ final class Gatekeeper: Sendable {
     private static let identitiesPerAddress = 8
 
     private let limits: RelayConfiguration.Limits
+    /// Nil when messaging is off.
+    private let messaging: RelayConfiguration.Messaging?
     private let clock: @Sendable () -> Int64
     private let frames: NIOLockedValueBox<RateLimiter<DID>>
     private let state: NIOLockedValueBox<State>
 
-    init(_ limits: RelayConfiguration.Limits, clock: @escaping @Sendable () -> Int64) {
+    init(
+        _ limits: RelayConfiguration.Limits,
+        messaging: RelayConfiguration.Messaging? = nil,
+        clock: @escaping @Sendable () -> Int64
+    ) {
         self.limits = limits
+        self.messaging = messaging
         self.clock = clock
         let n = limits.remembered
         self.frames = NIOLockedValueBox(RateLimiter(capacity: n))
@@ -35,19 +45,57 @@ final class Gatekeeper: Sendable {
                 introductions: RateLimiter(capacity: n),
                 inboxes: RateLimiter(capacity: n),
                 introducers: RateLimiter(capacity: n),
-                connects: RateLimiter(capacity: n)
+                connects: RateLimiter(capacity: n),
+                messages: RateLimiter(capacity: n),
+                fetches: RateLimiter(capacity: n),
+                envelopes: RateLimiter(capacity: n)
             )
         )
     }
 
     private var now: Double { Double(clock()) }
 
-    /// Whether `device` may send another frame; asked before anything is verified.
-    func admitsFrame(from device: DID) -> Bool {
+    /// Whether `device` may send another frame, whatever is in it; asked before anything is verified.
+    ///
+    /// - Parameter isService: whether it speaks for a service (`admitsMessage`).
+    func admitsFrame(from device: DID, isService: Bool = false) -> Bool {
         guard limits.envelopesPerMinute > 0 else { return true }
-        let rate = Rate.perMinute(limits.envelopesPerMinute)
+        var count = limits.envelopesPerMinute
+        if let messaging {
+            let messages = isService ? messaging.servicesPerMinute : messaging.messagesPerMinute
+            guard messages > 0 else { return true }
+            count += messages
+        }
+        let rate = Rate.perMinute(count)
         let now = now
         return frames.withLockedValue { $0.take(device, rate, at: now) } == nil
+    }
+
+    /// Whether `device` may send another envelope of the core, where a frame may be something else.
+    /// - Returns: nil, or the seconds to wait.
+    func admitsEnvelope(from device: DID) -> Int? {
+        guard messaging != nil, limits.envelopesPerMinute > 0 else { return nil }
+        let rate = Rate.perMinute(limits.envelopesPerMinute)
+        let now = now
+        return state.withLockedValue { $0.envelopes.take(device, rate, at: now) }
+    }
+
+    /// Whether `identity` may send another message of the messaging profile. M§14.3
+    ///
+    /// - Parameter isService: a did:web that speaks for itself carries the messages of many; a domain is what that costs.
+    func admitsMessage(from identity: DID, isService: Bool) -> Int? {
+        guard let messaging else { return nil }
+        let count = isService ? messaging.servicesPerMinute : messaging.messagesPerMinute
+        guard count > 0 else { return nil }
+        let now = now
+        return state.withLockedValue { $0.messages.take(identity, .perMinute(count), at: now) }
+    }
+
+    /// Whether `identity` may ask for KeyPackages again: draining them denies first contact to others. M§5.5
+    func admitsFetch(from identity: DID) -> Int? {
+        guard let messaging, messaging.fetchesPerMinute > 0 else { return nil }
+        let now = now
+        return state.withLockedValue { $0.fetches.take(identity, .perMinute(messaging.fetchesPerMinute), at: now) }
     }
 
     /// - Returns: nil, or the seconds to wait.

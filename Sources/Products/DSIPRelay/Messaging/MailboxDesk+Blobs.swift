@@ -2,6 +2,8 @@ import DSIPIdentity
 import DSIPMessaging
 import DSIPSignaling
 import Encoding
+import NIOConcurrencyHelpers
+import Synchronization
 
 /// What uploads and fetches of blobs hold at the moment: room of their owner's quota, and names that must not go.
 struct UploadLedger: Sendable {

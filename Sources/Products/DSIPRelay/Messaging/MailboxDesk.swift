@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPMessaging
+import DSIPSession
 import DSIPSignaling
 import DSIPTransport
 import Encoding

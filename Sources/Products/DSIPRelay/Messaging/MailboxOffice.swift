@@ -103,7 +103,6 @@ struct MailboxOffice {
             nextID += 1
             ids[connection] = id
             lines[id] = Line(connection: connection)
-            if !message.isOfOwner(of: device) { host?.bound(service: device.identity, on: id, at: now) }
         }
         if lines[id]?.isDevice == false, message.isOfOwner(of: device), message.mayMessage,
             scope.serves(message.principal)

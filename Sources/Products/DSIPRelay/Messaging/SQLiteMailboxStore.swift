@@ -19,13 +19,15 @@ final class SQLiteMailboxStore: MailboxStore {
 
     private static let maximumOwners = 65_536
 
+    private let metrics: RelayMetrics?
     private let database: DatabaseQueue
     private let state = NIOLockedValueBox(State())
 
     /// Opens or makes the file at `path`.
     ///
     /// - Parameter maximumBytes: size of the file, rounded to pages; 0 for no bound but the disk.
-    init(path: String, maximumBytes: Int = 0) throws(RelayError) {
+    init(path: String, maximumBytes: Int = 0, metrics: RelayMetrics? = nil) throws(RelayError) {
+        self.metrics = metrics
         var configuration = Configuration()
         configuration.label = "relay-mailboxes"
         configuration.journalMode = .wal
@@ -234,16 +236,16 @@ final class SQLiteMailboxStore: MailboxStore {
     }
 
     func commit() throws(StoreFailure) {
-        guard !state.withLockedValue(\.isBroken) else {
-            rollback()
-            throw .unavailable
-        }
+        let start = ContinuousClock.now
         do throws(StoreFailure) {
+            guard !state.withLockedValue(\.isBroken) else { throw .unavailable }
             try access { db in if db.isInsideTransaction { try db.commit() } }
         } catch {
+            metrics?.mailboxFailures.add()
             rollback()
             throw error
         }
+        metrics?.mailboxCommit.observe((ContinuousClock.now - start).seconds)
     }
 
     func rollback() {

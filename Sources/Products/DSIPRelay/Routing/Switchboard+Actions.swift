@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import DSIPTransport
@@ -261,6 +262,7 @@ extension Switchboard {
             case .success:
                 state.storeWorks = true
                 metrics.held.add()
+                if row.type != .invite { wakes?.stored(row.id, for: row.recipient, .message) }
                 parcel.settle()
                 if let report { utter(.report(report), to: report.to, state, &utterances) }
             case .failure:

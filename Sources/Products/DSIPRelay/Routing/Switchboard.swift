@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import DSIPTransport
@@ -33,6 +34,10 @@ final class Switchboard: SignalingServerDelegate {
     let readers: NIOThreadPool
     let metrics: RelayMetrics
     let scope: ServiceScope
+    /// Nil when messaging is off.
+    let desk: MailboxDesk?
+    /// Nil when push is off.
+    let wakes: WakeDesk?
     let logger: Logger
     let clock: @Sendable () -> Int64
 
@@ -53,6 +58,8 @@ final class Switchboard: SignalingServerDelegate {
         self.readers = parts.readers
         self.metrics = parts.metrics
         self.scope = parts.routing.scope
+        self.desk = parts.desk
+        self.wakes = parts.wakes
         self.logger = parts.logger
         self.clock = parts.voice.clock
         for record in stored.revocations { documents.insert(record) }
@@ -69,6 +76,8 @@ final class Switchboard: SignalingServerDelegate {
         var writer: StoreWriter
         var readers: NIOThreadPool
         var metrics: RelayMetrics
+        var desk: MailboxDesk?
+        var wakes: WakeDesk?
         var logger: Logger
     }
 
@@ -77,8 +86,8 @@ final class Switchboard: SignalingServerDelegate {
     // MARK: Connections
 
     func admits(_ connection: SignalingConnection, bytes: Int) -> Bool {
-        guard let device = connection.device?.device else { return true }
-        if gate.admitsFrame(from: device) { return true }
+        guard let device = connection.device else { return true }
+        if gate.admitsFrame(from: device.device, isService: device.isService) { return true }
         metrics.limited.add("envelopes")
         return false
     }
@@ -112,14 +121,18 @@ final class Switchboard: SignalingServerDelegate {
             var actions: [RelayAction] = []
             state.router.bind(device, identity: hello.identity, at: now, into: &actions)
             metrics.bound.set(state.lines.count)
+            wakes?.bound(device)
             return (replaced, perform(actions, &state))
         }
+        // What the connection was to the mailboxes before, it is no longer.
+        if previous != nil { desk?.closed(connection) }
         // One device, one line (DSIP §13.2): the new connection takes the place of the old.
         replaced?.close(.goingAway)
         say(utterances)
     }
 
     func closed(_ connection: SignalingConnection, _ device: SignalingConnection.Device?) {
+        desk?.closed(connection)
         guard let device else { return }
         let now = clock()
         state.withLockedValue { state in
@@ -176,6 +189,10 @@ final class Switchboard: SignalingServerDelegate {
             return utterances + perform(actions, &state)
         }
         if !utterances.isEmpty { say(utterances) }
+        // Whoever is connected rings already; the others ring, too, if they come while it rings.
+        if signal.type == .invite, let recipient = message.body.to {
+            wakes?.stored(message.body.id, for: recipient, .call)
+        }
     }
 
     private func reject(_ message: Message, over connection: SignalingConnection) {
@@ -190,7 +207,10 @@ final class Switchboard: SignalingServerDelegate {
     }
 
     private func limit(_ message: Verified<Message>, from connection: SignalingConnection) -> Limit? {
-        switch message.body.body {
+        if let seconds = gate.admitsEnvelope(from: message.body.from) {
+            return Limit(name: "envelopes", reason: .transportRateLimited, seconds: seconds)
+        }
+        return switch message.body.body {
         case .invite:
             gate.admitsInvite(from: message.principal).map {
                 Limit(name: "invites", reason: .transportRateLimited, seconds: $0)
@@ -242,6 +262,9 @@ final class Switchboard: SignalingServerDelegate {
         documents.insert(record)
         let now = clock()
         let (ended, isKnown) = state.withLockedValue { state -> (SignalingConnection?, Bool) in
+            let line = state.lines[record.device]
+            // One that is here under a later delegation goes on being woken.
+            if line == nil || (line?.delegatedAt ?? .max) <= record.revokedAt { wakes?.revoked(record.device) }
             let isKnown = state.router.devices(of: record.subject).isEmpty == false || state.lines[record.device] != nil
             guard let line = state.lines[record.device], line.identity == record.subject,
                 (line.delegatedAt ?? .max) <= record.revokedAt
@@ -323,6 +346,7 @@ final class Switchboard: SignalingServerDelegate {
         state.lines[device] = nil
         _ = remember(device, line.identity, at: now, &state)
         state.router.unbind(device, at: now)
+        wakes?.unbound(device)
         giveBack(line.waiting ?? [], &state)
     }
 }

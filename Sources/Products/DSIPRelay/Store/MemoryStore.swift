@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import Encoding
 import NIOConcurrencyHelpers
@@ -12,6 +13,7 @@ final class MemoryStore: RelayStore {
         var revocations: [RevocationKey: StoredRevocation] = [:]
         var attempts: [ULID: StoredAttempt] = [:]
         var names: [String: NameRecord] = [:]
+        var wakes: [DID: StoredWake] = [:]
         var nextHandle: UInt64 = 1
     }
 
@@ -38,6 +40,7 @@ final class MemoryStore: RelayStore {
                 known: Array(state.known.values),
                 revocations: Array(state.revocations.values),
                 attempts: state.attempts.values.sorted { $0.session < $1.session },
+                wakes: state.wakes.values.sorted { $0.device < $1.device },
                 nextHandle: state.nextHandle,
                 names: state.names.count
             )
@@ -51,7 +54,7 @@ final class MemoryStore: RelayStore {
                 switch change {
                 case .hold(_, let bytes): growth += bytes.count
                 case .release(let handle): growth -= state.held[handle]?.bytes.count ?? 0
-                case .markMissed, .known, .forget, .revoke, .attempt, .endAttempt: break
+                case .markMissed, .known, .forget, .revoke, .attempt, .endAttempt, .wake, .dropWake: break
                 }
             }
             if growth > 0, state.heldBytes + growth > capacity { return true }
@@ -80,6 +83,10 @@ final class MemoryStore: RelayStore {
             state.revocations[key] = record
         case .attempt(let attempt): state.attempts[attempt.session] = attempt
         case .endAttempt(let session): state.attempts[session] = nil
+        case .wake(let wake): state.wakes[wake.device] = wake.targets.isEmpty ? nil : wake
+        case .dropWake(let device, let target):
+            state.wakes[device]?.targets.removeAll { $0 == target }
+            if state.wakes[device]?.targets.isEmpty ?? false { state.wakes[device] = nil }
         }
     }
 

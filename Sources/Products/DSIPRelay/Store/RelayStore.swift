@@ -1,10 +1,11 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import Encoding
 
 /// What the relay must not forget, and nothing else: envelopes held for offline recipients, calls that ring, the identities it knows,
-/// revocations of their devices, and names.
+/// revocations of their devices, how those are woken, and names.
 ///
 /// Calls block; they come from the writer's thread and from reader threads, never from an event loop. A store is shared and does its
 /// own locking. Every implementation passes one conformance suite (`RelayStoreConformance` in the tests).
@@ -96,6 +97,14 @@ struct StoredAttempt: Hashable, Sendable {
     var invite: [UInt8]
 }
 
+/// How a device is woken that is away.
+struct StoredWake: Hashable, Sendable {
+    var device: DID
+    var identity: DID
+    /// Never more than `PushConfig.maximumTargets`.
+    var targets: [PushTarget]
+}
+
 enum StoreChange: Hashable, Sendable {
     case hold(HeldEnvelope, [UInt8])
     /// A held invite is from now on the evidence of a missed call.
@@ -109,12 +118,16 @@ enum StoreChange: Hashable, Sendable {
     /// Written anew, or in place of what was written of it before; the invite never changes.
     case attempt(StoredAttempt)
     case endAttempt(ULID)
+    /// In place of what the device said before; without targets it is forgotten.
+    case wake(StoredWake)
+    /// The target is no more.
+    case dropWake(DID, PushTarget)
 
     /// Whether it makes room: such a change that fails is tried again.
     var isRelease: Bool {
         switch self {
         case .release, .endAttempt: true
-        case .hold, .markMissed, .known, .forget, .revoke, .attempt: false
+        case .hold, .markMissed, .known, .forget, .revoke, .attempt, .wake, .dropWake: false
         }
     }
 }
@@ -126,6 +139,7 @@ struct StoredState: Sendable {
     var revocations: [StoredRevocation] = []
     /// Those whose time is not over.
     var attempts: [StoredAttempt] = []
+    var wakes: [StoredWake] = []
     /// Above every handle in use.
     var nextHandle: UInt64 = 1
     var names = 0

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import Encoding
@@ -9,7 +10,7 @@ import GRDB
 ///
 /// A row that cannot be read back (a file edited by hand) is skipped, never trusted and never a crash.
 enum SQLiteSchema {
-    static let version = 2
+    static let version = 3
 
     /// Brings the file to `version`. A file of a later version is refused rather than guessed at.
     @Sendable static func migrate(_ db: Database) throws {
@@ -23,19 +24,26 @@ enum SQLiteSchema {
         guard current < version else { return }
         try db.inTransaction {
             if current < 1 { try db.execute(sql: tables) }
+            if current < 2 { try db.execute(sql: attempts) }
             try db.execute(
                 sql: """
-                    CREATE TABLE attempt (
-                        session TEXT PRIMARY KEY, initiator TEXT NOT NULL, identity TEXT NOT NULL,
-                        recipient TEXT NOT NULL, expires_at INTEGER, report INTEGER NOT NULL, reports INTEGER NOT NULL,
-                        legs TEXT NOT NULL, until INTEGER NOT NULL, best_from TEXT, best_id TEXT, best_reason TEXT,
-                        best_expires_at INTEGER, best BLOB, invite BLOB NOT NULL);
+                    CREATE TABLE wake (
+                        device TEXT NOT NULL, identity TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (device, target))
+                        WITHOUT ROWID;
                     """
             )
             try db.execute(sql: "PRAGMA user_version = \(version)")
             return .commit
         }
     }
+
+    private static let attempts = """
+        CREATE TABLE attempt (
+            session TEXT PRIMARY KEY, initiator TEXT NOT NULL, identity TEXT NOT NULL,
+            recipient TEXT NOT NULL, expires_at INTEGER, report INTEGER NOT NULL, reports INTEGER NOT NULL,
+            legs TEXT NOT NULL, until INTEGER NOT NULL, best_from TEXT, best_id TEXT, best_reason TEXT,
+            best_expires_at INTEGER, best BLOB, invite BLOB NOT NULL);
+        """
 
     private static let tables = """
         CREATE TABLE held (
@@ -53,6 +61,9 @@ enum SQLiteSchema {
         CREATE INDEX name_owner ON name (owner);
         CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
         """
+
+    /// A target as it was told, canonical, so that one and the same is one text.
+    static func text(_ target: PushTarget) -> String { String(decoding: target.json.canonical, as: UTF8.self) }
 
     static let selectHeld = """
         SELECT handle, recipient, type, id, sender, identity, deadline, expires_at, report, missed, length(envelope) AS size
@@ -188,5 +199,19 @@ extension NameRecord {
             createdAt: row["created_at"],
             updatedAt: row["updated_at"]
         )
+    }
+}
+
+extension [StoredWake] {
+    /// Rows come by device.
+    mutating func add(_ row: Row) {
+        guard let device = DID(row[0] as String), let identity = DID(row[1] as String),
+            let json = try? JSONValue(parsing: [UInt8]((row[2] as String).utf8)), let target = try? PushTarget(json)
+        else { return }
+        if last?.device == device {
+            self[count - 1].targets.append(target)
+        } else {
+            append(StoredWake(device: device, identity: identity, targets: [target]))
+        }
     }
 }

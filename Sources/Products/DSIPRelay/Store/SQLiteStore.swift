@@ -75,6 +75,11 @@ final class SQLiteStore: RelayStore {
                 while let row = try attempts.next() {
                     if let attempt = StoredAttempt(row) { state.attempts.append(attempt) }
                 }
+                let wakes = try Row.fetchCursor(
+                    db,
+                    sql: "SELECT device, identity, target FROM wake ORDER BY device, target"
+                )
+                while let row = try wakes.next() { state.wakes.add(row) }
                 state.names = try Int.fetchOne(db, sql: "SELECT count(*) FROM name") ?? 0
                 return state
             }
@@ -121,6 +126,15 @@ final class SQLiteStore: RelayStore {
                 attempt.best?.reason?.token, attempt.best?.expiresAt, attempt.best.map { Data($0.envelope) },
                 Data(attempt.invite),
             ])
+        case .wake(let wake):
+            try db.cachedStatement(sql: "DELETE FROM wake WHERE device = ?").execute(arguments: [wake.device.string])
+            for target in wake.targets {
+                try db.cachedStatement(sql: "INSERT INTO wake (device, identity, target) VALUES (?, ?, ?)")
+                    .execute(arguments: [wake.device.string, wake.identity.string, SQLiteSchema.text(target)])
+            }
+        case .dropWake(let device, let target):
+            try db.cachedStatement(sql: "DELETE FROM wake WHERE device = ? AND target = ?")
+                .execute(arguments: [device.string, SQLiteSchema.text(target)])
         case .endAttempt(let session):
             try db.cachedStatement(sql: "DELETE FROM attempt WHERE session = ?")
                 .execute(arguments: [session.description])

@@ -45,5 +45,13 @@ public struct KeyPackageShelf: Hashable, Sendable {
         return served
     }
 
+    /// The oldest so many, and perhaps the last resort, may be used no more.
+    public mutating func ended(_ count: Int, hasLastResort: Bool, of device: DID) {
+        guard var held = stock[device] else { return }
+        held.oneTime = max(0, held.oneTime - count)
+        if hasLastResort { held.hasLastResort = false }
+        stock[device] = held.oneTime == 0 && !held.hasLastResort ? nil : held
+    }
+
     public mutating func discard(_ device: DID) { stock[device] = nil }
 }

@@ -80,7 +80,9 @@ extension Mailbox {
                 at: now
             )
         else { return expiry + refuse(.policyFirstContactRequired) }
-        guard !exceedsQuota(welcome.size), groups[welcome.group] != nil || groups.count < limits.groups else { return expiry + refuse(.mailboxQuotaExceeded) }
+        guard !exceedsQuota(welcome.size), groups[welcome.group] != nil || groups.count < limits.groups else {
+            return expiry + refuse(.mailboxQuotaExceeded)
+        }
         let position = nextPosition
         let cursor = store(
             .welcome,

@@ -72,6 +72,11 @@ extension Mailbox {
         return actions + dropAcknowledged()
     }
 
+    /// A device of the owner has made the group, or moved it here.
+    mutating func joined(_ group: GroupID, at hub: DID) {
+        groups[group] = GroupRegistration(hub: hub, state: .joined)
+    }
+
     private mutating func apply(_ entry: MailboxConfig.Group, at now: Int64) {
         guard entry.state == .joined else {
             groups[entry.group] = nil
@@ -133,6 +138,11 @@ extension Mailbox {
         }
         _ = shelf.add(count, hasLastResort: hasLastResort, from: device)
         return [.accepted(to: device, inReplyTo: id, cursor: nil, duplicate: false)]
+    }
+
+    /// KeyPackages of a device may be used no more, their time being over.
+    mutating func ended(_ count: Int, hasLastResort: Bool, of device: DID) {
+        shelf.ended(count, hasLastResort: hasLastResort, of: device)
     }
 
     /// Somebody asks for the owner's KeyPackages.

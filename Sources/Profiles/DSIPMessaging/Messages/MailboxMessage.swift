@@ -120,7 +120,7 @@ public struct MailboxMessage: Hashable, Sendable {
         return .object(object)
     }
 
-    private static func json(_ version: VersionBlock) -> JSONValue {
+    static func json(_ version: VersionBlock) -> JSONValue {
         func list(_ ids: [ProfileID]) -> JSONValue { .array(ids.map { .string($0.string) }) }
         return [
             "core": .string(version.core.description), "min_core": .string(version.minCore.description),

@@ -99,7 +99,9 @@ public struct GroupObserver: Sendable {
         let suite = group.suite
         let root = staged.root(suite)
         let confirmed = content.confirmedTranscriptHash(after: group.interimTranscriptHash, suite)
-        let context = try group.pathContext(root, staged.provisional.extensions).with(confirmedTranscriptHash: confirmed)
+        let context = try group.pathContext(root, staged.provisional.extensions).with(
+            confirmedTranscriptHash: confirmed
+        )
         guard let committer = root.leaf(at: staged.owner) else {
             throw MLSError(.commit, "a commit leaves its committer no leaf")
         }

@@ -70,6 +70,20 @@ public enum MLSMessage: Sendable, WireEncodable, WireDecodable {
         }
     }
 
+    /// What a public message says it is: for ordering, before anything is verified; nil for every other message.
+    public var claimedHandshake: Handshake? {
+        guard case .publicMessage(let frame) = self else { return nil }
+        let content = frame.value.message.content
+        switch (content.body, content.sender) {
+        case (.proposal, _): return .proposal
+        case (.commit, .newMemberCommit): return .externalCommit
+        case (.commit, _): return .commit
+        case (.application, _): return nil
+        }
+    }
+
+    public enum Handshake: Hashable, Sendable { case proposal, commit, externalCommit }
+
     /// The epoch that the message says it is of: for ordering, before anything is verified.
     public var claimedEpoch: UInt64? {
         switch self {

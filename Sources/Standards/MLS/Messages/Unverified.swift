@@ -28,6 +28,11 @@ extension Unverified<GroupInfo> {
     /// The structure's bytes as they came.
     public var encoded: [UInt8] { value.wire }
 
+    /// The context that it says it is of: for routing, before anything is verified.
+    public var claimedContext: GroupContext { value.context }
+    /// Whether it carries the group's tree itself.
+    public var hasRatchetTree: Bool { value.extensions[.ratchetTree] != nil }
+
     /// Decodes all of `bytes`.
     ///
     /// - Throws: `malformed`.
