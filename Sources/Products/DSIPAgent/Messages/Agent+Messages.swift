@@ -147,7 +147,7 @@ extension Agent {
     /// - Parameter emoji: "" takes the reaction back.
     public func react(_ id: String, emoji: String) throws(AgentError) -> ChatMessage {
         try about(id) { (mail, line, now) throws(MessagingError) in
-            try mail.react(line.id, in: line.conversation, emoji: emoji, at: now)
+            try mail.react(emoji, to: line.id, in: line.conversation, at: now)
         }
     }
 

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DoubleRatchet
 import Encoding
 import FoundationEssentials
