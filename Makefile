@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak clean
+.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak soak-kill clean
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product dsip --static-swift-stdlib
@@ -11,7 +11,7 @@ RELEASE_BIN := .build/release/dsip
 PYTHON := .venv/bin/python
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 run: ## Start a DSIP network on this machine and print the pages to open (Ctrl-C ends it)
 	@scripts/setup run
@@ -88,6 +88,11 @@ soak: ## Run the simulated groups of MLS by the thousand, RUNS (default 3000) fr
 	@scripts/setup run
 	DSIP_RUNS=$${RUNS:-3000} DSIP_SEED=$${SEED:-1} DSIP_SECONDS=$${LIMIT:-86400} swift test -c release -Xswiftc -enable-testing --scratch-path .build-soak \
 	  --filter SimulationTests $(SWIFT_FLAGS)
+
+soak-kill: ## Kill agents and relay without a word, ROUNDS (default 50) times: no message may be lost or doubled
+	@scripts/setup test
+	swift build --product dsip $(SWIFT_FLAGS)
+	DSIP_KILL_ROUNDS=$${ROUNDS:-50} scripts/in-namespace $(PYTHON) -m pytest -q -s Tests/Web/test_kill.py
 
 release: ## Build one release binary, linked statically against the Swift libraries
 	@scripts/setup run

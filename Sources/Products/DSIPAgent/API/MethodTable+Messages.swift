@@ -163,6 +163,24 @@ extension MethodTable {
     ]
 }
 
+extension MethodTable {
+    static let push: [String: Method] = [
+        "push.key": method { agent, _, _ throws(AgentError) in await agent.pushKey() },
+        "push.subscribe": method { agent, p, _ throws(AgentError) in
+            try await agent.subscribe(
+                endpoint: p.text("endpoint", limit: 2048),
+                p256dh: p.text("p256dh", limit: 128),
+                auth: p.text("auth", limit: 64)
+            )
+            return [:]
+        },
+        "push.unsubscribe": method { agent, p, _ throws(AgentError) in
+            try await agent.unsubscribe(endpoint: p.text("endpoint", limit: 2048))
+            return [:]
+        },
+    ]
+}
+
 extension Parameters {
     /// Whether the parameter is there at all, null included.
     func names(_ name: String) -> Bool { object[name] != nil }

@@ -85,6 +85,7 @@ extension Agent {
 
     /// The state of one of a desk's links has changed.
     func mailLink(_ state: RelayLink.State, at url: String, _ desk: Desk) {
+        if state.isConnected, url == desk.relay { sendPush(desk) }
         guard let messages = desk.mail else { return }
         guard case .connected(let relay, let capabilities) = state else {
             if url == desk.relay { unbind(messages, desk) }

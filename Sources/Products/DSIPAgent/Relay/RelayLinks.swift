@@ -37,6 +37,7 @@ final class RelayLinks: Sendable {
         var owners: [DID: Owner] = [:]
         var links: [Key: RelayLink] = [:]
         var relays: [String: RelayLink.Relay] = [:]
+        var capabilities: [String: RelayCapabilities] = [:]
         var closed = false
     }
 
@@ -173,6 +174,9 @@ final class RelayLinks: Sendable {
     /// Who the relay at `url` said it is, in its signed hello.
     func relay(at url: String) -> RelayLink.Relay? { state.withLockedValue { $0.relays[url] } }
 
+    /// What it said of itself in it.
+    func capabilities(at url: String) -> RelayCapabilities? { state.withLockedValue { $0.capabilities[url] } }
+
     var isClosed: Bool { state.withLockedValue(\.closed) }
 
     /// Lets what is queued go out, then closes.
@@ -191,11 +195,12 @@ final class RelayLinks: Sendable {
         case .message(let message): continuation.yield(.message(message, owner: key.owner, path: key.url))
         case .mail(let message): continuation.yield(.mail(message, owner: key.owner, path: key.url))
         case .state(let linkState):
-            if let relay = linkState.relay {
+            if case .connected(let relay, let capabilities) = linkState {
                 state.withLockedValue { state in
                     // Bounded as the links are: relays no longer linked are forgotten beyond a few.
-                    if state.relays.count > 256 { state.relays = [:] }
+                    if state.relays.count > 256 { (state.relays, state.capabilities) = ([:], [:]) }
                     state.relays[key.url] = relay
+                    state.capabilities[key.url] = capabilities
                 }
             }
             continuation.yield(.status(owner: key.owner, url: key.url, linkState))
