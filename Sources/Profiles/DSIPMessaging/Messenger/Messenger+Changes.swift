@@ -4,8 +4,13 @@ import Encoding
 import MLS
 
 extension Messenger {
-    /// Values of a deposit that fit one frame together, bytes.
-    static var frameRoom: Int { 30_000 }
+    /// Whether a commit and what goes with it fit into frames: its own, and that of the welcome which the hub sends on with the whole
+    /// deposit as its `origin`. M§5.1, M§14.2
+    static func fits(_ commit: [UInt8], _ welcome: [UInt8]?, _ info: [UInt8]?) -> Bool {
+        let deposit = (commit.count + (welcome?.count ?? 0) + (info?.count ?? 0)) * 4 / 3 + 4096
+        let origin = welcome == nil ? 0 : deposit * 4 / 3 + 1024
+        return max(deposit, origin + (welcome?.count ?? 0) * 4 / 3) * 4 / 3 < ProtocolLimits.frame - 4096
+    }
 
     mutating func plan(_ change: GroupChange, in id: GroupID) {
         update(id) { group in
@@ -110,8 +115,10 @@ extension Messenger {
         do throws(MLSError) {
             var attempt = mls
             bundle = try attempt.commit(options, at: UInt64(now), using: &random)
-            let sizes = [bundle.welcome?.message.encoded.count ?? 0, bundle.groupInfo?.encoded.count ?? 0]
-            if sizes.contains(where: { $0 > MessagingProfile.maximumMLSBytes }) {
+            let welcome = bundle.welcome?.message.encoded
+            if (welcome?.count ?? 0) > MessagingProfile.maximumMLSBytes
+                || !Self.fits(bundle.commit.encoded, welcome, nil)
+            {
                 // M§6.4: the tree travels as a blob.
                 attempt = mls
                 options.includesRatchetTree = false
@@ -133,8 +140,8 @@ extension Messenger {
         let welcome = bundle.welcome?.message.encoded
         let info = bundle.groupInfo?.encoded
         let carriesInfo =
-            options.includesRatchetTree
-            && commit.count + (welcome?.count ?? 0) + (info?.count ?? 0) < Self.frameRoom
+            options.includesRatchetTree && (info?.count ?? 0) <= MessagingProfile.maximumMLSBytes
+            && Self.fits(commit, welcome, info)
         var handshake = Deposit.Handshake(
             mls: EncodedBytes(commit),
             welcome: welcome.map { EncodedBytes($0) },

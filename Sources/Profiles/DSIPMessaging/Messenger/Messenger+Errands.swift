@@ -69,8 +69,7 @@ extension Messenger {
     mutating func refused(errand number: Int64, _ reason: Reason) throws(MessagingError) {
         guard let errand = errands[number] else { return }
         switch reason {
-        case .mailboxQuotaExceeded, .mailboxHubUnreachable: delayErrand(number)
-        case .policyRateLimited where errand.purpose == .contact: delayErrand(number)
+        case .mailboxQuotaExceeded, .mailboxHubUnreachable, .policyRateLimited: delayErrand(number)
         case .mailboxUnknownGroup where errand.purpose == .groupInfo: delayErrand(number)
         case .mailboxStaleEpoch where errand.group.flatMap { groups[$0]?.phase } == .founding:
             // The hub has it already, and more: the answer was lost.

@@ -287,6 +287,18 @@ extension Messenger {
         } catch {
             return
         }
+        let (roster, needs) = rosterAtEntry(of: joined.group)
+        if let needs { return resolve(needs) }
+        let identities = Set(roster.identities)
+        let isKnown = try ledger.row(.roster, "", id.text) != nil
+        let hasSibling = roster.entries.contains { $0.identity == identity && $0.device != device }
+        guard group.isPersonal ? identities.count == 1 : isKnown || hasSibling else {
+            // M§6.8: the hub would refuse it, and a mailbox that sends such a GroupInfo is not believed.
+            groups[id] = nil
+            inbox.left(id)
+            dirtyGroups.insert(id)
+            return
+        }
         var outgoing = OutboxItem(number: nextNumber(), id: newULID(), thread: group.thread, purpose: .externalCommit)
         outgoing.group = id
         outgoing.deposit = .handshake(.init(mls: EncodedBytes(joined.commit.encoded)))

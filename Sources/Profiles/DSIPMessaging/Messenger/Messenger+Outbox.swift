@@ -151,6 +151,8 @@ extension Messenger {
     mutating func refusedByHub(_ item: ULID, in id: GroupID, _ reason: Reason) throws(MessagingError) {
         let now = now
         guard let group = groups[id], let kept = outbox[group.thread]?.first(where: { $0.id == item }) else { return }
+        // Too fast is not unwanted: it is deposited again, later.
+        let reason = reason == .policyRateLimited ? .mailboxHubUnreachable : reason
         let actions = update(id) { $0.outage.receivedRefusal(item, reason, at: now) } ?? []
         let isFinal = actions.contains { if case .refused = $0 { true } else { false } }
         if isFinal {
