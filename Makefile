@@ -54,6 +54,8 @@ conformance:
 interop:
 	@echo "==> A conversation with the x3dh and doubleratchet packages of PyPI"
 	$(PYTHON) -m pytest -q Interop/test_ratchet.py
+	echo "==> Web Push with the http-ece, pywebpush and py-vapid packages of PyPI"
+	$(PYTHON) -m pytest -q Interop/test_webpush.py
 
 browser:
 	@echo "==> Two browsers call each other (headless Chromium, network namespace with loopback only)"

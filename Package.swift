@@ -171,6 +171,12 @@ let package = Package(
             path: "Interop/RatchetPeer",
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "webpush-peer",
+            dependencies: ["WebPush", "Encoding", crypto],
+            path: "Interop/WebPushPeer",
+            swiftSettings: strict
+        ),
         // Tests
         .target(
             name: "Support",
@@ -224,12 +230,25 @@ let package = Package(
         tests(
             "DSIPMessaging",
             "Profiles",
-            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", crypto]
+            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "DoubleRatchet", "Encoding", "MLS", crypto]
         ),
         tests(
             "DSIPRelay",
             "Products",
-            ["DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", crypto, log] + nio + nioWebSocket
+            ["DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", "MLS", crypto, log] + nio + nioWebSocket
+        ),
+        // Apart from the relay's other tests for the HTTP/2 server it brings.
+        .testTarget(
+            name: "RelayPushTests",
+            dependencies: [
+                "DSIPRelay", "DSIPIdentity", "DSIPMessaging", "DSIPTransport", "Encoding", "WebPush", crypto,
+                cryptoExtras,
+                log, product("Hummingbird", "hummingbird"), product("HummingbirdCore", "hummingbird"),
+                product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
+                product("NIOSSL", "swift-nio-ssl"),
+            ] + nio,
+            path: "Tests/Products/RelayPushTests",
+            swiftSettings: strict
         ),
         tests(
             "DSIPAgent",

@@ -357,6 +357,8 @@ final class Engine: Sendable {
         ]
     }
 
+    func sweepBlobs() async { await parts.mailboxes?.desk.sweepBlobs() }
+
     func reloadCertificate() {
         do {
             try parts.tls.reload()

@@ -120,6 +120,12 @@ public final class Relay: Service {
         engine.reloadCertificate()
     }
 
+    /// As happens by itself now and then, for tests.
+    func sweepBlobs() async {
+        guard case .running(let engine) = phase.withLockedValue({ $0 }) else { return }
+        await engine.sweepBlobs()
+    }
+
     /// The metrics page, as `/metrics` serves it.
     public var metrics: String? {
         guard case .running(let engine) = phase.withLockedValue({ $0 }) else { return nil }

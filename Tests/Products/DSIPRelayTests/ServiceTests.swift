@@ -5,6 +5,7 @@ import DSIPTransport
 import Encoding
 import Foundation
 import Glibc
+import NIOCore
 import NIOHTTP1
 import Testing
 
@@ -183,11 +184,8 @@ struct ServiceTests {
     private func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
-        var address = loopback(0)
-        let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
+        let bound = try SocketAddress(ipAddress: "127.0.0.1", port: 0).withSockAddr { address, size in
+            bind(descriptor, address, socklen_t(size))
         }
         try #require(bound == 0)
         return Int(localPort(descriptor))
@@ -198,11 +196,8 @@ struct ServiceTests {
         defer { close(descriptor) }
         var limit = timeval(tv_sec: 0, tv_usec: 500_000)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        var address = loopback(UInt16(port))
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
+        let connected = try SocketAddress(ipAddress: "127.0.0.1", port: port).withSockAddr { address, size in
+            connect(descriptor, address, socklen_t(size))
         }
         try #require(connected == 0)
         #expect(send(descriptor, datagram, datagram.count, 0) == datagram.count)
@@ -211,21 +206,14 @@ struct ServiceTests {
         return (n > 0 ? Array(buffer[..<n]) : nil, localPort(descriptor))
     }
 
-    private func loopback(_ port: UInt16) -> sockaddr_in {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        return address
-    }
-
     private func localPort(_ descriptor: Int32) -> UInt16 {
-        var address = sockaddr_in()
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        _ = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) }
+        // struct sockaddr_in: family, port in network order, address.
+        var address = [UInt8](repeating: 0, count: 16)
+        var size = socklen_t(address.count)
+        _ = address.withUnsafeMutableBytes { bytes in
+            bytes.withMemoryRebound(to: sockaddr.self) { getsockname(descriptor, $0.baseAddress, &size) }
         }
-        return UInt16(bigEndian: address.sin_port)
+        return UInt16(address[2]) << 8 | UInt16(address[3])
     }
 }
 

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSignaling
 import DSIPTransport
 import Encoding
@@ -22,6 +23,7 @@ final class TestDevice: Sendable {
 
     private struct State {
         var messages: [Verified<Message>] = []
+        var mail: [Verified<MailboxMessage>] = []
         var states: [SignalingClient.State] = []
     }
 
@@ -39,6 +41,7 @@ final class TestDevice: Sendable {
         of owner: SigningKey? = nil,
         at relay: Relay.Running,
         clock: SharedClock = SharedClock(),
+        capabilities: [String] = [Delegation.Capability.signaling, Delegation.Capability.messaging],
         source: any VerificationSource = SelfCertifyingSource()
     ) throws {
         self.key = DSIPRelayTests.key(name)
@@ -48,6 +51,7 @@ final class TestDevice: Sendable {
             try Delegation(
                 subject: owner.did,
                 device: key.did,
+                capabilities: capabilities,
                 issuedAt: clock.now - 100,
                 expiresAt: clock.now + 86_400
             ).issue(by: owner)
@@ -59,6 +63,8 @@ final class TestDevice: Sendable {
             delegations: delegation.map { [$0] } ?? [],
             clock: { clock.now }
         )
+        configuration.policy = .messaging()
+        configuration.profiles = .messaging
         configuration.roots = TrustRoots(additionalFiles: relay.rootPath.map { [$0] } ?? [])
         self.client = SignalingClient(configuration, source: source)
     }
@@ -81,6 +87,8 @@ final class TestDevice: Sendable {
                     self.state.withLock { state in
                         switch event {
                         case .message(let message): state.messages.append(message)
+                        case .profile(let message):
+                            if let message = message.narrowed(as: MailboxMessage.self) { state.mail.append(message) }
                         case .state(let new): state.states.append(new)
                         case .rejected(let rejection): Issue.record("rejected: \(rejection)")
                         }
@@ -139,6 +147,74 @@ final class TestDevice: Sendable {
             try await Task.sleep(for: .milliseconds(5))
         }
         throw Failure.timeout("\(what); states \(states)")
+    }
+
+    // MARK: Mail
+
+    var mail: [Verified<MailboxMessage>] { state.withLock(\.mail) }
+
+    /// Takes the first message of the profile that `take` makes something of, in the order received.
+    func mail<R>(_ what: String, seconds: Double = 20, _ take: @Sendable (MailboxMessage) -> R?) async throws -> R {
+        try await wait(what, seconds: seconds) { state in
+            for (index, message) in state.mail.enumerated() {
+                guard let taken = take(message.body) else { continue }
+                state.mail.remove(at: index)
+                return taken
+            }
+            return nil
+        }
+    }
+
+    /// What came of a message: the `accepted`, or the reason of the `error`.
+    func answer(to id: ULID, seconds: Double = 20) async throws -> Result<Accepted, Refused> {
+        try await wait("an answer", seconds: seconds) { state in
+            for (index, message) in state.mail.enumerated() {
+                guard case .accepted(let accepted) = message.body.body, accepted.inReplyTo == id else { continue }
+                state.mail.remove(at: index)
+                return .success(accepted)
+            }
+            for (index, message) in state.messages.enumerated() {
+                guard case .error(let report) = message.body.body, report.inReplyTo == id else { continue }
+                state.messages.remove(at: index)
+                return .failure(Refused(reason: report.reason, retryAfter: report.retryAfter))
+            }
+            return nil
+        }
+    }
+
+    struct Refused: Error, Hashable {
+        var reason: Reason
+        var retryAfter: Int64?
+    }
+
+    func mailboxMessage(_ body: MailboxMessage.Body, to service: DID, lifetime: Int64 = 30) -> MailboxMessage {
+        MailboxMessage(
+            id: ulid(clock.now),
+            from: did,
+            to: service,
+            issuedAt: clock.now,
+            expiresAt: clock.now + lifetime,
+            body: body
+        )
+    }
+
+    func post(_ message: MailboxMessage) async throws {
+        try await post(message.signed(by: key, delegations: delegation.map { [$0] } ?? []))
+    }
+
+    func post(_ envelope: Envelope) async throws {
+        do {
+            try await client.send(envelope)
+        } catch {
+            throw Failure.unsent("\(error); states \(states)")
+        }
+    }
+
+    /// Sends, and waits for what comes of it.
+    func ask(_ body: MailboxMessage.Body, of service: DID, lifetime: Int64 = 30) async throws -> Accepted {
+        let message = mailboxMessage(body, to: service, lifetime: lifetime)
+        try await post(message)
+        return try await answer(to: message.id).get()
     }
 
     // MARK: Saying things

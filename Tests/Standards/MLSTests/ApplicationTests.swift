@@ -33,6 +33,37 @@ struct ApplicationTests {
         )
     }
 
+    @Test(
+        "application data is framed in one buffer as it is in parts",
+        arguments: [0, 1, 59, 63, 64, 16_383, 16_384, 70_000]
+    )
+    func oneBuffer(count: Int) throws {
+        let room = try Room(["alice", "bob"])
+        var alice = room.groups["alice"]!
+        alice.configuration.paddingStep = 32
+        let data = [UInt8](repeating: 9, count: count)
+        var tree = alice.secretTree
+        var (random, again) = (SeededRandom(seed: 7), SeededRandom(seed: 7))
+        let content = FramedContent(
+            groupID: alice.id,
+            epoch: alice.epoch,
+            sender: .member(alice.ownLeaf),
+            authenticatedData: [1, 2, 3],
+            body: .application(data)
+        )
+        let inParts = try PrivateMessage(
+            AuthenticatedContent.signed(.privateMessage, content, by: alice.signer, alice.context, alice.suite),
+            from: alice.ownLeaf,
+            tree.next(.application, of: alice.ownLeaf, alice.suite),
+            senderDataSecret: alice.secrets.senderData,
+            padding: (32 - (count + 4) % 32) % 32,
+            alice.suite,
+            using: &random
+        )
+        let inOne = try alice.protect(data, authenticatedData: [1, 2, 3], using: &again)
+        #expect(inOne.encoded == MLSMessage(inParts).encoded)
+    }
+
     @Test("a credential that is refused cannot create, be added, propose from outside, or be joined with")
     func refused() throws {
         var (alice, mallory) = (try Person("alice"), try Person("mallory"))

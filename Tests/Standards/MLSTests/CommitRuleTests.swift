@@ -41,9 +41,25 @@ struct CommitRuleTests {
 
     private func refusal(_ room: inout Room, _ message: MLSMessage) throws -> MLSError.Code? {
         let before = room.groups["bob"]!.saved.count
+        // Proposals that wait are seen by who was there when they came.
+        let observer = room.groups["bob"]!.queuedProposals.isEmpty ? try observer(of: room) : nil
         let result = code { try room.groups["bob"]!.process(MLSMessage(decoding: message.encoded), at: now) }
         #expect(room.groups["bob"]!.saved.count == before)
+        if let observer { observe(observer, message, refusedByMember: result) }
         return result
+    }
+
+    /// Who only watches refuses what a member refuses, but for what only a member's secrets show.
+    private func observe(_ observer: GroupObserver, _ message: MLSMessage, refusedByMember expected: MLSError.Code?) {
+        let observed = code { try observer.observe(MLSMessage(decoding: message.encoded), at: now) }
+        #expect(observed == (expected == .authentication || expected == .unknownPreSharedKey ? nil : expected))
+    }
+
+    private func observer(of room: Room) throws -> GroupObserver {
+        guard case .groupInfo(let info) = try room.groups["bob"]!.groupInfo() else {
+            throw MLSError(.usage, "no GroupInfo")
+        }
+        return try GroupObserver(info, validator: UncheckedCredentials())
     }
 
     private func refusal(_ room: inout Room, _ proposals: [Proposal], path: UpdatePath? = nil) throws -> MLSError.Code?
@@ -166,7 +182,7 @@ struct CommitRuleTests {
         let committed = try leaf(&room, of: "carol", .commit(parentHash: []))
         for (leaf, expected) in [(samekey, MLSError.Code.leafNode), (elsewhere, .signature)] {
             let group = room.groups["carol"]!
-            #expect(code { try group.check(.update(Unverified(leaf)), from: .member(carol), at: now) } == expected)
+            #expect(code { try group.publicGroup.check(.update(Unverified(leaf)), from: .member(carol), at: now, group.validator) } == expected)
         }
         // The source is judged when it is applied.
         let list = ProposalList(

@@ -113,7 +113,7 @@ final class SQLiteMailboxStore: MailboxStore {
                 db.cachedStatement(
                     sql: """
                         SELECT position, class, grp, seq, stored_at, size, digest, expires_at FROM item
-                        WHERE owner = ? AND \(condition) ORDER BY position LIMIT ?
+                        WHERE \(condition) LIMIT ?
                         """
                 ),
                 arguments: [owner] + arguments + [limit]
@@ -319,28 +319,37 @@ extension MailboxItem {
 }
 
 extension ItemSelection {
-    /// The condition on `item`, beside the owner.
+    /// The condition on `item`, the owner first, and the order. A plus sign keeps SQLite from an index that would do for the order and leave
+    /// the condition to a scan of the whole mailbox.
     fileprivate var sql: (String, StatementArguments) {
         switch self {
-        case .after(let position): ("position > ?", [Int64(clamping: position)])
-        case .through(let position): ("position <= ?", [Int64(clamping: position)])
+        case .after(let position): ("owner = ? AND position > ? ORDER BY position", [Int64(clamping: position)])
+        case .through(let position): ("owner = ? AND position <= ? ORDER BY position", [Int64(clamping: position)])
         case .sequenced(let group, let seq):
-            ("grp = ? AND class IN ('handshake', 'application') AND seq = ?", [group.text, seq])
-        case .archived(let group, let seq): ("grp = ? AND class = 'archive' AND seq = ?", [group.text, seq])
+            (
+                "owner = ? AND grp = ? AND class IN ('handshake', 'application') AND seq = ? ORDER BY +position",
+                [group.text, seq]
+            )
+        case .archived(let group, let seq):
+            ("owner = ? AND grp = ? AND class = 'archive' AND seq = ? ORDER BY +position", [group.text, seq])
         case .welcome(let group, let digest):
-            ("grp = ? AND class = 'welcome' AND digest = ?", [group.text, digest])
-        case .groupInfo(let group): ("grp = ? AND class = 'group-info'", [group.text])
+            ("owner = ? AND grp = ? AND class = 'welcome' AND digest = ? ORDER BY +position", [group.text, digest])
+        case .groupInfo(let group):
+            ("owner = ? AND grp = ? AND class = 'group-info' ORDER BY +position", [group.text])
         case .registration(let group, let first):
-            ("grp = ? AND class <> 'archive' AND position >= ?", [group.text, Int64(clamping: first)])
+            (
+                "owner = ? AND grp = ? AND class <> 'archive' AND +position >= ? ORDER BY +position",
+                [group.text, Int64(clamping: first)]
+            )
         case .ended(let now, let messages, let archive):
             // ?1 is the owner. Each part is a range of an index; what is kept is not looked at.
             (
                 """
-                id IN (SELECT id FROM item WHERE owner = ?1 AND expires_at IS NOT NULL AND expires_at < ?
+                +owner = ?1 AND id IN (SELECT id FROM item WHERE owner = ?1 AND expires_at IS NOT NULL AND expires_at < ?
                 UNION ALL SELECT id FROM item
                 WHERE owner = ?1 AND expires_at IS NULL AND class = 'archive' AND stored_at < ?
                 UNION ALL SELECT id FROM item WHERE owner = ?1 AND expires_at IS NULL
-                AND class IN ('handshake', 'application', 'welcome', 'group-info') AND stored_at < ?)
+                AND class IN ('handshake', 'application', 'welcome', 'group-info') AND stored_at < ?) ORDER BY +position
                 """, [now, archive ?? Int64.min, messages]
             )
         }

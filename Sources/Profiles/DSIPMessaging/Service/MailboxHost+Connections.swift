@@ -214,7 +214,7 @@ extension MailboxHost {
         }
 
         mutating func expire(at now: Int64) -> [Input] {
-            let gone = inputs.filter { $0.value.end < now }.sorted { $0.key < $1.key }
+            let gone = inputs.filter { $0.value.end <= now }.sorted { $0.key < $1.key }
             for (number, _) in gone { inputs[number] = nil }
             return gone.map(\.value.input)
         }

@@ -73,7 +73,7 @@ extension MailboxHost {
     }
 
     func expireForwards(at now: Int64) {
-        for (id, forward) in forwards where forward.end < now {
+        for (id, forward) in forwards where forward.end <= now {
             forwards[id] = nil
             hand(back: .unreachable, to: forward, about: id, at: now)
         }

@@ -11,11 +11,22 @@ package struct AgreementKey: Sendable {
         // 32 bytes are the only condition.
         guard let key = try? secret.withUnsafeBytes({ try Curve25519.KeyAgreement.PrivateKey(rawRepresentation: $0) })
         else { preconditionFailure("a key of 32 bytes") }
+        self.init(key)
+    }
+
+    private init(_ key: Curve25519.KeyAgreement.PrivateKey) {
         self.key = key
         publicKey = Array(key.publicKey.rawRepresentation)
     }
 
-    package init(using random: inout some RandomNumberGenerator) { self.init(Secret(using: &random)) }
+    package init(using random: inout some RandomNumberGenerator) {
+        // The system's generator enters the kernel for every eight bytes; the library draws from the same source at once.
+        if random is SystemRandomNumberGenerator {
+            self.init(Curve25519.KeyAgreement.PrivateKey())
+        } else {
+            self.init(Secret(using: &random))
+        }
+    }
 
     package var secret: Secret { key.rawRepresentation.withUnsafeBytes { Secret(copying: $0) } }
 

@@ -59,21 +59,21 @@ public enum MessageCipher: Hashable, Sendable {
             switch self {
             case .aes256GCMSIV:
                 guard sealed.count >= 16 else { throw RatchetError(.malformed, "no room for a tag") }
-                let box = try AES.GCM._SIV.SealedBox(combined: Self.combined(sealed))
+                let box = try Self.combined(sealed) { try AES.GCM._SIV.SealedBox(combined: $0) }
                 let opened = try data.withUnsafeBytes {
                     try AES.GCM._SIV.open(box, using: key.symmetric, authenticating: $0)
                 }
                 return opened.withUnsafeBytes { Array($0) }
             case .aes256GCM:
                 guard sealed.count >= 16 else { throw RatchetError(.malformed, "no room for a tag") }
-                let box = try AES.GCM.SealedBox(combined: Self.combined(sealed))
+                let box = try Self.combined(sealed) { try AES.GCM.SealedBox(combined: $0) }
                 let opened = try data.withUnsafeBytes {
                     try AES.GCM.open(box, using: key.symmetric, authenticating: $0)
                 }
                 return opened.withUnsafeBytes { Array($0) }
             case .chaCha20Poly1305:
                 guard sealed.count >= 16 else { throw RatchetError(.malformed, "no room for a tag") }
-                let box = try ChaChaPoly.SealedBox(combined: Self.combined(sealed))
+                let box = try Self.combined(sealed) { try ChaChaPoly.SealedBox(combined: $0) }
                 let opened = try data.withUnsafeBytes {
                     try ChaChaPoly.open(box, using: key.symmetric, authenticating: $0)
                 }
@@ -137,13 +137,16 @@ public enum MessageCipher: Hashable, Sendable {
         combined.withUnsafeBytes { Array(UnsafeRawBufferPointer(rebasing: $0[zeros.count...])) }
     }
 
-    /// The zero nonce before what was sealed.
-    private static func combined(_ sealed: ArraySlice<UInt8>) -> Data {
-        var data = Data(count: zeros.count + sealed.count)
-        data.withUnsafeMutableBytes { bytes in
-            UnsafeMutableRawBufferPointer(rebasing: bytes[zeros.count...]).copyBytes(from: sealed)
+    /// Calls `body` with the zero nonce and what was sealed behind it.
+    private static func combined<R>(
+        _ sealed: ArraySlice<UInt8>,
+        _ body: (UnsafeRawBufferPointer) throws -> R
+    ) rethrows -> R {
+        try withUnsafeTemporaryAllocation(byteCount: zeros.count + sealed.count, alignment: 8) { buffer in
+            buffer.copyBytes(from: zeros)
+            UnsafeMutableRawBufferPointer(rebasing: buffer[zeros.count...]).copyBytes(from: sealed)
+            return try body(UnsafeRawBufferPointer(buffer))
         }
-        return data
     }
 
     private static let zeros = [UInt8](repeating: 0, count: 12)

@@ -39,6 +39,13 @@ package struct WireWriter {
         }
     }
 
+    /// Bytes of a vector of `count` bytes with its length.
+    static func vectorByteCount(_ count: Int) -> Int { count + (count < 1 << 6 ? 1 : count < 1 << 14 ? 2 : 4) }
+
+    mutating func zeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
+
+    mutating func removeLast(_ count: Int) { bytes.removeLast(count) }
+
     /// `opaque value<V>`.
     package mutating func vector(_ value: [UInt8]) {
         length(value.count)

@@ -61,21 +61,24 @@ package enum AEADAlgorithm: UInt16, Sendable, Hashable {
             throw MLSError(.authentication, "a ciphertext is shorter than its tag")
         }
         do {
-            var combined = Data(count: nonceByteCount + sealed.count)
-            combined.withUnsafeMutableBytes { output in
-                nonce.withUnsafeBytes { output.copyMemory(from: $0) }
+            let opened = try withUnsafeTemporaryAllocation(
+                byteCount: nonceByteCount + sealed.count,
+                alignment: 8
+            ) { buffer in
+                nonce.withUnsafeBytes { buffer.copyMemory(from: $0) }
                 sealed.withUnsafeBytes {
-                    UnsafeMutableRawBufferPointer(rebasing: output[nonceByteCount...]).copyMemory(from: $0)
+                    UnsafeMutableRawBufferPointer(rebasing: buffer[nonceByteCount...]).copyMemory(from: $0)
                 }
-            }
-            let opened = try data.withUnsafeBytes { data in
-                switch self {
-                case .aes128GCM, .aes256GCM:
-                    let box = try AES.GCM.SealedBox(combined: combined)
-                    return try AES.GCM.open(box, using: key.symmetric, authenticating: data)
-                case .chaCha20Poly1305:
-                    let box = try ChaChaPoly.SealedBox(combined: combined)
-                    return try ChaChaPoly.open(box, using: key.symmetric, authenticating: data)
+                let combined = UnsafeRawBufferPointer(buffer)
+                return try data.withUnsafeBytes { data in
+                    switch self {
+                    case .aes128GCM, .aes256GCM:
+                        let box = try AES.GCM.SealedBox(combined: combined)
+                        return try AES.GCM.open(box, using: key.symmetric, authenticating: data)
+                    case .chaCha20Poly1305:
+                        let box = try ChaChaPoly.SealedBox(combined: combined)
+                        return try ChaChaPoly.open(box, using: key.symmetric, authenticating: data)
+                    }
                 }
             }
             return opened.withUnsafeBytes { Array($0) }

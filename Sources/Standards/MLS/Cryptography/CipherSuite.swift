@@ -116,16 +116,21 @@ package struct Suite: Sendable, Hashable {
 
     // MARK: Signatures (RFC 9420 §5.1.2)
 
-    /// `SignContent`; `body` writes `count` bytes of content.
-    private static func signContent(_ label: String, count: Int, _ body: (inout WireWriter) -> Void) -> [UInt8] {
+    /// `SignContent`; `body` writes `count` bytes of content. There is room for `reserved` bytes more.
+    static func signContent(
+        _ label: String,
+        count: Int,
+        reserving reserved: Int = 0,
+        _ body: (inout WireWriter) -> Void
+    ) -> WireWriter {
         let label = label.utf8
-        var input = WireWriter(capacity: label.count + count + 16)
+        var input = WireWriter(capacity: label.count + count + 16 + reserved)
         input.length(prefix.count + label.count)
         input.write(prefix)
         input.write(label)
         input.length(count)
         body(&input)
-        return input.bytes
+        return input
     }
 
     package func sign(_ key: SignaturePrivateKey, _ label: String, _ content: [UInt8]) throws(MLSError) -> [UInt8] {
@@ -139,7 +144,7 @@ package struct Suite: Sendable, Hashable {
         count: Int,
         _ body: (inout WireWriter) -> Void
     ) throws(MLSError) -> [UInt8] {
-        try key.sign(Self.signContent(label, count: count, body))
+        try key.sign(Self.signContent(label, count: count, body).bytes)
     }
 
     package func isValid(
@@ -159,7 +164,7 @@ package struct Suite: Sendable, Hashable {
         count: Int,
         _ body: (inout WireWriter) -> Void
     ) -> Bool {
-        signature.isValid(signed, for: Self.signContent(label, count: count, body), by: key)
+        signature.isValid(signed, for: Self.signContent(label, count: count, body).bytes, by: key)
     }
 
     // MARK: Public key encryption (RFC 9420 §5.1.3)

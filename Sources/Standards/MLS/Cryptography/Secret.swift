@@ -10,31 +10,32 @@
 ///
 /// Copies share one allocation. Comparison takes the same time whatever the bytes are; there is no description, so that a
 /// log cannot hold one.
-public struct Secret: Sendable, Equatable, CustomReflectable {
-    // Written once, before it is shared.
-    private final class Storage: @unchecked Sendable {
-        let buffer: UnsafeMutableRawBufferPointer
-
-        init(count: Int) { buffer = .allocate(byteCount: count, alignment: 8) }
-
-        deinit {
-            Secret.wipe(buffer)
-            buffer.deallocate()
+public struct Secret: @unchecked Sendable, Equatable, CustomReflectable {
+    // One allocation: the count and the bytes behind it. Written before it is shared, never after.
+    private final class Storage: ManagedBuffer<Int, UInt64> {
+        static func make(_ count: Int) -> Storage {
+            unsafeDowncast(create(minimumCapacity: (count + 7) / 8) { _ in count }, to: Storage.self)
         }
+
+        var bytes: UnsafeMutableRawBufferPointer {
+            withUnsafeMutablePointers { UnsafeMutableRawBufferPointer(start: $1, count: $0.pointee) }
+        }
+
+        deinit { Secret.wipe(bytes) }
     }
 
     private let storage: Storage
 
     /// A secret of `count` bytes that `body` writes; they start as zeros.
     package init(count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
-        storage = Storage(count: count)
-        storage.buffer.initializeMemory(as: UInt8.self, repeating: 0)
-        body(storage.buffer)
+        storage = Storage.make(count)
+        storage.bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        body(storage.bytes)
     }
 
     init(copying bytes: UnsafeRawBufferPointer) {
-        storage = Storage(count: bytes.count)
-        storage.buffer.copyMemory(from: bytes)
+        storage = Storage.make(bytes.count)
+        storage.bytes.copyMemory(from: bytes)
     }
 
     /// Copies `bytes`; the caller's copy is the caller's to forget.
@@ -44,9 +45,7 @@ public struct Secret: Sendable, Equatable, CustomReflectable {
 
     /// `count` random bytes.
     public init<Random: RandomNumberGenerator>(count: Int, using random: inout Random) {
-        storage = Storage(count: count)
-        storage.buffer.initializeMemory(as: UInt8.self, repeating: 0)
-        random.fill(storage.buffer)
+        self.init(count: count) { random.fill($0) }
     }
 
     /// The same with zeros before it, when it is shorter than `count`.
@@ -61,13 +60,13 @@ public struct Secret: Sendable, Equatable, CustomReflectable {
 
     package static func zeros(_ count: Int) -> Secret { Secret(count: count) { _ in } }
 
-    public var count: Int { storage.buffer.count }
+    public var count: Int { storage.header }
 
     public func withUnsafeBytes<R, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> R
     ) throws(Failure) -> R {
         defer { withExtendedLifetime(storage) {} }
-        return try body(UnsafeRawBufferPointer(storage.buffer))
+        return try body(UnsafeRawBufferPointer(storage.bytes))
     }
 
     /// A copy that is no longer overwritten: for saving, and for handing exported secrets to the application.

@@ -15,17 +15,21 @@ extension Group {
         guard data.count <= 1 << 28, authenticatedData.count <= 1 << 28 else {
             throw MLSError(.limit, "application data is too large")
         }
-        let content = FramedContent(
-            groupID: id,
-            epoch: epoch,
-            sender: .member(ownLeaf),
-            authenticatedData: authenticatedData,
-            body: .application(data)
-        )
-        let signed = try AuthenticatedContent.signed(.privateMessage, content, by: signer, context, suite)
         let step = max(1, configuration.paddingStep)
-        let padding = (step - (data.count + 4) % step) % step
-        return try encrypt(signed, .application, padding: padding, using: &random)
+        return MLSMessage(
+            try PrivateMessage(
+                application: data,
+                authenticatedData: authenticatedData,
+                from: ownLeaf,
+                signedBy: signer,
+                in: context,
+                try secretTree.next(.application, of: ownLeaf, suite),
+                senderDataSecret: secrets.senderData,
+                padding: (step - (data.count + 4) % step) % step,
+                suite,
+                using: &random
+            )
+        )
     }
 
     /// Signs a proposal and queues it for the next commit; the message goes to all other members.
@@ -120,23 +124,13 @@ extension Group {
         guard signed.wireFormat == .privateMessage else {
             return MLSMessage(PublicMessage(signed, membershipKey: secrets.membershipKey, context, suite))
         }
-        return try encrypt(signed, .handshake, padding: 0, using: &random)
-    }
-
-    private mutating func encrypt<Random: RandomNumberGenerator>(
-        _ signed: AuthenticatedContent,
-        _ kind: SecretTree.Kind,
-        padding: Int,
-        using random: inout Random
-    ) throws(MLSError) -> MLSMessage {
-        let key = try secretTree.next(kind, of: ownLeaf, suite)
         return MLSMessage(
             try PrivateMessage(
                 signed,
                 from: ownLeaf,
-                key,
+                try secretTree.next(.handshake, of: ownLeaf, suite),
                 senderDataSecret: secrets.senderData,
-                padding: padding,
+                padding: 0,
                 suite,
                 using: &random
             )

@@ -129,7 +129,7 @@ package struct FramedContent: Sendable {
         encoded = reader.slice(from: start)
     }
 
-    private static func encodeHead(
+    static func encodeHead(
         _ groupID: [UInt8],
         _ epoch: UInt64,
         _ sender: Sender,
@@ -146,10 +146,15 @@ package struct FramedContent: Sendable {
 
     // RFC 9420 §6.1: members and those who join by commit sign the group context too.
     func writeTBS(_ wireFormat: WireFormat, _ context: GroupContext?, to writer: inout WireWriter) {
-        writer.write(ProtocolVersion.mls10)
-        writer.write(wireFormat.rawValue)
+        Self.writeTBSFormat(wireFormat, to: &writer)
         writer.write(encoded)
         writer.write(signedContext(context))
+    }
+
+    /// The four bytes before the content.
+    static func writeTBSFormat(_ wireFormat: WireFormat, to writer: inout WireWriter) {
+        writer.write(ProtocolVersion.mls10)
+        writer.write(wireFormat.rawValue)
     }
 
     /// Bytes that `writeTBS` writes.

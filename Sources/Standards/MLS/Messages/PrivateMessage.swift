@@ -42,25 +42,99 @@ package struct PrivateMessage: Sendable, WireEncodable, WireDecodable {
         _ suite: Suite,
         using random: inout Random
     ) throws(MLSError) {
-        groupID = signed.content.groupID
-        epoch = signed.content.epoch
-        contentType = signed.content.body.type
-        authenticatedData = signed.content.authenticatedData
-
-        var plaintext = WireWriter(capacity: signed.content.encoded.count + signed.auth.signature.count + 72 + padding)
-        signed.content.encoded.withUnsafeBytes {
-            plaintext.write(UnsafeRawBufferPointer(rebasing: $0[signed.content.bodyOffset...]))
+        let content = signed.content
+        var plaintext = WireWriter(capacity: content.encoded.count + signed.auth.signature.count + 72 + padding)
+        content.encoded.withUnsafeBytes {
+            plaintext.write(UnsafeRawBufferPointer(rebasing: $0[content.bodyOffset...]))
         }
         signed.auth.encode(to: &plaintext)
-        if padding > 0 { plaintext.write([UInt8](repeating: 0, count: padding)) }
+        plaintext.zeros(padding)
+        try self.init(
+            content.groupID,
+            content.epoch,
+            content.body.type,
+            content.authenticatedData,
+            plaintext: plaintext.bytes[...],
+            from: sender,
+            key,
+            senderDataSecret: senderDataSecret,
+            suite,
+            using: &random
+        )
+    }
+
+    /// Signs and encrypts application data as the other initializer does, in one buffer: what is signed holds what is encrypted.
+    package init<Random: RandomNumberGenerator>(
+        application data: [UInt8],
+        authenticatedData: [UInt8],
+        from sender: LeafIndex,
+        signedBy signer: SignaturePrivateKey,
+        in context: GroupContext,
+        _ key: MessageKey,
+        senderDataSecret: Secret,
+        padding: Int,
+        _ suite: Suite,
+        using random: inout Random
+    ) throws(MLSError) {
+        var head = WireWriter(capacity: context.groupID.count + authenticatedData.count + 32)
+        FramedContent.encodeHead(
+            context.groupID,
+            context.epoch,
+            .member(sender),
+            authenticatedData,
+            .application,
+            to: &head
+        )
+        let bodyCount = WireWriter.vectorByteCount(data.count)
+        let count = 4 + head.bytes.count + bodyCount + context.encoded.count
+        var writer = Suite.signContent("FramedContentTBS", count: count, reserving: 72 + padding) { writer in
+            FramedContent.writeTBSFormat(.privateMessage, to: &writer)
+            writer.write(head.bytes)
+            writer.vector(data)
+            writer.write(context.encoded)
+        }
+        let signature = try signer.sign(writer.bytes)
+        writer.removeLast(context.encoded.count)
+        let start = writer.bytes.count - bodyCount
+        writer.vector(signature)
+        writer.zeros(padding)
+        try self.init(
+            context.groupID,
+            context.epoch,
+            .application,
+            authenticatedData,
+            plaintext: writer.bytes[start...],
+            from: sender,
+            key,
+            senderDataSecret: senderDataSecret,
+            suite,
+            using: &random
+        )
+    }
+
+    private init<Random: RandomNumberGenerator>(
+        _ groupID: [UInt8],
+        _ epoch: UInt64,
+        _ contentType: ContentType,
+        _ authenticatedData: [UInt8],
+        plaintext: ArraySlice<UInt8>,
+        from sender: LeafIndex,
+        _ key: MessageKey,
+        senderDataSecret: Secret,
+        _ suite: Suite,
+        using random: inout Random
+    ) throws(MLSError) {
+        self.groupID = groupID
+        self.epoch = epoch
+        self.contentType = contentType
+        self.authenticatedData = authenticatedData
 
         let reuseGuard = UInt32(truncatingIfNeeded: random.next())
-        let aad = Self.contentAAD(groupID, epoch, contentType, authenticatedData)
         ciphertext = try suite.aead.seal(
-            plaintext.bytes,
+            plaintext,
             key: key.key,
             nonce: key.nonce(guardedBy: reuseGuard),
-            authenticating: aad
+            authenticating: Self.contentAAD(groupID, epoch, contentType, authenticatedData)
         )
 
         var senderData = WireWriter(capacity: 12)

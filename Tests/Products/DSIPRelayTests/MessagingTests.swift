@@ -1,0 +1,176 @@
+import DSIPIdentity
+import DSIPMessaging
+import DSIPSignaling
+import DSIPTransport
+import Encoding
+import Foundation
+import NIOHTTP1
+import Testing
+
+@testable import DSIPRelay
+
+/// Two people, each with a phone, at one relay or at two, over TLS.
+struct Correspondents {
+    let alice: TestMember
+    let bob: TestMember
+    let visitor: TestDevice
+
+    init(_ first: RelayHarness, _ second: RelayHarness) async throws {
+        alice = try TestMember(try await first.connected("alice-phone", of: key("alice")), at: first.running)
+        bob = try TestMember(try await second.connected("bob-phone", of: key("bob")), at: second.running)
+        visitor = first === second ? alice.device : try await second.connected("alice-phone", of: key("alice"))
+        try await alice.settle()
+        try await bob.settle()
+    }
+
+    func converse() async throws -> GroupID {
+        try await alice.converse(with: bob.device.identity, at: bob.relay.did, through: visitor)
+    }
+
+    func hangUp() { for device in [alice.device, bob.device, visitor] { device.hangUp() } }
+}
+
+/// Relays on loopback that trust each other's development certificates.
+func relayPair() async throws -> (RelayHarness, RelayHarness) {
+    let roots = try TemporaryRoots()
+    let first = try await RelayHarness { $0.resolver.additionalRoots = roots.path }
+    try roots.add(first.running.rootPath)
+    let second = try await RelayHarness { $0.resolver.additionalRoots = roots.path }
+    try roots.add(second.running.rootPath)
+    try await first.restart()
+    return (first, second)
+}
+
+/// A PEM file that grows with the relays that are to be trusted.
+final class TemporaryRoots {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "dsip-roots-\(UUID().uuidString.prefix(8)).pem"
+        try Data().write(to: URL(filePath: path))
+    }
+
+    func add(_ root: String?) throws {
+        guard let root else { return }
+        let old = try Data(contentsOf: URL(filePath: path))
+        try (old + Data(contentsOf: URL(filePath: root))).write(to: URL(filePath: path))
+    }
+}
+
+@Suite("Mailboxes of a relay", .serialized)
+struct MessagingTests {
+    @Test("two people at one relay talk; who is there hears it at once, who was away hears it when back")
+    func one() async throws {
+        let harness = try await RelayHarness()
+        let people = try await Correspondents(harness, harness)
+        let (alice, bob) = (people.alice, people.bob)
+        try await bob.sync()
+        let group = try await people.converse()
+        #expect(try await alice.say("hello", in: group) == 2)
+        try await bob.read(1)
+        #expect(bob.texts == ["hello"])
+        bob.device.hangUp()
+        try await harness.until("bob to be gone") { harness.metric("dsip_relay_bound_devices") == 1 }
+        for n in 0..<10 { try await alice.say("later \(n)", in: group) }
+        let back = try bob.moved(to: try await harness.connected("bob-phone", of: key("bob")), at: harness.running)
+        try await back.sync()
+        #expect(back.texts == ["hello"] + (0..<10).map { "later \($0)" })
+        try await back.say("all read", in: group)
+        try await alice.sync()
+        #expect(alice.texts == ["all read"])
+        back.device.hangUp()
+        people.hangUp()
+        await harness.relay.stop()
+    }
+
+    @Test("a direct conversation through two relays, both ways, and over a restart of each")
+    func two() async throws {
+        let (first, second) = try await relayPair()
+        let people = try await Correspondents(first, second)
+        let (alice, bob) = (people.alice, people.bob)
+        try await bob.sync()
+        try await alice.sync()
+        let group = try await people.converse()
+        try await alice.say("hello", in: group)
+        try await bob.read(1)
+        // Bob's deposit goes to the hub by way of his own relay. M§5.2
+        try await bob.say("hi", in: group, hub: first.running.did)
+        try await alice.read(1)
+        #expect(alice.texts == ["hi"] && bob.texts == ["hello"])
+
+        people.hangUp()
+        first.configuration.port = first.running.port
+        second.configuration.port = second.running.port
+        await second.relay.stop()
+        let away = try alice.moved(
+            to: try await first.connected("alice-phone", of: key("alice")),
+            at: first.running
+        )
+        // Bob's relay is down: the hub has it, and brings it when that is back.
+        try await away.say("while you were down", in: group)
+        try await first.restart()
+        try await second.restart()
+        let back = try bob.moved(to: try await second.connected("bob-phone", of: key("bob")), at: second.running)
+        try await back.sync()
+        try await back.read(2, seconds: 40)
+        #expect(back.texts == ["hello", "while you were down"])
+        for device in [away.device, back.device] { device.hangUp() }
+        for harness in [first, second] { await harness.relay.stop() }
+    }
+
+    @Test("the hello says what mailboxes there are; with messaging off it says nothing, and deposits are unknown")
+    func capability() async throws {
+        let on = try await RelayHarness { $0.messaging.quotaBytes = 12345 }
+        let relay = try await on.device("a").connect()
+        let capability = try #require(MailboxCapability(relay.capabilities))
+        #expect(capability.blobEndpoint == "https://127.0.0.1:\(on.running.port)/blobs")
+        #expect(capability.quota == 12345 && capability.hub && capability.modes == ["sync", "queue"])
+        await on.relay.stop()
+        let off = try await RelayHarness { $0.messaging.enabled = false }
+        let device = try off.device("a", of: key("alice"))
+        #expect(MailboxCapability(try await device.connect().capabilities) == nil)
+        let message = device.mailboxMessage(.sync(SyncRequest(since: nil)), to: off.running.did)
+        try await device.post(message)
+        _ = try await device.answer(to: message.id).mapError { $0 }
+        #expect(try await off.request(.GET, "/blobs/" + String(repeating: "a", count: 64)).status == 404)
+        device.hangUp()
+        await off.relay.stop()
+    }
+
+    @Test("a device whose delegation does not say dsip.messaging has no mailbox; another's word is refused")
+    func gating() async throws {
+        let harness = try await RelayHarness()
+        let alice = try await harness.connected("alice-phone", of: key("alice"))
+        let mallory = try await harness.connected("mallory", of: key("mallory"))
+        // Signed by Alice's phone, brought by Mallory.
+        let stolen = alice.mailboxMessage(.sync(SyncRequest(since: nil)), to: harness.running.did)
+        try await mallory.post(stolen.signed(by: alice.key, delegations: [alice.delegation!]))
+        try await harness.until("a refusal") {
+            harness.relay.metrics?.contains("dsip_relay_refused_total{reason=\"policy.blocked\"} 1") ?? false
+        }
+        #expect(mallory.mail.isEmpty)
+        for device in [alice, mallory] { device.hangUp() }
+        await harness.relay.stop()
+    }
+
+    @Test("messages beyond what a device may send are refused with the time to wait, and nothing else of it is")
+    func limited() async throws {
+        let harness = try await RelayHarness { $0.messaging.messagesPerMinute = 3 }
+        let alice = try await harness.connected("alice-phone", of: key("alice"))
+        for n in 0..<5 {
+            let message = alice.mailboxMessage(
+                .mailboxConfig(MailboxConfig(subject: alice.identity, admit: .open)),
+                to: harness.running.did
+            )
+            try await alice.post(message)
+            switch try await alice.answer(to: message.id) {
+            case .success: #expect(n < 3)
+            case .failure(let refused):
+                #expect(n >= 3 && refused.reason == .policyRateLimited && (refused.retryAfter ?? 0) > 0)
+            }
+        }
+        #expect(alice.states.count < 4)
+        alice.hangUp()
+        await harness.relay.stop()
+    }
+}
