@@ -53,7 +53,7 @@ extension Agent {
             }
             return true
         } catch {
-            logger.error("a message could not be dealt with", metadata: ["why": "\(error.code.rawValue)"])
+            logger.error("mail could not be dealt with", metadata: ["why": "\(error.code.rawValue)"])
             if error.code == .internal { hub.publish(.notice(level: .error, sentence: error.message)) }
             return false
         }
@@ -146,6 +146,7 @@ extension Agent {
         guard let desk = desks[owner], desk.mail != nil,
             message.body.to == desk.key.did || message.body.to == desk.identity
         else { return }
+        logger.debug("mail came", metadata: ["kind": "\(message.body.kind.rawValue)"])
         let isTaken = work(desk) { (mail, now) throws(MessagingError) in try mail.received(message, at: now) }
         guard !isTaken, path == desk.relay, let mailbox = desk.mail?.mailbox?.mailbox else { return }
         // The store failed, and so nothing was acknowledged: the mailbox says it again when it is asked again.
@@ -161,6 +162,7 @@ extension Agent {
     /// A core `error` that answers something said to a mailbox.
     func receivedRefusal(_ report: ErrorReport, _ message: Verified<Message>, _ desk: Desk) {
         guard let about = report.inReplyTo, message.body.session == nil, desk.mail != nil else { return }
+        logger.debug("mail refused", metadata: ["reason": "\(report.reason.token)"])
         work(desk) { (mail, now) throws(MessagingError) in
             try mail.refused(about, report.reason, by: message.principal, at: now)
         }
@@ -181,6 +183,7 @@ extension Agent {
             if !changed.contains(conversation) { changed.append(conversation) }
         }
         for action in actions {
+            logger.debug("mail goes on", metadata: ["to": "\(action.word)"])
             switch action {
             case .send(let message, let route): send(message, via: route, desk, messages)
             case .putBlob(let job): put(job, desk, messages)
@@ -318,6 +321,27 @@ extension AgentError {
         case .storeFailed: self.init(.internal, error.detail)
         case .refused: self.init(.notAllowed, error.detail)
         default: self.init(.badRequest, "That cannot be sent: \(error.detail).")
+        }
+    }
+}
+
+extension MessengerAction {
+    /// What is done, for the log: nothing of whom or what it is about.
+    fileprivate var word: String {
+        switch self {
+        case .send(let message, let route):
+            if case .deposit(let deposit) = message.body {
+                "deposit \(deposit.depositClass) \(route.uri == nil ? "here" : "elsewhere")"
+            } else {
+                "\(message.kind.rawValue) \(route.uri == nil ? "here" : "elsewhere")"
+            }
+        case .putBlob: "put a blob"
+        case .getBlob: "get a blob"
+        case .resolve: "resolve"
+        case .sign(.introduction): "introduce"
+        case .sign(.grant): "grant"
+        case .conversation, .conversationGone, .message, .messageGone, .reset: "show"
+        case .failed: "fail"
         }
     }
 }
