@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak soak-messages clean
+.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak soak-messages soak-kill clean
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product dsip --static-swift-stdlib
@@ -95,6 +95,11 @@ soak-messages: ## Run the simulated devices by the thousand, RUNS (default 1000)
 	@scripts/setup run
 	swift build -c release --scratch-path .build-soak --product message-soak $(SWIFT_FLAGS)
 	DSIP_RUNS=$${RUNS:-1000} DSIP_SEED=$${SEED:-1} DSIP_SECONDS=$${LIMIT:-86400} .build-soak/release/message-soak
+
+soak-kill: ## Kill agents and relay without a word, ROUNDS (default 50) times: no message may be lost or doubled
+	@scripts/setup test
+	swift build --product dsip $(SWIFT_FLAGS)
+	DSIP_KILL_ROUNDS=$${ROUNDS:-50} scripts/in-namespace $(PYTHON) -m pytest -q -s Tests/Web/test_kill.py
 
 release: ## Build one release binary, linked statically against the Swift libraries
 	@scripts/setup run

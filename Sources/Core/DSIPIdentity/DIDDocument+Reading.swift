@@ -185,7 +185,7 @@ private struct DIDDocumentReader {
 extension Envelope {
     /// An envelope as documents publish it: the compact text `protected.payload.signature` (RFC 7515 §7.1), or an object
     /// of the three.
-    init?(published value: JSONValue) {
+    public init?(published value: JSONValue) {
         if let text = value.string {
             self.init(compact: text)
         } else {

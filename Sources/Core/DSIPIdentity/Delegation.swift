@@ -11,6 +11,9 @@ public struct Delegation: Hashable, Sendable {
         public static let signaling = "dsip.signaling"
         public static let interactiveMedia = "dsip.media.interactive"
         public static let messaging = "dsip.messaging"
+
+        /// What a device of a person is given: calls and messages.
+        public static let ofPerson = [signaling, interactiveMedia, messaging]
     }
 
     /// What kind of thing the device is, for "ringing on a computer". An extension member of the object; unknown kinds
@@ -31,7 +34,7 @@ public struct Delegation: Hashable, Sendable {
     public init(
         subject: DID,
         device: DID,
-        capabilities: [String] = [Capability.signaling, Capability.interactiveMedia],
+        capabilities: [String] = Capability.ofPerson,
         issuedAt: Int64,
         expiresAt: Int64,
         deviceClass: DeviceClass? = nil
@@ -42,6 +45,13 @@ public struct Delegation: Hashable, Sendable {
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
         self.deviceClass = deviceClass
+    }
+
+    /// Whether it has run for half its time, begins later than now (it was made while the clock was wrong), or permits less than a
+    /// device of a person is given today.
+    public func needsRenewal(at now: Int64) -> Bool {
+        now < issuedAt || now >= issuedAt.adding((expiresAt - issuedAt) / 2)
+            || !Capability.ofPerson.allSatisfy(capabilities.contains)
     }
 
     /// The `DeviceDelegation` object.

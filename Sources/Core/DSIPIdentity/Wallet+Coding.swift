@@ -58,6 +58,7 @@ extension WalletIdentity {
         if extent == .everything {
             object["device"] = .string(device.withSeed { Base64URL.encode($0) })
             object["delegation"] = delegation?.json
+            object["data_key"] = dataKey.map { key in .string(key.withUnsafeBytes { Base64URL.encode($0) }) }
         }
         return .object(object)
     }
@@ -68,7 +69,7 @@ extension WalletIdentity {
         let known: Set<String> = [
             "did", "name", "created_at", "device_name", "device_kind", "devices", "revocations", "alias", "relay",
             "contact",
-            "backed_up_at", "entropy", "kid", "device", "delegation",
+            "backed_up_at", "entropy", "kid", "device", "delegation", "data_key",
         ]
         guard let object = json.object, object.members.allSatisfy({ known.contains($0.name) }),
             let did = object["did"]?.string.flatMap({ DID($0) }), let name = object["name"]?.string,
@@ -93,6 +94,11 @@ extension WalletIdentity {
             }
             device = SigningKey(selfIssued: key)
         }
+        var dataKey: SymmetricKey?
+        if let text = object["data_key"]?.string {
+            guard let bytes = Base64URL.decode(text), bytes.count == 32 else { return nil }
+            dataKey = SymmetricKey(data: bytes)
+        }
         self.init(
             did: did,
             name: name,
@@ -103,6 +109,7 @@ extension WalletIdentity {
             deviceDescription: DeviceDescription(name: deviceName, kind: kind),
             createdAt: createdAt
         )
+        self.dataKey = dataKey
         self.alias = object["alias"]?.string.flatMap { Alias($0) }
         self.backedUpAt = object["backed_up_at"]?.int
         self.delegation = object["delegation"].flatMap(Envelope.init(published:))

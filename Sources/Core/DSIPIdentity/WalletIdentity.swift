@@ -41,6 +41,8 @@ public struct WalletIdentity: Sendable {
     public let contact: DID?
     public internal(set) var controller: Controller?
     public private(set) var device: SigningKey
+    /// Encrypts what this device keeps of the identity on disk beside the wallet, 32 bytes; nil until ``makeDataKey()``.
+    public internal(set) var dataKey: SymmetricKey?
     public var deviceDescription: DeviceDescription
     /// This device's delegation; nil after a restore without controller key, until the device is paired.
     public internal(set) var delegation: Envelope?
@@ -109,13 +111,17 @@ public struct WalletIdentity: Sendable {
 
     // MARK: Devices
 
+    /// Makes the key for data on disk, unless there is one.
+    public mutating func makeDataKey() {
+        if dataKey == nil { dataKey = SymmetricKey(size: .bits256) }
+    }
+
     /// Seconds that a delegation is given for.
     public static let delegationLifetime: Int64 = 180 * 86_400
 
-    /// Whether this device's delegation has run for half its time, is gone, or begins later than now: it was made while the clock was wrong.
+    /// Whether this device's delegation is gone or ``Delegation/needsRenewal(at:)``.
     public func needsRenewal(at now: Int64) -> Bool {
-        guard let held = delegation.flatMap(Delegation.decode) else { return true }
-        return now < held.issuedAt || now >= held.issuedAt.adding((held.expiresAt - held.issuedAt) / 2)
+        delegation.flatMap(Delegation.decode)?.needsRenewal(at: now) ?? true
     }
 
     /// Delegates to this device anew.
@@ -131,7 +137,7 @@ public struct WalletIdentity: Sendable {
     public mutating func delegate(
         to device: DID,
         _ description: DeviceDescription,
-        capabilities: [String] = [Delegation.Capability.signaling, Delegation.Capability.interactiveMedia],
+        capabilities: [String] = Delegation.Capability.ofPerson,
         at now: Int64
     ) throws(IdentityError) -> Envelope {
         guard let controller else { throw IdentityError(.refused, "this device does not hold the controller key") }

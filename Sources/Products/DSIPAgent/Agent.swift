@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPMedia
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import DSIPTransport
@@ -27,6 +28,10 @@ public actor Agent {
     nonisolated let links: RelayLinks
     nonisolated let fetcher: HTTPDocumentFetcher
     nonisolated let uploads: UploadShelf
+    nonisolated let attachments: AttachmentShelf
+    nonisolated let messageDatabase: MessageDatabase
+    /// For blobs, which take longer than documents.
+    nonisolated let blobClient: GuardedHTTPClient
     nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
@@ -52,6 +57,8 @@ public actor Agent {
         try StateFolder.prepare(configuration.stateFolder)
         self.store = try AgentStore(path: configuration.stateFolder + "/agent.sqlite")
         self.uploads = try UploadShelf(folder: configuration.stateFolder + "/uploads")
+        self.attachments = try AttachmentShelf(stateFolder: configuration.stateFolder)
+        self.messageDatabase = try MessageDatabase(path: configuration.stateFolder + "/messages.sqlite")
         self.keyring = try Keyring(configuration, store: store)
         self.relayStatus = RelayStatus(
             url: configuration.relay,
@@ -60,7 +67,13 @@ public actor Agent {
             sentence: "Connecting to the relay."
         )
         let roots = TrustRoots(additionalFiles: configuration.trustRoots)
-        let fetcher = HTTPDocumentFetcher(policy: AddressPolicy(allowing: configuration.allowedAddresses), roots: roots)
+        let policy = AddressPolicy(allowing: configuration.allowedAddresses)
+        let fetcher = HTTPDocumentFetcher(policy: policy, roots: roots)
+        self.blobClient = GuardedHTTPClient(
+            allows: { !policy.refuses($0) },
+            roots: roots,
+            timeout: Agent.transferTime
+        )
         self.fetcher = fetcher
         self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
         self.links = RelayLinks(
@@ -147,14 +160,17 @@ public actor Agent {
             contacts: try contactBook(of: identity.did)
         )
         desks[identity.did] = desk
+        try openMail(desk)
         links.add(owner: identity.did, key: key, delegations: delegations, home: identity.relay)
     }
 
     private func handle(_ event: RelayLinks.Event) {
         switch event {
         case .message(let message, let owner, let path): received(message, owner: owner, path: path)
+        case .mail(let message, let owner, let path): receivedMail(message, owner: owner, path: path)
         case .status(let owner, let url, let state):
             if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
+            if let desk = desks[owner] { mailLink(state, at: url, desk) }
             guard owner == current, desks[owner]?.relay == url else { return }
             relayStatus = status(state, url: url)
             hub.publish(.relay(relayStatus))
@@ -172,14 +188,15 @@ public actor Agent {
         switch state {
         case .connecting:
             RelayStatus(url: url, state: .connecting, since: now(), sentence: "Connecting to the relay.")
-        case .connected(let relay, let stun):
+        case .connected(let relay, let capabilities):
             RelayStatus(
                 url: url,
                 did: relay.identity,
                 state: .connected,
                 since: now(),
                 sentence: "Connected. You can be called.",
-                stun: stun
+                stun: (capabilities.other["stun"]?.array ?? []).prefix(8).compactMap(\.string)
+                    .filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 }
             )
         case .waiting(let until, let why):
             RelayStatus(
@@ -215,7 +232,7 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.compactMap { $0.engine.nextDeadline }
+        let due = desks.values.flatMap { [$0.engine.nextDeadline, $0.mail?.mail.deadline] }.compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in
@@ -278,6 +295,7 @@ public actor Agent {
             "contacts": .array(try contacts().map(\.json)),
             "calls": .array(calls.map { $0.json(for: page) }),
             "requests": .array(try requests().map { $0.0.json(peer: $0.1) }),
+            "conversations": .array(try conversations().map(\.json)), "messaging": messaging().json,
             "log": .array(try log().map { $0.0.json(peer: $0.1) }), "missed": .int(try missed()),
             "settings": [
                 "ring_unknown": false, "display_name": .string(identity?.name ?? ""),

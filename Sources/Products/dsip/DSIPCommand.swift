@@ -8,7 +8,7 @@ struct DSIPCommand: AsyncParsableCommand {
         abstract: "Decentralized session initiation: identities of your own, calls nobody can forge.",
         discussion: ExitStatus.explanation,
         subcommands: [
-            UpCommand.self, DemoCommand.self, RelayCommand.self, IDCommand.self, ContactsCommand.self,
+            UpCommand.self, DemoCommand.self, RelayCommand.self, IDCommand.self, ContactsCommand.self, MsgCommand.self,
             ResolveCommand.self,
             VerifyCommand.self, DoctorCommand.self, ConformanceCommand.self, CompletionCommand.self,
         ]

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DSIPAgent
+import DSIPIdentity
 import DSIPRelay
 import Foundation
 
@@ -58,6 +59,7 @@ struct DemoCommand: Subcommand {
                     displayName: paired ? "" : name,
                     deviceName: device,
                     deviceKind: kind,
+                    allowedAddresses: ["127.0.0.1/32", "::1/128"].compactMap { AddressRange($0) },
                     createsIdentity: !paired
                 ),
                 port: port == 0 ? 0 : port + place,

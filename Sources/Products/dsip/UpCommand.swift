@@ -70,7 +70,7 @@ struct UpCommand: Subcommand {
             displayName: name,
             deviceName: device,
             passphrase: secret,
-            allowedAddresses: try state.network.allowed(with: named),
+            allowedAddresses: try state.network.allowed(with: url),
             createsIdentity: !pair
         )
         let (agent, server) = try await Household.page(configuration, port: port, logger: Household.logger)

@@ -46,6 +46,9 @@ let phone = DeviceDescription(name: "Phone 📱", kind: .phone)
         )
         #expect(delegation.deviceClass == .computer && identity.presented.count == 1 && !identity.needsRenewal(at: now))
         #expect(identity.needsRenewal(at: now + 91 * 86_400))
+        var older = delegation
+        older.capabilities.removeAll { $0 == Delegation.Capability.messaging }
+        #expect(!delegation.needsRenewal(at: now) && older.needsRenewal(at: now))
         let words = try #require(identity.controller).phrase.words.joined(separator: " ")
         var other = Wallet()
         let restored = try other.restoreIdentity(from: RecoveryPhrase(words), name: "Alice", device: phone, at: now)

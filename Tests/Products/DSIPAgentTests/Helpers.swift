@@ -134,11 +134,20 @@ final class Person: Sendable {
                 allowedAddresses: [AddressRange("127.0.0.1/32")!, AddressRange("::1/128")!],
                 createsIdentity: createsIdentity,
                 clock: clock
-            )
+            ),
+            log: Person.logger(name)
         )
         if watching { watch() }
         try await agent.start()
         if createsIdentity, awaitsConnection { try await connected() }
+    }
+
+    /// `DSIP_TEST_LOG=debug` shows what an agent does.
+    private static func logger(_ name: String) -> Logger {
+        var logger = Logger(label: name)
+        logger.logLevel =
+            ProcessInfo.processInfo.environment["DSIP_TEST_LOG"].flatMap(Logger.Level.init(rawValue:)) ?? .warning
+        return logger
     }
 
     /// Opens a page.
@@ -199,7 +208,8 @@ extension Person.Seen {
         case .log(let entries, let count): (log, missed) = (entries.map(\.0), count)
         case .notice(_, let sentence): notices.append(sentence)
         case .relay(let status): relay = status
-        case .stateChanged, .contacts, .devices: break
+        case .stateChanged, .contacts, .devices, .conversation, .conversationGone, .message, .messagesReset, .messaging:
+            break
         }
     }
 }

@@ -17,17 +17,21 @@ public struct GuardedHTTPClient: Sendable {
         public var url: String
         public var headers: [(name: String, value: String)]
         public var body: [UInt8]?
+        /// Told how many bytes of the body have gone over the wire.
+        public var progress: (@Sendable (Int64) -> Void)?
 
         public init(
             _ method: HTTPMethod = .GET,
             _ url: String,
             headers: [(name: String, value: String)] = [],
-            body: [UInt8]? = nil
+            body: [UInt8]? = nil,
+            progress: (@Sendable (Int64) -> Void)? = nil
         ) {
             self.method = method
             self.url = url
             self.headers = headers
             self.body = body
+            self.progress = progress
         }
     }
 
@@ -183,7 +187,7 @@ public struct GuardedHTTPClient: Sendable {
                 }
                 .connect(to: place)
             connecting.cascadeFailure(to: answer)
-            connecting.whenSuccess { $0.write(head: head(request, target), body: request.body) }
+            connecting.whenSuccess { $0.write(head: head(request, target), body: request.body, request.progress) }
             let received = try await answer.futureResult.get()
             return Response(
                 status: Int(received.head.status.code),
@@ -217,9 +221,19 @@ public struct GuardedHTTPClient: Sendable {
 }
 
 extension Channel {
-    func write(head: HTTPRequestHead, body: [UInt8]?) {
+    func write(head: HTTPRequestHead, body: [UInt8]?, _ progress: (@Sendable (Int64) -> Void)? = nil) {
         write(HTTPClientRequestPart.head(head), promise: nil)
-        if let body { write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil) }
+        if let body {
+            var rest = ByteBuffer(bytes: body)
+            // Without a listener one part is as good as many.
+            let size = progress == nil ? body.count : 1 << 18
+            while let part = rest.readSlice(length: min(size, rest.readableBytes)), part.readableBytes > 0 {
+                let written = eventLoop.makePromise(of: Void.self)
+                let sent = Int64(body.count - rest.readableBytes)
+                if let progress { written.futureResult.whenSuccess { progress(sent) } }
+                write(HTTPClientRequestPart.body(.byteBuffer(part)), promise: written)
+            }
+        }
         writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
     }
 }

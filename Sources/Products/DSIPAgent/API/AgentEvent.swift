@@ -20,6 +20,12 @@ public enum AgentEvent: Sendable {
     case requests([(ContactRequest, Peer)])
     case log([(LogEntry, Peer)], missed: Int64)
     case devices([Device])
+    case conversation(Conversation)
+    case conversationGone(String)
+    case message(ChatMessage)
+    /// Much of a conversation changed at once: read it again.
+    case messagesReset(String)
+    case messaging(MessagingStatus)
     case notice(level: Level, sentence: String)
 
     public enum DescriptionType: String, Sendable { case offer, answer }
@@ -61,6 +67,11 @@ public enum AgentEvent: Sendable {
         case .log(let log, let missed):
             return event("log", ["log": .array(log.map { $0.0.json(peer: $0.1) }), "missed": .int(missed)])
         case .devices(let devices): return event("devices", ["devices": .array(devices.map(\.json))])
+        case .conversation(let conversation): return event("conversation", conversation.json)
+        case .conversationGone(let id): return event("conversation.gone", ["id": .string(id)])
+        case .message(let message): return event("message", message.json)
+        case .messagesReset(let id): return event("messages.reset", ["conversation": .string(id)])
+        case .messaging(let status): return event("messaging", status.json)
         case .notice(let level, let sentence):
             return event("notice", ["level": .string(level.rawValue), "sentence": .string(sentence)])
         }

@@ -21,13 +21,13 @@ enum MethodTable {
     }
 
     static let methods: [String: Method] = [
-        people, identities, devices, calls, callMedia,
+        people, identities, devices, calls, callMedia, conversations, messages, push,
     ].reduce(into: [:]) { all, part in all.merge(part) { first, _ in first } }
 
-    private typealias Run = @Sendable (Agent, Parameters, PageID) async throws(AgentError) -> JSONValue
+    typealias Run = @Sendable (Agent, Parameters, PageID) async throws(AgentError) -> JSONValue
 
-    private static func method(_ run: @escaping Run) -> Method { Method(concurrent: false, run: run) }
-    private static func slow(_ run: @escaping Run) -> Method { Method(concurrent: true, run: run) }
+    static func method(_ run: @escaping Run) -> Method { Method(concurrent: false, run: run) }
+    static func slow(_ run: @escaping Run) -> Method { Method(concurrent: true, run: run) }
 
     private static let maximumSDP = 64 << 10
 

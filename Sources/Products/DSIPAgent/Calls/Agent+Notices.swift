@@ -315,6 +315,7 @@ extension Agent {
             try? store.forget(openCall: live.call.session)
             return
         }
+        noteCallEvent(live, reason, ours: ours, desk)
         let duration = live.call.answeredAt.map { max(0, now() - $0) } ?? 0
         record(
             LogEntry(

@@ -31,7 +31,10 @@ extension Agent {
             receiveOwn(notify, message, path: path, desk)
         case .delegationRevocation: receiveRevocation(message)
         case .keyRotation: observeKeys(of: message.principal)
-        case .progress, .reject, .update, .info, .bye, .grant, .error:
+        case .error(let report):
+            receivedRefusal(report, message, desk)
+            run(.received(Signal(message)), desk, origin: .received(message, path: path))
+        case .progress, .reject, .update, .info, .bye, .grant:
             run(.received(Signal(message)), desk, origin: .received(message, path: path))
         case .publish, .subscribe, .unpublish, .provenance, .hello, .reachabilityHint: break
         }

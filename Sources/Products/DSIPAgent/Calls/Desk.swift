@@ -16,6 +16,8 @@ final class Desk {
     var name: String
     var engine: EndpointEngine
     var calls: [ULID: LiveCall] = [:]
+    /// Nil where this device may not carry messages.
+    var mail: MessagingDesk?
 
     init(
         identity: DID,

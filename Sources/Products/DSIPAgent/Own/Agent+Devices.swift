@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import Encoding
@@ -173,6 +174,11 @@ extension Agent {
         }
         let (revoked, record) = try keyring.revoke(device, of: current, reason: reason, at: now())
         distribute(record, desk)
+        if desk.mail != nil {
+            work(desk) { (mail, now) throws(MessagingError) in
+                try mail.removeDevice(device, revocation: record, at: now)
+            }
+        }
         hub.publish(.devices(try devices()))
         return revoked
     }

@@ -12,6 +12,7 @@ import Logging
 /// B → A   sealed     digest                 from each device that is there
 /// A → B   sealed     rows, want             A's rows of the parts that differ, and which parts those are
 /// B → A   sealed     rows                   what B has in those parts that A does not
+/// B → A   sealed     delegation             when A's is to be renewed and B holds the identity's key
 /// ```
 ///
 /// A message counts when a device of the same identity signed it and it is sealed to this device. There are no loops: each step answers
@@ -47,6 +48,10 @@ extension Agent {
         else { return }
         if notify.content["step"]?.string == "hello" {
             sendSealed(["step": "digest", "digest": ContactDigest(own).json], to: sender, desk)
+            welcome(sender, message.delegation, desk)
+            if let renewed = message.delegation.flatMap({ keyring.renew($0, at: now()) }) {
+                sendSealed(["step": "delegation", "delegation": renewed.json], to: sender, desk)
+            }
             return
         }
         guard let sealed = notify.content["sealed"]?.string.flatMap({ Base64URL.decode($0) }),
@@ -80,8 +85,21 @@ extension Agent {
                 to: sender,
                 desk
             )
+        case "delegation":
+            guard let delegation = content["delegation"].flatMap(Envelope.init(published:)),
+                let document = directory.document(of: desk.identity),
+                keyring.adopt(delegation, of: desk.identity, document: document, at: now())
+            else { return }
+            present(desk)
         default: break
         }
+    }
+
+    /// Speaks under this device's newest delegation from now on.
+    private func present(_ desk: Desk) {
+        guard let (_, delegations) = keyring.signer(for: desk.identity, at: now()) else { return }
+        desk.delegations = delegations
+        links.rebind(owner: desk.identity, delegations: delegations)
     }
 
     private func merge(_ rows: [SharedContact], into own: [SharedContact], _ desk: Desk) {

@@ -1,3 +1,4 @@
+import Crypto
 import DSIPIdentity
 import Encoding
 import FoundationEssentials
@@ -90,6 +91,19 @@ final class Keyring {
         }
         guard let renewed = wallet[did], renewed.delegation != nil else { return nil }
         return (renewed.device, renewed.presented)
+    }
+
+    /// What encrypts this device's messages and group states of an identity on disk; made at the first need.
+    func dataKey(of did: DID) throws(AgentError) -> SymmetricKey {
+        if wallet[did]?.dataKey == nil {
+            try change { wallet throws(IdentityError) in
+                try wallet.update(did) { identity throws(IdentityError) in identity.makeDataKey() }
+            }
+        }
+        guard let key = wallet[did]?.dataKey else {
+            throw AgentError(.notFound, "This is not one of your identities.")
+        }
+        return key
     }
 
     func controllerKey(of did: DID) -> SigningKey? { wallet[did]?.controller?.key }
@@ -356,6 +370,33 @@ final class Keyring {
             return (try wallet.complete(answer, document: document, at: now), contacts)
         }
         return (record(identity), contacts)
+    }
+
+    /// A new delegation for another device of ours that comes with one to be renewed; nil when that cannot be done here.
+    func renew(_ held: Delegation, at now: Int64) -> Envelope? {
+        guard held.needsRenewal(at: now), let identity = wallet[held.subject], identity.canDelegate,
+            let known = identity.devices.first(where: { $0.did == held.device }), known.revokedAt == nil
+        else { return nil }
+        return try? change { wallet throws(IdentityError) in
+            try wallet.update(held.subject) { identity throws(IdentityError) in
+                try identity.delegate(to: held.device, known.description, at: now)
+            }
+        }
+    }
+
+    /// Takes a delegation that another device of ours gave to this one, when it is a later one than that held.
+    func adopt(_ delegation: Envelope, of did: DID, document: DIDDocument, at now: Int64) -> Bool {
+        guard let offered = Delegation.decode(delegation), let identity = wallet[did],
+            identity.delegation.flatMap(Delegation.decode).map({ $0.issuedAt < offered.issuedAt }) ?? true
+        else { return false }
+        // The other clock may be ahead of ours by as much as signaling tolerates (DSIP §12.9).
+        let at = offered.issuedAt > now && offered.issuedAt <= now + 300 ? offered.issuedAt : now
+        let adopted: Void? = try? change { wallet throws(IdentityError) in
+            try wallet.update(did) { identity throws(IdentityError) in
+                try identity.adopt(delegation, document: document, at: at)
+            }
+        }
+        return adopted != nil
     }
 
     func revoke(

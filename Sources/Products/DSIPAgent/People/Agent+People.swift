@@ -80,6 +80,7 @@ extension Agent {
         contact.changedAt = try changeTime(of: contact.did, owner: contact.owner)
         try store.save(contact)
         announceSoon(contact.owner)
+        if blocked != nil { publishConversations() }
         if contact.blocked || !contact.allowed {
             // Taking the permission back takes back what was granted, too (DSIP §19.4: revocation is local policy).
             try revokeGrants(to: contact.did, owner: contact.owner)
@@ -229,6 +230,7 @@ extension Agent {
     }
 
     func publishPeople() {
+        for desk in desks.values { shareContacts(desk) }
         if let contacts = try? contacts() { hub.publish(.contacts(contacts)) }
         publishRequests()
         publishLog()

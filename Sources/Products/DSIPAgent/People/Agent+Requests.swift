@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import Encoding
@@ -62,7 +63,7 @@ extension Agent {
         try store.save(contact)
         announceSoon(contact.owner)
         try command(
-            .grant(introduction: introduction, id: grant, scope: [Grant.inviteScope], validUntil: validUntil),
+            .grant(introduction: introduction, id: grant, scope: Agent.grantScope, validUntil: validUntil),
             desk
         )
         run(.allow(request.did), desk)
@@ -72,7 +73,7 @@ extension Agent {
                 owner: desk.identity,
                 peer: request.did,
                 given: true,
-                scope: [Grant.inviteScope],
+                scope: Agent.grantScope,
                 validUntil: validUntil,
                 introduction: id,
                 envelope: []
@@ -88,6 +89,8 @@ extension Agent {
         return try settle(request, .declined)
     }
 
+    /// Who may ring may write as well. M§14.1
+    static let grantScope = [Grant.inviteScope, Grant.messageScope]
     static let grantLifetime: Int64 = 365 * 86_400
 
     private func settle(_ request: ContactRequest, _ state: ContactRequest.State) throws(AgentError) -> JSONValue {
@@ -157,6 +160,16 @@ extension Agent {
                 )
             )
             try? store.setRequest(id: session.description, state: .granted)
+            if desk.mail != nil {
+                work(desk) { (mail, now) throws(MessagingError) in
+                    try mail.granted(
+                        by: peer,
+                        compact: message.envelope.compact,
+                        validUntil: body.validUntil,
+                        at: now
+                    )
+                }
+            }
             publishRequests()
             let name = self.peer(peer, of: desk.identity, claimed: requestName(session)).name
             hub.publish(.notice(level: .info, sentence: "\(name) accepted your request. You can call now."))

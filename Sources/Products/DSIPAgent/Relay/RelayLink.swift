@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSignaling
 import DSIPTransport
 import Encoding
@@ -16,6 +17,8 @@ final class RelayLink: Sendable {
         var expiresAt: Int64
         var type: MessageType?
         var session: ULID?
+        /// A message of the messaging profile: whoever made it sends it again when the connection is back, so it is not kept.
+        var isMail = false
         /// It may have reached the relay, whether or not that is known here.
         var isTried = false
 
@@ -44,13 +47,14 @@ final class RelayLink: Sendable {
 
     enum State: Sendable {
         case connecting
-        case connected(Relay, stun: [String])
+        case connected(Relay, RelayCapabilities)
         case waiting(until: Int64, TransportError)
         case refused(String)
     }
 
     enum Output: Sendable {
         case message(Verified<Message>)
+        case mail(Verified<MailboxMessage>)
         case state(State)
         /// The relay's transport will never take this message.
         case undeliverable(Item)
@@ -114,6 +118,8 @@ final class RelayLink: Sendable {
                 clock: environment.clock
             )
             configuration.roots = environment.roots
+            configuration.policy = .messaging()
+            configuration.profiles = .messaging
             client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
         } else {
             client = nil
@@ -174,7 +180,7 @@ final class RelayLink: Sendable {
     /// Waits until the link is connected.
     /// - Returns: the relay, or nil when time is up.
     func ready(within limit: Duration) async -> Relay? {
-        if case .connected(let relay, _) = box.withLockedValue(\.state) { return relay }
+        if let relay = box.withLockedValue(\.state).relay { return relay }
         let id = box.withLockedValue { box in
             box.nextWaiter += 1
             return box.nextWaiter
@@ -193,14 +199,29 @@ final class RelayLink: Sendable {
             if isReady { continuation.resume() }
         }
         timeout.cancel()
-        if case .connected(let relay, _) = box.withLockedValue(\.state) { return relay }
-        return nil
+        return box.withLockedValue(\.state).relay
+    }
+
+    /// Who answered, while connected.
+    var relay: Relay? { box.withLockedValue(\.state).relay }
+
+    /// Waits until the link is connected, for what the relay says of itself.
+    func answer(within limit: Duration) async -> (relay: Relay, capabilities: RelayCapabilities)? {
+        guard await ready(within: limit) != nil,
+            case .connected(let relay, let capabilities) = box.withLockedValue(\.state)
+        else { return nil }
+        return (relay, capabilities)
     }
 
     /// Why nothing this device signs is accepted, when that is its clock.
     var clockFault: TransportError? {
         if case .waiting(_, let error) = box.withLockedValue(\.state), error.code == .clock { return error }
         return nil
+    }
+
+    /// Says hello anew, under renewed delegations of the same device.
+    func rebind(owner: DID, delegations: [Envelope]) {
+        client?.rebind(identity: client?.configuration.key.did == owner ? nil : owner, delegations: delegations)
     }
 
     /// Tells the state again.
@@ -237,17 +258,14 @@ final class RelayLink: Sendable {
         case .message(let message):
             touch()
             deliver(.message(message))
+        case .profile(let message):
+            touch()
+            if let mail = message.narrowed(as: MailboxMessage.self) { deliver(.mail(mail)) }
         case .rejected(let rejection):
             environment.log.info("envelope rejected", metadata: ["code": "\(rejection.code.rawValue)"])
         case .state(.connecting): break
         case .state(.connected(let relay)):
-            let stun = relay.capabilities.other["stun"]?.array?.prefix(8).compactMap(\.string) ?? []
-            change(
-                .connected(
-                    Relay(identity: relay.identity, hello: relay.hello),
-                    stun: stun.filter { $0.hasPrefix("stun:") && $0.utf8.count <= 256 }
-                )
-            )
+            change(.connected(Relay(identity: relay.identity, hello: relay.hello), relay.capabilities))
             waker.yield()
         case .state(.refused(let refusal)):
             change(.refused(Sentences.table(refusal.report.reason)))
@@ -273,6 +291,7 @@ final class RelayLink: Sendable {
     private func requeueDoubtful() {
         box.withLockedValue { box in
             let since = ContinuousClock.now - RelayLink.doubtful
+            box.queue.removeAll(where: \.isMail)
             box.queue.insert(contentsOf: box.recent.filter { $0.at >= since }.map(\.item), at: 0)
             box.recent = []
         }
@@ -312,13 +331,15 @@ final class RelayLink: Sendable {
             if let index = box.queue.firstIndex(where: { $0.envelope == item.envelope }) { box.queue.remove(at: index) }
             let since = ContinuousClock.now - RelayLink.doubtful
             box.recent.removeAll { $0.at < since }
-            box.recent.append((item, .now))
+            if !item.isMail { box.recent.append((item, .now)) }
         }
     }
 }
 
 extension RelayLink.State {
-    var isConnected: Bool { if case .connected = self { true } else { false } }
+    var isConnected: Bool { relay != nil }
+
+    var relay: RelayLink.Relay? { if case .connected(let relay, _) = self { relay } else { nil } }
 }
 
 /// What verification may know: documents of the directory's cache, and the revocations that have come in.

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSignaling
 import DSIPTransport
 import Logging
@@ -10,6 +11,7 @@ import NIOConcurrencyHelpers
 final class RelayLinks: Sendable {
     enum Event: Sendable {
         case message(Verified<Message>, owner: DID, path: String)
+        case mail(Verified<MailboxMessage>, owner: DID, path: String)
         case status(owner: DID, url: String, RelayLink.State)
         case undeliverable(RelayLink.Item, owner: DID)
         /// Close it with `drop`, or `touch` it to keep it.
@@ -35,6 +37,7 @@ final class RelayLinks: Sendable {
         var owners: [DID: Owner] = [:]
         var links: [Key: RelayLink] = [:]
         var relays: [String: RelayLink.Relay] = [:]
+        var capabilities: [String: RelayCapabilities] = [:]
         var closed = false
     }
 
@@ -71,14 +74,13 @@ final class RelayLinks: Sendable {
         _ = link(owner: owner, url: home)
     }
 
-    /// A device's delegation was renewed, or its relay changed: say hello anew.
-    func replace(owner: DID, key: SigningKey, delegations: [Envelope], home: String) {
-        let old = state.withLockedValue { state in
-            let keys = state.links.keys.filter { $0.owner == owner }
-            return keys.compactMap { state.links.removeValue(forKey: $0) }
+    /// A device's delegation was renewed: say hello anew on every link it has.
+    func rebind(owner: DID, delegations: [Envelope]) {
+        let links = state.withLockedValue { state in
+            state.owners[owner]?.delegations = delegations
+            return state.links.filter { $0.key.owner == owner }.map(\.value)
         }
-        for link in old { link.close() }
-        add(owner: owner, key: key, delegations: delegations, home: home)
+        for link in links { link.rebind(owner: owner, delegations: delegations) }
     }
 
     func remove(owner: DID) {
@@ -124,6 +126,16 @@ final class RelayLinks: Sendable {
         return link
     }
 
+    /// Who answers on a link that is there and connected.
+    func connected(owner: DID, url: String) -> RelayLink.Relay? {
+        state.withLockedValue { $0.links[Key(owner: owner, url: url)] }?.relay
+    }
+
+    /// What the relay at `url` says of itself, asked over a connection as the device of `owner`; nil when there is no answer in time.
+    func ask(_ url: String, as owner: DID) async -> (relay: RelayLink.Relay, capabilities: RelayCapabilities)? {
+        await link(owner: owner, url: url).answer(within: .seconds(10))
+    }
+
     /// Closes a link that is no longer needed.
     func drop(owner: DID, url: String) {
         state.withLockedValue { $0.links.removeValue(forKey: Key(owner: owner, url: url)) }?.close()
@@ -162,6 +174,9 @@ final class RelayLinks: Sendable {
     /// Who the relay at `url` said it is, in its signed hello.
     func relay(at url: String) -> RelayLink.Relay? { state.withLockedValue { $0.relays[url] } }
 
+    /// What it said of itself in it.
+    func capabilities(at url: String) -> RelayCapabilities? { state.withLockedValue { $0.capabilities[url] } }
+
     var isClosed: Bool { state.withLockedValue(\.closed) }
 
     /// Lets what is queued go out, then closes.
@@ -178,12 +193,14 @@ final class RelayLinks: Sendable {
     private func deliver(_ output: RelayLink.Output, key: Key) {
         switch output {
         case .message(let message): continuation.yield(.message(message, owner: key.owner, path: key.url))
+        case .mail(let message): continuation.yield(.mail(message, owner: key.owner, path: key.url))
         case .state(let linkState):
-            if case .connected(let relay, _) = linkState {
+            if case .connected(let relay, let capabilities) = linkState {
                 state.withLockedValue { state in
                     // Bounded as the links are: relays no longer linked are forgotten beyond a few.
-                    if state.relays.count > 256 { state.relays = [:] }
+                    if state.relays.count > 256 { (state.relays, state.capabilities) = ([:], [:]) }
                     state.relays[key.url] = relay
+                    state.capabilities[key.url] = capabilities
                 }
             }
             continuation.yield(.status(owner: key.owner, url: key.url, linkState))

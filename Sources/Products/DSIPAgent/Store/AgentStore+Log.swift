@@ -16,6 +16,13 @@ extension AgentStore {
         }
     }
 
+    public func log(session: String) throws(AgentError) -> LogEntry? {
+        try read { db in
+            try Row.fetchOne(db, sql: "SELECT * FROM log WHERE session = ?", arguments: [session])
+                .flatMap(LogEntry.init(row:))
+        }
+    }
+
     /// Whether this session has ended already: a replayed invite finds its own line here.
     public func hasLog(session: String) throws(AgentError) -> Bool {
         try read { db in

@@ -12,6 +12,13 @@ import NIOHTTP1
 protocol AgentDoor: Sendable {
     /// - Throws: `AgentError`.
     func call(_ method: String, _ parameters: JSONValue) async throws -> JSONValue
+
+    /// Hands a file over to be sent (`POST /api/v1/uploads`).
+    /// - Returns: its id.
+    func upload(_ bytes: [UInt8], contentType: String) async throws -> String
+
+    /// A file somebody sent (`GET /api/v1/attachments/…`).
+    func attachment(conversation: String, message: String) async throws -> [UInt8]
 }
 
 /// An agent that `dsip up` has started on the same state folder.
@@ -21,19 +28,47 @@ struct RunningAgentDoor: AgentDoor {
     func call(_ method: String, _ parameters: JSONValue) async throws -> JSONValue {
         var request = HTTPClientRequest(url: "\(announcement.base)/api/v1/\(method)")
         request.method = .POST
-        request.headers.add(name: "Authorization", value: "Bearer \(announcement.token)")
         request.headers.add(name: "Content-Type", value: "application/json")
         request.body = .bytes(parameters.utf8)
-        let body: ByteBuffer
+        return try json(await execute(request).body)
+    }
+
+    func upload(_ bytes: [UInt8], contentType: String) async throws -> String {
+        var request = HTTPClientRequest(url: "\(announcement.base)/api/v1/uploads")
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: contentType)
+        request.body = .bytes(bytes)
+        return try json(await execute(request).body)["upload"]?.string ?? ""
+    }
+
+    func attachment(conversation: String, message: String) async throws -> [UInt8] {
+        let url = "\(announcement.base)/api/v1/attachments/\(conversation)/\(message)"
+        let (status, body) = try await execute(HTTPClientRequest(url: url), limit: 128 << 20)
+        guard status == 200 else {
+            _ = try json(body)
+            throw AgentError(.internal, "The file could not be read.")
+        }
+        return Array(body.readableBytesView)
+    }
+
+    private func execute(_ request: HTTPClientRequest, limit: Int = 8 << 20) async throws -> (
+        status: UInt, body: ByteBuffer
+    ) {
+        var request = request
+        request.headers.add(name: "Authorization", value: "Bearer \(announcement.token)")
         do {
-            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
-            body = try await response.body.collect(upTo: 8 << 20)
+            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(limit > 8 << 20 ? 900 : 60))
+            return (response.status.code, try await response.body.collect(upTo: limit))
         } catch {
             throw AgentError(
                 .unreachable,
                 "The agent at \(announcement.base) does not answer (process \(announcement.process))."
             )
         }
+    }
+
+    /// - Throws: the error of the agent that `body` is.
+    private func json(_ body: ByteBuffer) throws -> JSONValue {
         guard
             let json = try? JSONValue(
                 parsing: Array(body.readableBytesView),
@@ -53,6 +88,14 @@ struct OwnAgentDoor: AgentDoor {
 
     func call(_ method: String, _ parameters: JSONValue) async throws -> JSONValue {
         try await agent.perform(method, parameters)
+    }
+
+    func upload(_ bytes: [UInt8], contentType: String) async throws -> String {
+        try await agent.upload(bytes, contentType: contentType)
+    }
+
+    func attachment(conversation: String, message: String) async throws -> [UInt8] {
+        try await agent.attachment(conversation: conversation, message: message).bytes
     }
 }
 

@@ -33,7 +33,7 @@ struct CommandFailure: Error {
     init(_ error: AgentError) {
         let status: ExitStatus =
             switch error.code {
-            case .badRequest: .usage
+            case .badRequest, .tooLarge: .usage
             case .notFound, .unresolvable, .unreachable: .notFound
             case .wrongPassphrase, .damaged: .locked
             case .unauthorized, .notAllowed, .rateLimited, .busy, .media, .internal: .failed

@@ -11,6 +11,8 @@ public struct MessageDraft: Hashable, Sendable {
     }
 
     public var body: Body
+    /// The content's id, when the owner has something of its own under it already; a new ULID of this second. Nil for any.
+    public var id: ULID?
     public var purpose: ContentPurpose
     public var replyTo: ULID?
     public var mentions: [Mention]

@@ -197,8 +197,11 @@ extension Messenger {
             show(record)
         }
         try begin(record)
+        if let id = draft.id, try ledger.message(id, in: thread) != nil {
+            throw MessagingError(.refused, "This was said already.")
+        }
         var line = MessageRecord(
-            id: newULID(),
+            id: draft.id ?? newULID(),
             conversation: thread,
             sender: identity,
             isMine: true,

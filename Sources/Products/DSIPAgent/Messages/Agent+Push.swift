@@ -1,0 +1,78 @@
+import DSIPIdentity
+import DSIPMessaging
+import DSIPSignaling
+import DSIPTransport
+import Encoding
+import Logging
+
+/// Being woken: browsers that show a notification when nobody is bound (`push-wake/1.0`, docs/relay.md).
+///
+/// The relay is told again whenever it has answered: it replaces what it knew, and a relay that was set up anew knows it, too.
+extension Agent {
+    /// What the relay of the current identity offers to browsers, as `applicationServerKey`; null when it wakes none.
+    func pushKey() -> JSONValue {
+        let key = desks[current].flatMap { links.capabilities(at: $0.relay) }?.other["push"]
+            .flatMap { PushCapability($0) }?.vapidKey
+        return ["public_key": .optional(key.map { Base64URL.encode($0) })]
+    }
+
+    /// A browser's subscription (RFC 8030, RFC 8291); the newest few are kept.
+    func subscribe(endpoint: String, p256dh: String, auth: String) throws(AgentError) {
+        let json: JSONValue = [
+            "kind": .string(PushTarget.Kind.webPush.rawValue), "endpoint": .string(endpoint), "p256dh": .string(p256dh),
+            "auth": .string(auth),
+        ]
+        let target: PushTarget
+        do throws(MessagingError) {
+            target = try PushTarget(json)
+        } catch {
+            throw AgentError(.badRequest, "This is no subscription of a browser: \(error.detail).")
+        }
+        var targets = try pushTargets().filter { $0.json["endpoint"] != json["endpoint"] }
+        targets.append(target)
+        try savePush(Array(targets.suffix(PushConfig.maximumTargets)))
+    }
+
+    func unsubscribe(endpoint: String) throws(AgentError) {
+        try savePush(try pushTargets().filter { $0.json["endpoint"]?.string != endpoint })
+    }
+
+    private func savePush(_ targets: [PushTarget]) throws(AgentError) {
+        try store.set(Agent.pushSetting, JSONValue.array(targets.map(\.json)).text)
+        for desk in desks.values where links.connected(owner: desk.identity, url: desk.relay) != nil {
+            sendPush(desk, isWithdrawal: targets.isEmpty)
+        }
+    }
+
+    private func pushTargets() throws(AgentError) -> [PushTarget] {
+        guard let text = try store.setting(Agent.pushSetting), let list = try? JSONValue(parsing: text).array else {
+            return []
+        }
+        return list.prefix(PushConfig.maximumTargets).compactMap { try? PushTarget($0) }
+    }
+
+    /// Tells a desk's relay how this device is woken.
+    func sendPush(_ desk: Desk, isWithdrawal: Bool = false) {
+        guard let relay = links.connected(owner: desk.identity, url: desk.relay),
+            links.capabilities(at: desk.relay)?.other["push"] != nil, let targets = try? pushTargets(),
+            !targets.isEmpty || isWithdrawal
+        else { return }
+        let config = PushConfig(
+            id: makeID(),
+            from: desk.key.did,
+            to: relay.identity,
+            issuedAt: now(),
+            expiresAt: now() + MessagingProfile.maximumLifetime,
+            targets: targets
+        )
+        guard let envelope = try? Envelope(signing: config.json.utf8, by: desk.key, delegations: desk.delegations)
+        else {
+            return logger.error("a push registration could not be signed")
+        }
+        var item = RelayLink.Item(envelope: envelope, expiresAt: config.head.expiresAt)
+        item.isMail = true
+        links.link(owner: desk.identity, url: desk.relay).enqueue(item)
+    }
+
+    private static let pushSetting = "push"
+}

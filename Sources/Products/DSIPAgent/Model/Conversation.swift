@@ -1,0 +1,45 @@
+import DSIPIdentity
+import DSIPMessaging
+import Encoding
+
+/// A conversation as a page shows it.
+public struct Conversation: Sendable, Hashable {
+    public var record: ConversationRecord
+    public var members: [Peer]
+    public var last: ChatMessage?
+    public var typing: [Typing]
+
+    public struct Typing: Sendable, Hashable {
+        public var did: DID
+        public var activity: ActivityKind
+    }
+
+    public var id: ULID { record.id }
+
+    public var json: JSONValue {
+        [
+            "id": .string(record.id.description), "kind": .string(record.kind.rawValue), "encryption": "mls",
+            "title": .optional(record.title), "members": .array(members.map(\.json)),
+            "self_removed": .bool(record.isRemoved), "unread": .int(Int64(record.unread)), "last": last?.json ?? .null,
+            "last_activity": .int(record.lastActivity), "muted": .bool(record.isMuted),
+            "disappear_after_s": .optional(record.disappearAfter), "draft": .string(record.draft),
+            "notice": notice, "request": .bool(record.isRequest), "purpose": .optional(record.purpose),
+            "typing": .array(
+                typing.map { ["did": .string($0.did.string), "activity": .string($0.activity.effective.token)] }
+            ),
+        ]
+    }
+
+    private var notice: JSONValue {
+        guard let notice = record.notice else { return .null }
+        let sentence =
+            switch notice {
+            case .hubUnreachable: "The service that orders this conversation does not answer. What you write waits."
+            case .rejoining: "This device is getting back into the conversation."
+            case .waitingForKey: "A message is on its way again."
+            case .inviteOnly: "They have been asked whether you may write to them. What you write waits."
+            case .closed: "Nothing more can be said here."
+            }
+        return ["code": .string(notice.rawValue), "sentence": .string(sentence)]
+    }
+}
