@@ -125,7 +125,7 @@ export class Composer {
 
   async #sendText(text, reply_to) {
     const mentions = placed(text, this.#mentions);
-    this.#messages.put(await this.#agent.call("messages.send", { conversation: this.#id, text, ...(reply_to ? { reply_to } : {}), ...(mentions.length ? { mentions } : {}) }));
+    this.#messages.sent(await this.#agent.call("messages.send", { conversation: this.#id, text, ...(reply_to ? { reply_to } : {}), ...(mentions.length ? { mentions } : {}) }));
   }
 
   async #saveEdit(text) {
@@ -146,7 +146,7 @@ export class Composer {
       const upload = await this.#agent.upload(file.blob, (progress) => { file.progress = progress; update(); }, file.abort.signal);
       const message = await this.#agent.call("messages.attach", { conversation: this.#id, upload, ...facts(file), ...more });
       this.#drop(file);
-      this.#messages.put(message);
+      this.#messages.sent(message);
     } finally {
       file.progress = null;
       this.#quiet();

@@ -60,7 +60,12 @@ export class Messages {
     return this.#composers.get(conversation.id);
   }
 
-  /** The conversation was left or come back to: the mark of what was unread belongs to one visit. */
+  /** The conversation comes on the screen: what arrived since the last visit is marked as new. */
+  entered(conversation) {
+    this.timeline(conversation).mark(conversation.unread);
+  }
+
+  /** It leaves the screen: the mark of what was unread belongs to one visit. */
   closed(id) {
     const timeline = this.#timelines.get(id);
     if (!timeline) return;
@@ -107,6 +112,12 @@ export class Messages {
     update();
   }
 
+  /** Something of one's own went out: it is shown, wherever one was reading. */
+  sent(message) {
+    this.put(message);
+    this.#timelines.get(message.conversation)?.latest();
+  }
+
   // MARK: Events
 
   #changed(message) {
@@ -114,7 +125,6 @@ export class Messages {
     const fresh = timeline?.put(message);
     if (message.retracted) this.attachments.forget(message.id);
     if (fresh && !message.mine && shown() === message.conversation) this.arrived = message;
-    if (fresh && message.mine && timeline.place.atEnd === false && !timeline.moreAfter) timeline.place = { atEnd: true, id: null, offset: 0 };
     update();
   }
 

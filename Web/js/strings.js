@@ -469,6 +469,7 @@ export const strings = {
     differText: (name) => `Do not send anything that matters here. Ask ${name} in another way whether they have a new identity, and compare again.`,
     scanTitle: "Scan their safety number",
     field: "Their 60 digits", use: "Compare",
+    notNumber: "That code is not a safety number.",
     noScan: "This browser cannot read QR codes. Type or paste their 60 digits instead.",
   },
 

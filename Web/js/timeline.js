@@ -41,9 +41,16 @@ export class Timeline {
   async open(unread = 0) {
     await this.#fetch("first", { limit: Math.min(200, PAGE + unread) }, (page) => {
       this.#replace(page);
-      this.divider = unread > 0 ? firstUnread(this.messages, unread) : null;
-      this.place = this.divider ? { atEnd: false, id: this.divider, offset: 120 } : { atEnd: true, id: null, offset: 0 };
+      this.place = { atEnd: true, id: null, offset: 0 };
+      this.mark(unread);
     });
+  }
+
+  /** Marks where what is unread begins, and puts a reader who was at the end there. */
+  mark(unread) {
+    if (!this.loaded) return;
+    this.divider = unread > 0 ? firstUnread(this.messages, unread) : null;
+    if (this.divider && this.place.atEnd) this.place = { atEnd: false, id: this.divider, offset: 120 };
   }
 
   async before() {

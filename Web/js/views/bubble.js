@@ -3,7 +3,7 @@
 import { h, memo } from "../dom.js";
 import { clock } from "../format.js";
 import { icon } from "../icons.js";
-import { callLine, memberName } from "../messages.js";
+import { callLine, memberName, partner } from "../messages.js";
 import { avatar } from "../parts/peer.js";
 import { isJumbo, richText } from "../parts/rich.js";
 import { voiceFacts } from "../parts/voice.js";
@@ -18,7 +18,7 @@ const marks = { pending: "clockMark", accepted: "tick", delivered: "ticks", read
 /** `place` is `{first, last, names}`: where it stands among messages of one sender, and what everybody is called. */
 export function bubble(app, conversation, message, { first, last, names, pointed }) {
   const entry = app.messages.attachments.of(message);
-  return memo(message, [first, last, names, pointed, entry.turn, entry.state, voiceFacts(message.id)], () => draw(app, conversation, message, { first, last, pointed }));
+  return memo(message, [first, last, names, pointed, conversation.self_removed, conversation.request, entry.turn, entry.state, voiceFacts(message.id)], () => draw(app, conversation, message, { first, last, pointed }));
 }
 
 function draw(app, conversation, message, { first, last, pointed }) {
@@ -94,7 +94,7 @@ function line(message, sentence, iconName, ...extra) {
 
 function callEvent(app, conversation, message) {
   const missed = message.call.outcome === "missed";
-  const peer = conversation.kind === "direct" && conversation.members.find((member) => member.did !== undefined && !message.mine && member.did === message.sender);
+  const peer = conversation.kind === "direct" ? partner(conversation) : null;
   return line(message, callLine(message), missed ? "missed" : "phone",
     missed && peer && h("button", { key: "back", class: "button small quiet", type: "button", onclick: () => app.calls.place(peer.did, { video: false, name: memberName(conversation, peer.did) }) }, text.call.back));
 }
