@@ -22,7 +22,12 @@ export function startAlerts(app, pageToken) {
   app.agent.on("status", (status) => { if (status === "refused") forgetToken(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { clear(); ask(app); } });
   navigator.serviceWorker?.addEventListener("message", ({ data }) => { if (typeof data?.hash === "string" && data.hash.startsWith("#/")) location.hash = data.hash; });
-  if (prefs.notify && allowed()) setNotifications(app, true);
+  let renewed = !prefs.notify || !allowed();
+  app.agent.on("state", () => {
+    if (renewed) return;
+    renewed = true;
+    setNotifications(app, true);
+  });
 }
 
 const allowed = () => "Notification" in globalThis && Notification.permission === "granted";
