@@ -66,7 +66,10 @@ function start() {
   });
   addEventListener("hashchange", () => {
     update();
-    queueMicrotask(() => document.getElementById("content")?.focus({ preventScroll: true }));
+    queueMicrotask(() => {
+      const content = document.getElementById("content");
+      if (!content?.contains(document.activeElement)) content?.focus({ preventScroll: true });
+    });
   });
   addEventListener("keydown", (event) => callShortcut(app, event));
   addEventListener("beforeunload", (event) => { if (calls.live.some((call) => calls.media(call.session))) event.preventDefault(); });

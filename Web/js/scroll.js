@@ -31,13 +31,15 @@ export class ScrollKeeper {
 
   /** Puts the list where `place` says. */
   settle() {
-    const { atEnd, id, offset } = this.#place();
+    const place = this.#place();
+    const { atEnd, id, offset } = place;
     const scroller = this.#scroller;
     if (!scroller.isConnected || scroller.clientHeight === 0) return;
     if (atEnd) this.#scrollTo(scroller.scrollHeight - scroller.clientHeight);
     else {
       const item = id && this.#content.querySelector(`[data-id="${CSS.escape(id)}"]`);
       if (item) this.#scrollTo(scroller.scrollTop + this.#top(item) - offset);
+      if (item && scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop < 2) place.atEnd = true;
     }
     this.#edges();
   }

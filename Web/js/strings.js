@@ -643,7 +643,7 @@ export const strings = {
     previewsHelp: "When off, a notification says only that something arrived.",
     messages: "Messages",
     readReceipts: "Read receipts",
-    readReceiptsHelp: "Others see when you have read or played something. When off, you are not told by this page to anyone; that a message arrived is always said.",
+    readReceiptsHelp: "Others see when you have read or played something. When off, nobody is told. That a message has arrived is always said.",
     typing: "Show when I am typing",
     typingHelp: "Never kept, and only to people you write to.",
     mode: "History on my devices",
