@@ -672,7 +672,7 @@ class ChatAccessTest(MessagesTest):
                     await page.evaluate("view => { location.hash = '#/' + view }", view)
                     await page.wait_for_timeout(250)
                     self.assertEqual(await page.evaluate(test_page.AccessTest.SCAN), [], f"{view} {scheme} {size}")
-                    self.assertEqual(await page.evaluate(test_page.AccessTest.CONTRAST.replace(".skip'", ".skip, .picture, .message-tools'")), [], f"{view} {scheme} {size}")
+                    self.assertEqual(await page.evaluate(test_page.AccessTest.CONTRAST.replace(".skip'", ".skip, .picture, .pictured .meta, .message-tools'")), [], f"{view} {scheme} {size}")
                 await page.close()
 
     async def test_a_conversation_by_keyboard_alone(self):

@@ -4,6 +4,7 @@ import { h, update } from "../dom.js";
 import { duration, size } from "../format.js";
 import { icon } from "../icons.js";
 import { lineOf, memberName, others } from "../messages.js";
+import { dialogOpen } from "../parts/dialog.js";
 import { bars, voice } from "../parts/voice.js";
 import { strings } from "../strings.js";
 
@@ -41,7 +42,7 @@ function row(app, composer, conversation, title) {
   const field = {
     key: "field", rows: "1", value: composer.text, placeholder: text.placeholder, "aria-label": composer.editing ? text.editing : text.label(title), dir: "auto", enterkeyhint: "send",
     "aria-autocomplete": conversation.kind === "group" ? "list" : null, "aria-controls": names.length ? "names" : null, "aria-activedescendant": names.length ? `name-${state.chosen}` : null,
-    created: (element) => { grow(element); if (innerWidth > 760) element.focus({ preventScroll: true }); },
+    created: (element) => setTimeout(() => { grow(element); if (innerWidth > 760 && !dialogOpen()) element.focus({ preventScroll: true }); }),
     oninput: (event) => { state.caret = event.target.selectionStart; state.chosen = 0; state.dismissed = false; composer.write(event.target.value); queueMicrotask(() => grow(event.target)); },
     onkeyup: (event) => { if (state.caret !== event.target.selectionStart && conversation.kind === "group") { state.caret = event.target.selectionStart; update(); } },
     onkeydown: (event) => keys(event, app, composer, conversation, names, send),
@@ -54,7 +55,7 @@ function row(app, composer, conversation, title) {
     }, memberName(conversation, member.did)))),
     h("form", { key: "row", class: "composer-row", onsubmit: (event) => { event.preventDefault(); send(); } },
       !composer.editing && h("label", { key: "attach", class: "icon-button attach", title: text.attach }, icon("clip"),
-        h("input", { type: "file", multiple: true, class: "visually-hidden", "aria-label": text.attach, onchange: (event) => { composer.addFiles(event.target.files); event.target.value = ""; } })),
+        h("input", { type: "file", multiple: true, "aria-label": text.attach, onchange: (event) => { composer.addFiles(event.target.files); event.target.value = ""; } })),
       h("textarea", field),
       composer.empty && !composer.editing && !composer.sending
         ? h("button", { key: "voice", class: "icon-button accent", type: "button", "aria-label": text.voice, onclick: () => composer.record() }, icon("mic"))
@@ -125,7 +126,7 @@ function recording(composer) {
     done
       ? h("div", { key: "ready", class: "grow" }, voice({ id: done.id, name: words.ready, duration_ms: done.duration_ms, waveform: done.waveform, open: async () => done.url }))
       : h("div", { key: "live", class: "live" }, h("span", { class: "live-dot", "aria-hidden": "true" }), h("span", { class: "tabular", role: "timer", "aria-label": words.time }, duration(recorder.seconds)), bars(padded(recorder.levels))),
-    !done && h("button", { key: "stop", class: "icon-button", type: "button", "aria-label": words.stop, created: (element) => element.focus(), onclick: () => composer.stopRecording() }, icon("stopMark")),
+    !done && h("button", { key: "stop", class: "icon-button", type: "button", "aria-label": words.stop, created: (element) => setTimeout(() => element.focus()), onclick: () => composer.stopRecording() }, icon("stopMark")),
     h("button", { key: "send", class: "icon-button send", type: "button", "aria-label": words.send, disabled: composer.sending, onclick: () => composer.sendRecording() }, icon("send")));
 }
 
