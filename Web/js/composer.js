@@ -11,7 +11,7 @@ import { strings } from "./strings.js";
 const DRAFT_DELAY = 600;
 const TYPING_EVERY = 4000;
 const TYPING_QUIET = 5000;
-const LONGEST_TEXT = 16_000;
+const LONGEST_TEXT = 16_384;
 
 export class Composer {
   text = "";
@@ -94,7 +94,7 @@ export class Composer {
   async send() {
     const text = this.text.trim();
     if (this.sending || this.empty) return;
-    if (text.length > LONGEST_TEXT) return notify("warning", strings.composer.tooLong);
+    if (new TextEncoder().encode(text).length > LONGEST_TEXT) return notify("warning", strings.composer.tooLong);
     if (this.editing) return this.#saveEdit(text);
     const before = { text: this.text, reply: this.reply, files: this.files };
     const reply_to = this.reply?.id;

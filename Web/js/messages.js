@@ -35,12 +35,12 @@ export class Messages {
   // MARK: What is to be seen
 
   get enabled() {
-    return store.state?.messaging?.enabled === true;
+    return store.state?.messaging?.enabled === true || store.state?.conversations.length > 0;
   }
 
   /** Conversations in the order of the list: the one something last happened in is first. */
   get list() {
-    const at = ({ last }) => last?.received_at ?? last?.sent_at ?? now();
+    const at = ({ last_activity, last }) => last_activity ?? last?.received_at ?? last?.sent_at ?? now();
     return store.state.conversations.filter((conversation) => !conversation.request).sort((a, b) => at(b) - at(a) || (a.id < b.id ? 1 : -1));
   }
 

@@ -314,6 +314,7 @@ export const strings = {
     retracted: "Message deleted",
     unsupported: "A kind of message that this version does not know",
     edited: "edited",
+    showMap: "Show on a map",
     mentionName: (name) => `@${name}`,
     expires: "Disappears",
     expiresAt: (when) => `Disappears ${when}`,

@@ -56,8 +56,17 @@ function body(app, conversation, message) {
     back && h("p", { key: "callback", class: "sound-title" }, icon("phone"), text.kinds["callback-request"]),
     message.kind === "location" && h("p", { key: "place", class: "sound-title" }, icon("pin"), text.kinds.location),
     message.kind === "contact" && h("p", { key: "contact", class: "sound-title" }, icon("identity"), text.kinds.contact),
-    message.text && h("p", { key: "text", class: "words-text", dir: "auto" }, richText(message.text, message.mentions, (did) => memberName(conversation, did))),
+    message.kind === "contact" && message.contact && h("p", { key: "did", class: "did" }, message.contact),
+    message.kind === "location" && message.location && h("p", { key: "map", class: "words-text" }, h("a", { href: mapAddress(message.location), target: "_blank", rel: "noopener noreferrer" }, message.text || text.showMap), " "),
+    message.kind === "contact" && message.contact && !message.mine && h("button", { key: "write", type: "button", class: "button small", onclick: () => app.messages.write(message.contact) }, icon("messages"), strings.contacts.message),
+    message.text && message.kind !== "location" && h("p", { key: "text", class: "words-text", dir: "auto" }, richText(message.text, message.mentions, (did) => memberName(conversation, did))),
   ];
+}
+
+// A map is opened only by following the link: the place is told to nobody before.
+function mapAddress({ lat_e7: latitude, lon_e7: longitude }) {
+  const [lat, lon] = [latitude / 1e7, longitude / 1e7];
+  return `https://www.openstreetmap.org/?mlat=${lat}&mlon=${lon}#map=16/${lat}/${lon}`;
 }
 
 function quote(app, conversation, reply) {
