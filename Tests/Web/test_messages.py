@@ -644,6 +644,41 @@ class AroundTest(MessagesTest):
         await self.until(a, "() => shown.length === 2")
         self.assertEqual(await a.evaluate("shown[1]"), ["Message from Bob", None])
 
+    async def test_a_push_to_a_closed_page_says_only_that_something_waits(self):
+        id = self.direct()
+        self.said(id, "Hello")
+        a = await self.open(self.alice, permissions=["notifications"])
+        await a.get_by_role("link", name="Settings", exact=True).click()
+        await a.get_by_role("switch", name="Notify when the page is hidden").check()
+        await self.until(a, "async () => Boolean((await navigator.serviceWorker.getRegistration())?.active)")
+        self.assertEqual(await a.evaluate("localStorage.getItem('dsip.token.kept')"), self.alice.token)
+        session = await a.context.new_cdp_session(a)
+        found = []
+        session.on("ServiceWorker.workerRegistrationUpdated", lambda event: found.extend(event["registrations"]))
+        await session.send("ServiceWorker.enable")
+        while not found:
+            await a.wait_for_timeout(50)
+        push = {"origin": f"http://127.0.0.1:{self.alice.port}", "registrationId": found[0]["registrationId"], "data": '{"relay": "wss://relay.test", "envelope_id": "01M7"}'}
+        shown = "async () => (await (await navigator.serviceWorker.getRegistration()).getNotifications()).map(n => [n.title, n.body, n.tag])"
+        await session.send("ServiceWorker.deliverPushMessage", push)
+        await a.wait_for_timeout(400)
+        self.assertEqual(await a.evaluate(shown), [], "a page that is seen needs no notification")
+        other = await a.context.new_page()
+        await other.goto("about:blank")
+        await other.bring_to_front()
+        watcher = await a.context.new_cdp_session(other)
+        await watcher.send("ServiceWorker.enable")
+        await a.close()
+        await watcher.send("ServiceWorker.deliverPushMessage", push)
+        await other.wait_for_timeout(600)
+        # The page that a notification opens has the key, and its own conversations.
+        await other.goto(f"http://127.0.0.1:{self.alice.port}/#/messages")
+        self.assertEqual(await other.evaluate(shown), [["New message or call", "", "dsip-wake"]])
+        await expect(other.get_by_role("link", name="Open chat with Bob")).to_be_visible()
+        await other.get_by_role("link", name="Settings", exact=True).click()
+        await other.get_by_role("switch", name="Notify when the page is hidden").uncheck()
+        await self.until(other, "() => localStorage.getItem('dsip.token.kept') === null")
+
     async def test_an_agent_without_messages_shows_none(self):
         self.alice.messaging["enabled"] = False
         a = await self.open(self.alice)
