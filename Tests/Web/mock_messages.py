@@ -378,7 +378,7 @@ class Messaging:
     def do_messages_played(self, page, p):
         self.played_ids.append(p["id"])
         message = self.message(p["id"])
-        message["state"] = "played"
+        message["receipts"].append({"did": self.did, "delivered_at": None, "read_at": None, "played_at": message["sent_at"]})
         self.keep(message)
         sender = next(a for a in self.world.agents if a.did == message["sender"])
         if self.messaging["read_receipts"]:

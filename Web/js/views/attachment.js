@@ -7,6 +7,7 @@ import { icon } from "../icons.js";
 import { memberName } from "../messages.js";
 import { notify } from "../notices.js";
 import { voice } from "../parts/voice.js";
+import { store } from "../store.js";
 import { strings } from "../strings.js";
 import { openViewer } from "./viewer.js";
 
@@ -100,7 +101,7 @@ function sound(app, message, name) {
   const moving = progressOf(message, app.messages.attachments.of(message));
   return h("div", { key: "sound", class: "sound" },
     title && h("p", { class: "sound-title" }, icon(message.purpose === "voicemail" ? "recents" : "speaker"), title),
-    voice({ id: message.id, name: title ?? text.voice(name), duration_ms: attachment.duration_ms, waveform: attachment.waveform, open, fresh: !message.mine && message.state !== "played" && spoken }),
+    voice({ id: message.id, name: title ?? text.voice(name), duration_ms: attachment.duration_ms, waveform: attachment.waveform, open, fresh: !message.mine && spoken && !message.receipts?.some(({ did, played_at: at }) => at && did === store.state.identity.did) }),
     moving !== null && attachment.state === "uploading" && h("p", { class: "help" }, text.uploading(moving)));
 }
 
