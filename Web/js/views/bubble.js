@@ -87,7 +87,7 @@ function meta(app, conversation, message, last) {
 
 function ticks(app, conversation, message) {
   const state = message.state_sentence || text.states[message.state];
-  return h("button", { type: "button", class: `ticks ticks-${message.state}`, "aria-label": strings.delivery.shown(state.replace(/\.$/, "")), title: state, onclick: (event) => openDelivery(conversation, message, event.currentTarget) },
+  return h("button", { type: "button", class: `ticks ticks-${message.state}`, "aria-label": strings.delivery.shown(state.replace(/\.$/, "")), title: state, onclick: () => openDelivery(conversation, message) },
     icon(marks[message.state] ?? "clockMark"));
 }
 

@@ -37,9 +37,10 @@ function header(app, conversation, title) {
   const peer = conversation.kind === "direct" ? partner(conversation) : null;
   const call = (video) => app.calls.place(peer.did, { video, name: title });
   return h("header", { key: "header", class: "chat-header" },
+    h("h2", { class: "visually-hidden" }, title),
     h("a", { class: "icon-button narrow-only chat-back", href: "#/messages", "aria-label": strings.common.back }, icon("back")),
     h("button", { type: "button", class: "chat-who", "aria-label": text.info(title), onclick: () => openAbout(app, conversation.id) },
-      avatar(peer ?? { did: conversation.id, name: title }), h("span", { class: "row-text" }, h("strong", { role: "heading", "aria-level": "2" }, title), h("span", { class: "muted" }, statusLine(conversation)))),
+      avatar(peer ?? { did: conversation.id, name: title }), h("span", { class: "row-text" }, h("strong", {}, title), h("span", { class: "muted" }, statusLine(conversation)))),
     peer && !conversation.request && [
       h("button", { key: "audio", class: "icon-button", type: "button", "aria-label": strings.contacts.callAudio(title), onclick: () => call(false) }, icon("phone")),
       h("button", { key: "video", class: "icon-button accent", type: "button", "aria-label": strings.contacts.callVideo(title), onclick: () => call(true) }, icon("video")),
