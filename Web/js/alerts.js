@@ -51,7 +51,7 @@ export async function setNotifications(app, on) {
 // MARK: While the page is open
 
 function note(conversation, message) {
-  if (message) newest.set(conversation, Math.max(newest.get(conversation) ?? -Infinity, message.order));
+  if (message && !message.mine) newest.set(conversation, Math.max(newest.get(conversation) ?? -Infinity, message.order));
 }
 
 function arrived(app, message) {

@@ -8,7 +8,7 @@ import { now } from "./format.js";
 import { attempt } from "./notices.js";
 import { findConversation, putConversation, store } from "./store.js";
 import { strings } from "./strings.js";
-import { Timeline } from "./timeline.js";
+import { follows, Timeline } from "./timeline.js";
 
 const OPEN_TIMELINES = 8;
 const READ_DELAY = 400;
@@ -90,8 +90,9 @@ export class Messages {
   /** Everything up to `message` has been on the screen of somebody who was looking. */
   seen(conversation, message) {
     if (!conversation.unread || conversation.request || document.hidden || store.status !== "open") return;
-    if ((this.#read.get(conversation.id) ?? -Infinity) >= message.order) return;
-    this.#read.set(conversation.id, message.order);
+    const before = this.#read.get(conversation.id);
+    if (before && !follows(message, before)) return;
+    this.#read.set(conversation.id, message);
     clearTimeout(this.#readTimer);
     this.#readTimer = setTimeout(() => this.#agent.call("messages.read", { conversation: conversation.id, through: message.id }).catch(() => this.#read.delete(conversation.id)), READ_DELAY);
   }

@@ -7,7 +7,7 @@ const PAGE = 50;
 const KEPT = 400;
 
 export class Timeline {
-  /** Ascending by `order`. */
+  /** Ascending by `order`, then by `id`. */
   messages = [];
   moreBefore = true;
   moreAfter = false;
@@ -119,7 +119,7 @@ export class Timeline {
   #insert(message) {
     const others = this.messages.filter((other) => other.id !== message.id);
     let at = others.length;
-    while (at > 0 && others[at - 1].order > message.order) at--;
+    while (at > 0 && follows(others[at - 1], message)) at--;
     others.splice(at, 0, message);
     this.messages = others;
   }
@@ -149,6 +149,9 @@ export class Timeline {
     }
   }
 }
+
+/** Whether `a` stands after `b`. */
+export const follows = (a, b) => a.order > b.order || (a.order === b.order && a.id > b.id);
 
 function firstUnread(messages, unread) {
   let left = unread;

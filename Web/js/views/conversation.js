@@ -201,7 +201,9 @@ function foot(app, conversation, title) {
 
 function request(app, conversation, title) {
   const peer = partner(conversation);
-  return h("div", { key: "foot", class: "chat-foot request-foot" }, h("p", {}, h("strong", {}, text.requestText(title))), peer && basis(peer), h("p", { class: "help" }, text.requestBasis),
+  return h("div", { key: "foot", class: "chat-foot request-foot" }, h("p", {}, h("strong", {}, text.requestText(title))), peer && basis(peer),
+    conversation.purpose && h("figure", { class: "words" }, h("figcaption", {}, strings.requests.theySay), h("blockquote", {}, conversation.purpose)),
+    h("p", { class: "help" }, text.requestBasis),
     h("div", { class: "actions" },
       actionButton(text.refuse, async () => { await app.agent.call("conversations.leave", { id: conversation.id }); await app.agent.call("conversations.delete", { id: conversation.id }).catch(() => {}); location.hash = "#/requests"; }, { name: text.refuseName(title), className: "button danger-quiet" }),
       actionButton(text.accept, () => app.agent.call("conversations.accept", { id: conversation.id }), { name: text.acceptName(title), className: "button primary" })));

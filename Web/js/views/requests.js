@@ -39,7 +39,7 @@ function messageCard(conversation) {
   return h("li", { key: conversation.id, class: "card request" },
     h("div", { class: "request-head" }, avatar(partner(conversation) ?? { name }), h("div", { class: "row-text" }, h("strong", {}, name), last && h("span", { class: "muted" }, `${day(last.sent_at)} ${clock(last.sent_at)}`))),
     partner(conversation) && basis(partner(conversation)),
-    last && h("figure", { class: "words" }, h("figcaption", {}, text.theySay), h("blockquote", {}, lineOf(last))),
+    (conversation.purpose || last) && h("figure", { class: "words" }, h("figcaption", {}, text.theySay), h("blockquote", {}, conversation.purpose || lineOf(last))),
     h("div", { class: "actions" }, h("a", { class: "button primary", href: `#/messages/${encodeURIComponent(conversation.id)}`, "aria-label": strings.messages.openRequest(name) }, strings.messages.read)));
 }
 
