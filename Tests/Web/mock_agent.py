@@ -25,8 +25,11 @@ from pathlib import Path
 import segno
 from aiohttp import WSMsgType, web
 
+sys.path.insert(0, os.path.dirname(__file__))
+from mock_messages import Messaging  # noqa: E402
+
 WEB = Path(__file__).resolve().parents[2] / "Web"
-POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'; img-src 'self' blob:; media-src 'self' blob:"
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 WORDS = (
@@ -103,7 +106,7 @@ class World:
             await agent.stop()
 
 
-class Agent:
+class Agent(Messaging):
     def __init__(self, world: World, name: str, did: str | None = None, reachable: bool = True, fresh: bool = False, pace: float = 0.35):
         self.world, self.name, self.reachable, self.pace = world, name, reachable, pace
         self.did = did or did_for(name)
@@ -126,6 +129,7 @@ class Agent:
         self.digits = ""
         self.relay_trouble = None
         self.completed = None
+        self.start_messaging()
         start = now() - 86400 * 12
         self.devices = [
             {"did": did_for(name + "-laptop"), "name": "This laptop", "kind": "computer", "this": True, "issued_at": start, "expires_at": start + 31536000, "revoked_at": None, "revoked_reason": None},
@@ -135,7 +139,8 @@ class Agent:
     # Serving
 
     async def start(self):
-        app = web.Application(client_max_size=256 * 1024)
+        app = web.Application(client_max_size=128 * 1024 * 1024)
+        self.messaging_routes(app)
         app.router.add_get("/api/v1/events", self.events)
         app.router.add_post("/api/v1/{method}", self.post)
         app.router.add_get("/{path:.*}", self.file)
@@ -220,7 +225,7 @@ class Agent:
     def state(self, page):
         identity = self.identity() if self.has_identity else None
         return {"identity": identity, "identities": [identity, *self.others] if identity else [], "device": self.devices[0], "relay": self.relay(), "contacts": self.contacts,
-                "calls": [self.seen(call, page) for call in self.calls.values()], "requests": self.requests, "log": self.log, "missed": self.missed(),
+                "calls": [self.seen(call, page) for call in self.calls.values()], "requests": self.requests, "log": self.log, "missed": self.missed(), "conversations": self.listed(), "messaging": self.messaging,
                 "settings": {"ring_unknown": False, "display_name": self.name, "version": "0.1.0"}}
 
     def missed(self):

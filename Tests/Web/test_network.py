@@ -17,7 +17,9 @@ SHOTS = os.environ.get("DSIP_SCREENSHOTS")
 CONTACTS = "Contacts"
 
 
-class NetworkTest(unittest.IsolatedAsyncioTestCase):
+class People(unittest.IsolatedAsyncioTestCase):
+    """A network, a browser, and what both are asked for again and again."""
+
     async def asyncSetUp(self):
         expect.set_options(timeout=15000)
         asyncio.get_running_loop().set_debug(False)
@@ -65,6 +67,8 @@ class NetworkTest(unittest.IsolatedAsyncioTestCase):
     async def call(self, a, name="Bob"):
         await a.get_by_role("button", name=f"Call {name} with video").first.click()
 
+
+class NetworkTest(People):
     async def test_video_call_from_ring_to_matching_logs(self):
         alice, bob = await self.alice_and_bob()
         a, b = await self.open(alice), await self.open(bob)

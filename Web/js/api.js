@@ -14,6 +14,11 @@ export class AgentError extends Error {
   }
 }
 
+// A blob's address belongs to this page, so nothing that a browser would run as a document keeps its type.
+function safeType(type) {
+  return /^(image\/(png|jpeg|gif|webp|avif|bmp)|audio\/[\w.+-]+|video\/[\w.+-]+)(;|$)/i.test(type ?? "") ? type : "application/octet-stream";
+}
+
 export class AgentClient {
   /** "connecting", "open", "waiting" (will try again) or "refused" (the token is not valid; trying again cannot help). */
   status = "connecting";
@@ -51,6 +56,52 @@ export class AgentClient {
       }, REQUEST_SECONDS * 1000);
       this.#pending.set(id, { resolve, reject, timer });
       this.#socket.send(JSON.stringify({ id, method, params }));
+    });
+  }
+
+  /** Bytes of a message's attachment, decrypted by the agent; `progress(0…1)` while they come. Rejects with an `AgentError`. */
+  async attachment(conversation, message, progress = () => {}, signal = undefined) {
+    const path = `/api/v1/attachments/${encodeURIComponent(conversation)}/${encodeURIComponent(message)}`;
+    let reply;
+    try {
+      reply = await fetch(path, { headers: { authorization: `Bearer ${this.#token}` }, signal });
+    } catch (error) {
+      throw error.name === "AbortError" ? error : new AgentError("offline", strings.errors.agentGone);
+    }
+    if (!reply.ok) {
+      const { error } = await reply.json().catch(() => ({}));
+      throw new AgentError(error?.code ?? "internal", error?.message ?? strings.file.failed);
+    }
+    const total = Number(reply.headers.get("content-length")) || 0;
+    const parts = [];
+    let received = 0;
+    for (const reader = reply.body.getReader(); ;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      received += value.length;
+      if (total) progress(received / total);
+    }
+    return new Blob(parts, { type: safeType(reply.headers.get("content-type")) });
+  }
+
+  /** Hands a file to the agent; resolves with the id that `messages.attach` takes. */
+  upload(blob, progress = () => {}, signal = undefined) {
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", "/api/v1/uploads");
+      request.setRequestHeader("authorization", `Bearer ${this.#token}`);
+      request.setRequestHeader("content-type", blob.type || "application/octet-stream");
+      request.responseType = "json";
+      request.upload.onprogress = ({ loaded, total }) => total && progress(loaded / total);
+      request.onload = () => {
+        const { upload, error } = request.response ?? {};
+        upload ? resolve(upload) : reject(new AgentError(error?.code ?? "internal", error?.message ?? strings.errors.unknown));
+      };
+      request.onerror = () => reject(new AgentError("offline", strings.errors.agentGone));
+      request.onabort = () => reject(new DOMException("", "AbortError"));
+      signal?.addEventListener("abort", () => request.abort());
+      request.send(blob);
     });
   }
 

@@ -24,6 +24,17 @@ function flatten(list, into) {
   return into;
 }
 
+const kept = new WeakMap();
+
+/** The node that `view()` made for `owner` the last time, as long as `facts` are the same; a node seen again is not compared. One place for each owner. */
+export function memo(owner, facts, view) {
+  const known = kept.get(owner);
+  if (known && known.facts.length === facts.length && known.facts.every((fact, index) => Object.is(fact, facts[index]))) return known.node;
+  const node = view();
+  kept.set(owner, { facts, node });
+  return node;
+}
+
 /** Keeps `container` equal to `view()`. Returns a function that takes it down. */
 export function mount(container, view) {
   const root = { container, view, children: [] };
@@ -85,6 +96,7 @@ function create(node, svg) {
 }
 
 function patch(old, node, svg) {
+  if (old === node) return;
   node.element = old.element;
   if (node.tag === null) {
     if (old.text !== node.text) node.element.data = node.text;

@@ -24,6 +24,17 @@ export function day(seconds) {
   return days < 7 ? dayFormat.format(then) : dateFormat.format(then);
 }
 
+/** The clock today, else the day: for lists. */
+export const shortWhen = (seconds) => (day(seconds) === strings.time.today ? clock(seconds) : day(seconds));
+
+/** Bytes as people say them, in steps of 1,000. */
+export function size(bytes) {
+  let step = 0;
+  let value = bytes;
+  while (value >= 1000 && step < 3) { value /= 1000; step++; }
+  return `${step === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${strings.file.sizes[step]}`;
+}
+
 /** Seconds as `m:ss` or `h:mm:ss`. */
 export function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

@@ -2,13 +2,15 @@
 // view.
 
 import { AgentClient } from "./api.js";
+import { forgetToken, keptToken, startAlerts } from "./alerts.js";
 import { Calls } from "./calls.js";
 import { h, mount, update } from "./dom.js";
 import { icon } from "./icons.js";
+import { Messages } from "./messages.js";
 import { notify, startNotices } from "./notices.js";
 import { applyTheme, prefs } from "./prefs.js";
 import { nameOf } from "./parts/peer.js";
-import { follow, store } from "./store.js";
+import { follow, store, unreadMessages } from "./store.js";
 import { strings } from "./strings.js";
 import { callScreen, callShortcut } from "./views/call.js";
 import { openDial } from "./views/dial.js";
@@ -22,9 +24,10 @@ function takeToken() {
   const found = /(?:^#|&)token=([^&]+)/.exec(location.hash);
   if (found) {
     sessionStorage.setItem(TOKEN, decodeURIComponent(found[1]));
+    forgetToken();
     history.replaceState(null, "", `${location.pathname}${location.search}#/contacts`);
   }
-  return sessionStorage.getItem(TOKEN);
+  return sessionStorage.getItem(TOKEN) ?? keptToken();
 }
 
 // A `dsip:` link handed to the page as `?call=…` opens the call dialog with it; nothing is dialled by itself.
@@ -50,10 +53,11 @@ function start() {
   const agent = new AgentClient(token);
   follow(agent);
   const calls = new Calls(agent);
-  const app = { agent, calls };
+  const app = { agent, calls, messages: new Messages(agent) };
   agent.on("notice", ({ level, sentence }) => notify(level, sentence));
   mount(container, () => draw(app));
   watchIncoming(app);
+  startAlerts(app, token);
   let target = takeCallLink();
   agent.on("state", () => {
     if (!target || !store.state.identity) return;
@@ -62,7 +66,10 @@ function start() {
   });
   addEventListener("hashchange", () => {
     update();
-    queueMicrotask(() => document.getElementById("content")?.focus({ preventScroll: true }));
+    queueMicrotask(() => {
+      const content = document.getElementById("content");
+      if (!content?.contains(document.activeElement)) content?.focus({ preventScroll: true });
+    });
   });
   addEventListener("keydown", (event) => callShortcut(app, event));
   addEventListener("beforeunload", (event) => { if (calls.live.some((call) => calls.media(call.session))) event.preventDefault(); });
@@ -84,7 +91,8 @@ function title({ calls }) {
   const ringing = calls.incoming[0];
   if (ringing) return strings.incoming.title(nameOf(ringing.peer));
   const call = calls.shownCall ?? calls.live[0];
-  const missed = store.state?.missed ? `(${store.state.missed}) ` : "";
+  const waiting = (store.state?.missed ?? 0) + unreadMessages();
+  const missed = waiting ? `(${waiting}) ` : "";
   return call ? `${strings.call.region(nameOf(call.peer))} – ${strings.app.name}` : `${missed}${strings.app.name}`;
 }
 

@@ -1,7 +1,7 @@
 // What this browser remembers for itself: ring, devices, appearance. Nothing personal; everything else lives in the agent.
 
 const KEY = "dsip.prefs";
-const defaults = { muteRing: false, notify: false, shortcuts: true, theme: "auto", microphone: "", camera: "", speaker: "" };
+const defaults = { muteRing: false, notify: false, previews: false, notifyAsked: false, rate: 1, shortcuts: true, theme: "auto", microphone: "", camera: "", speaker: "" };
 
 function load() {
   try {

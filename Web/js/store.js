@@ -17,6 +17,9 @@ export function follow(agent) {
   part(agent, "contacts", (state, { contacts }) => { state.contacts = contacts; });
   part(agent, "requests", (state, { requests }) => { state.requests = requests; });
   part(agent, "log", (state, { log, missed }) => { state.log = log; state.missed = missed; });
+  part(agent, "conversation", (state, conversation) => putConversation(conversation));
+  part(agent, "conversation.gone", (state, { id }) => { state.conversations = state.conversations.filter((known) => known.id !== id); });
+  part(agent, "messaging", (state, messaging) => { state.messaging = messaging; });
   part(agent, "call", (state, call) => putCall(call));
 }
 
@@ -29,13 +32,22 @@ function part(agent, event, apply) {
 }
 
 function normal(state) {
-  return { contacts: [], calls: [], requests: [], log: [], identities: [], missed: 0, settings: {}, relay: null, identity: null, device: null, ...state };
+  return { contacts: [], calls: [], requests: [], log: [], identities: [], conversations: [], messaging: { enabled: false }, missed: 0, settings: {}, relay: null, identity: null, device: null, ...state };
 }
 
 export function putCall(call) {
   const others = store.state.calls.filter((known) => known.session !== call.session);
   store.state.calls = [...others, call].slice(-KEPT_CALLS);
 }
+
+export function putConversation(conversation) {
+  const others = store.state.conversations.filter((known) => known.id !== conversation.id);
+  store.state.conversations = [...others, conversation];
+}
+
+export const findConversation = (id) => store.state?.conversations.find((conversation) => conversation.id === id) ?? null;
+export const unreadMessages = () => (store.state?.conversations ?? []).reduce((sum, c) => sum + (c.muted || c.request ? 0 : c.unread), 0);
+export const messageRequests = () => (store.state?.conversations ?? []).filter((conversation) => conversation.request && !conversation.self_removed);
 
 export const findCall = (session) => store.state?.calls.find((call) => call.session === session) ?? null;
 export const contactOf = (id) => store.state?.contacts.find((contact) => contact.id === id) ?? null;

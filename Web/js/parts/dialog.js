@@ -11,9 +11,9 @@ const stack = [];
 
 /**
  * Opens a dialog. `view(close)` returns its content below the title; `close(value)` ends it. Resolves with the value, undefined when dismissed.
- * `onEscape`, when given, replaces closing on Escape.
+ * `onEscape`, when given, replaces closing on Escape; a `light` one closes when the page beside it is pressed.
  */
-export function openDialog({ title, label, className = "", role = null, view, onEscape = null, bare = false, closed = null }) {
+export function openDialog({ title, label, className = "", role = null, view, onEscape = null, bare = false, closed = null, light = false }) {
   return new Promise((resolve) => {
     const dialog = document.createElement("dialog");
     const titleID = `dialog-${Math.random().toString(36).slice(2)}`;
@@ -38,6 +38,7 @@ export function openDialog({ title, label, className = "", role = null, view, on
       event.preventDefault();
       onEscape();
     });
+    if (light) dialog.addEventListener("click", (event) => { if (event.target === dialog) close(); });
     dialog.addEventListener("close", () => {
       stack.splice(stack.indexOf(dialog), 1);
       moveNotices(stack.at(-1) ?? document.body);

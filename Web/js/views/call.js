@@ -13,6 +13,7 @@ import { prefs } from "../prefs.js";
 import { strings } from "../strings.js";
 import { openOptions } from "./options.js";
 import { openSendRequest } from "./requests.js";
+import { openVoicemail, voicemailOffer } from "./voicemail.js";
 
 const text = strings.call;
 const POOR_LOSS = 0.08;
@@ -162,6 +163,8 @@ function placingScreen(app, placing) {
 function endedScreen(app, call, name) {
   const sentence = call.ended?.sentence || text.ended(name);
   const introduce = call.direction === "outgoing" && call.ended?.reason === "policy.first-contact-required";
+  const unanswered = call.direction === "outgoing" && !call.answered_at && app.messages.enabled;
+  const offer = unanswered && !introduce ? voicemailOffer(app, call) : null;
   const again = () => { app.calls.dismiss(call.session); app.calls.place(addressOf(call.peer), { video: call.media.video, name }); };
   return h("main", { key: "ended", ...focused, class: "call call-before", "aria-label": text.region(name) },
     h("header", { key: "top", class: "call-top" }, h("div", { class: "call-who" }, h("h1", {}, name), h("p", { class: "call-state" }, text.states.ended))),
@@ -170,6 +173,8 @@ function endedScreen(app, call, name) {
       progressList(call)),
     h("div", { key: "controls", class: "controls ended" },
       introduce && h("button", { key: "introduce", class: "button primary", type: "button", onclick: () => { app.calls.dismiss(call.session); openSendRequest(app, addressOf(call.peer)); } }, text.introduce),
+      unanswered && !introduce && h("button", { key: "message", class: "button", type: "button", onclick: () => { app.calls.dismiss(call.session); app.messages.write(addressOf(call.peer)); } }, icon("messages"), text.message),
+      offer?.offered && h("button", { key: "voicemail", class: "button", type: "button", onclick: async () => { if (await openVoicemail(app, call, offer)) app.calls.dismiss(call.session); } }, icon("mic"), text.voicemail),
       h("button", { key: "again", class: `button ${introduce ? "" : "primary"}`, type: "button", onclick: again }, icon("phone"), text.again),
       h("button", { key: "close", class: "button", type: "button", onclick: () => app.calls.dismiss(call.session) }, text.close)));
 }

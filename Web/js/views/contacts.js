@@ -60,6 +60,7 @@ function page(app, contact) {
     h("a", { class: "back narrow-only", href: "#/contacts" }, icon("back"), strings.common.back),
     h("header", { class: "contact-header" }, avatar(contact, "huge"), h("h2", {}, contact.name), contact.alias && h("p", { class: "muted" }, contact.alias),
       h("div", { class: "actions center" },
+        app.messages.enabled && h("button", { class: "button", type: "button", disabled: contact.blocked, "aria-label": text.messageName(contact.name), onclick: () => app.messages.write(contact.id) }, icon("messages"), text.message),
         h("button", { class: "button", type: "button", disabled: contact.blocked, "aria-label": text.callAudio(contact.name), onclick: () => call(false) }, icon("phone"), strings.incoming.captions.audio),
         h("button", { class: "button primary", type: "button", disabled: contact.blocked, "aria-label": text.callVideo(contact.name), onclick: () => call(true) }, icon("video"), strings.incoming.captions.video))),
     contact.key_changed && keyWarning(app, contact),

@@ -7,7 +7,8 @@ import { notify } from "../notices.js";
 import { form, formState, openDialog } from "../parts/dialog.js";
 import { actionButton, emptyState, textField } from "../parts/fields.js";
 import { avatar, basis, nameOf } from "../parts/peer.js";
-import { store } from "../store.js";
+import { titleOf, lineOf, partner } from "../messages.js";
+import { messageRequests, store } from "../store.js";
 import { strings } from "../strings.js";
 
 const text = strings.requests;
@@ -17,17 +18,29 @@ export function requestsView(app) {
   const { requests } = store.state;
   const waiting = requests.filter((r) => r.direction === "incoming" && r.state === "pending");
   const sent = requests.filter((r) => r.direction === "outgoing" && r.state === "pending");
+  const messages = messageRequests();
   const earlier = requests.filter((r) => r.state !== "pending");
   return h("div", { class: "page" },
     h("header", { class: "view-header" }, h("h1", {}, text.title), h("button", { class: "button", type: "button", onclick: () => openSendRequest(app) }, icon("plus"), text.send)),
-    requests.length > 0 && h("p", { class: "lead" }, text.intro),
-    requests.length === 0 && emptyState("requests", text.emptyTitle, text.empty),
+    requests.length + messages.length > 0 && h("p", { class: "lead" }, text.intro),
+    requests.length + messages.length === 0 && emptyState("requests", text.emptyTitle, text.empty),
+    messages.length > 0 && h("section", { key: "messages", class: "day" }, h("h2", {}, strings.messages.requests), h("ul", { class: "cards", role: "list", "aria-label": strings.messages.requests }, messages.map(messageCard))),
     section(app, text.incoming, waiting), section(app, text.outgoing, sent), section(app, text.earlier, earlier));
 }
 
 function section(app, title, requests) {
   if (!requests.length) return null;
   return h("section", { key: title, class: "day" }, h("h2", {}, title), h("ul", { class: "cards", role: "list", "aria-label": title }, requests.map((request) => card(app, request))));
+}
+
+function messageCard(conversation) {
+  const name = titleOf(conversation);
+  const { last } = conversation;
+  return h("li", { key: conversation.id, class: "card request" },
+    h("div", { class: "request-head" }, avatar(partner(conversation) ?? { name }), h("div", { class: "row-text" }, h("strong", {}, name), last && h("span", { class: "muted" }, `${day(last.sent_at)} ${clock(last.sent_at)}`))),
+    partner(conversation) && basis(partner(conversation)),
+    (conversation.purpose || last) && h("figure", { class: "words" }, h("figcaption", {}, text.theySay), h("blockquote", {}, conversation.purpose || lineOf(last))),
+    h("div", { class: "actions" }, h("a", { class: "button primary", href: `#/messages/${encodeURIComponent(conversation.id)}`, "aria-label": strings.messages.openRequest(name) }, strings.messages.read)));
 }
 
 function card(app, request) {

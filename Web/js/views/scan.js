@@ -8,10 +8,9 @@ import { textField } from "../parts/fields.js";
 import { canScan, startScanner } from "../parts/qr.js";
 import { strings } from "../strings.js";
 
-const text = strings.scan;
-
-/** Resolves with the text of a code or of the pasted link, undefined when dismissed. `accept(text)` says whether it is one. */
-export function openScan(accept = (value) => /^(dsip:|did:)/i.test(value)) {
+/** Resolves with the text of a code or of the pasted link, undefined when dismissed. `accept(text)` says whether it is one; `words` replace those about links. */
+export function openScan(accept = (value) => /^(dsip:|did:)/i.test(value), words = {}) {
+  const text = { ...strings.scan, ...words };
   const state = { pasted: "", error: canScan() ? null : text.unsupported };
   let scanner = null;
   let ended = false;

@@ -2,9 +2,10 @@
 
 import { h, update } from "../dom.js";
 import { capture, canChooseSpeaker, listDevices } from "../media.js";
+import { setNotifications } from "../alerts.js";
 import { attempt, notify } from "../notices.js";
 import { form, formState } from "../parts/dialog.js";
-import { actionButton, facts, selectField, switchField, textField } from "../parts/fields.js";
+import { actionButton, facts, radioGroup, selectField, switchField, textField } from "../parts/fields.js";
 import { prefs, setPref } from "../prefs.js";
 import * as ring from "../ring.js";
 import { store } from "../store.js";
@@ -25,9 +26,12 @@ export function settingsView(app) {
       textField(state, "name", { label: text.displayName, help: text.displayHelp, maxlength: "64", changed: update }))),
     card(text.calls,
       switchField({ owner: ui, name: "muteRing", label: text.muteRing, help: text.muteRingHelp, checked: prefs.muteRing, changed: set("muteRing") }),
-      switchField({ owner: ui, name: "notify", label: text.notify, help: text.notifyHelp, checked: prefs.notify, changed: setNotify }),
       switchField({ owner: ui, name: "shortcuts", label: text.shortcuts, checked: prefs.shortcuts, changed: set("shortcuts") }),
       h("div", { class: "actions start" }, h("button", { class: "button", type: "button", onclick: testRing }, ui.testing ? text.stopRing : text.testRing))),
+    app.messages.enabled && messageCard(app),
+    card(text.notifications,
+      switchField({ owner: ui, name: "notify", label: text.notify, help: text.notifyHelp, checked: prefs.notify, changed: async (on) => { if (!(await setNotifications(app, on))) notify("warning", text.notifyDenied); update(); } }),
+      switchField({ owner: ui, name: "previews", label: text.previews, help: text.previewsHelp, checked: prefs.previews, disabled: !prefs.notify, changed: set("previews") })),
     card(text.devices, deviceFields()),
     card(text.appearance, selectField({ owner: ui, name: "theme", label: text.theme, value: prefs.theme, options: Object.entries(text.themes), changed: set("theme") })),
     card(text.strangers, h("p", {}, text.strangersText)),
@@ -38,13 +42,14 @@ export function settingsView(app) {
 
 const card = (title, ...children) => h("section", { key: title, class: "card" }, h("h2", {}, title), children);
 
-async function setNotify(on) {
-  if (on && (!("Notification" in globalThis) || (await Notification.requestPermission()) !== "granted")) {
-    notify("warning", text.notifyDenied);
-    on = false;
-  }
-  setPref("notify", on);
-  update();
+function messageCard(app) {
+  const { messaging } = store.state;
+  const save = (changes) => attempt(async () => { Object.assign(messaging, await app.agent.call("messages.settings", changes)); update(); });
+  return card(text.messages,
+    switchField({ owner: ui, name: "receipts", label: text.readReceipts, help: text.readReceiptsHelp, checked: messaging.read_receipts, changed: (read_receipts) => save({ read_receipts }) }),
+    switchField({ owner: ui, name: "typing", label: text.typing, help: text.typingHelp, checked: messaging.typing, changed: (typing) => save({ typing }) }),
+    radioGroup({ owner: ui, name: "mode", label: text.mode, options: Object.entries(text.modes).map(([mode, words]) => [mode, ...words]), value: messaging.mode, changed: async (mode) => { await save({ mode }); notify("info", text.modeSaved); } }),
+    messaging.mailbox && h("p", { class: "help" }, messaging.mailbox));
 }
 
 function testRing() {

@@ -4,12 +4,13 @@ import { h } from "../dom.js";
 import { clock, duration, now } from "../format.js";
 import { icon } from "../icons.js";
 import { avatar, nameOf } from "../parts/peer.js";
-import { pendingRequests, store } from "../store.js";
+import { messageRequests, pendingRequests, store, unreadMessages } from "../store.js";
 import { strings } from "../strings.js";
 import { backupView } from "./backup.js";
 import { contactsView } from "./contacts.js";
 import { devicesView } from "./devices.js";
 import { openDial } from "./dial.js";
+import { messagesView } from "./messages.js";
 import { identityView } from "./identity.js";
 import { recentsView } from "./recents.js";
 import { requestsView } from "./requests.js";
@@ -17,23 +18,31 @@ import { settingsView } from "./settings.js";
 import { youView } from "./you.js";
 
 const views = {
-  contacts: contactsView, recents: recentsView, requests: requestsView, you: youView, identity: identityView, devices: devicesView,
+  messages: messagesView, contacts: contactsView, recents: recentsView, requests: requestsView, you: youView, identity: identityView, devices: devicesView,
   backup: backupView, settings: settingsView,
 };
 const personal = ["identity", "devices", "backup", "settings"];
 
-/** The view's name and its argument, from `#/name/argument`. */
+/** The view's name and its arguments, from `#/name/argument/detail`. */
 export function route() {
-  const [name, argument] = location.hash.replace(/^#\/?/, "").split("/");
-  return { name: name in views ? name : "contacts", argument: argument ? decodeURIComponent(argument) : null };
+  const [name, argument, detail] = location.hash.replace(/^#\/?/, "").split("/");
+  return { name: name in views ? name : "contacts", argument: decoded(argument), detail: decoded(detail) };
+}
+
+function decoded(part) {
+  try {
+    return part ? decodeURIComponent(part) : null;
+  } catch {
+    return null;
+  }
 }
 
 export function shell(app) {
-  const { name, argument } = route();
-  return h("div", { key: "shell", class: `shell ${argument || !["contacts", "recents"].includes(name) ? "shell-inner" : ""}` },
+  const { name, argument, detail } = route();
+  return h("div", { key: "shell", class: `shell ${argument || !["contacts", "recents"].includes(name) ? "shell-inner" : ""} ${name === "messages" && argument ? "shell-chat" : ""}` },
     h("a", { key: "skip", class: "skip", href: "#content", onclick: skip }, strings.app.skip),
     sidebar(app, name),
-    h("main", { key: "main", id: "content", class: "content", tabindex: "-1", created: focus }, callBar(app), agentBar(), h("div", { key: name, class: `view view-${name}` }, views[name](app, argument))));
+    h("main", { key: "main", id: "content", class: "content", tabindex: "-1", created: focus }, callBar(app), agentBar(), h("div", { key: name, class: `view view-${name}` }, views[name](app, argument, detail))));
 }
 
 // Coming back from a call, the keyboard starts at the content again.
@@ -53,9 +62,10 @@ function sidebar(app, current) {
       h("span", { class: "me-text" }, h("strong", {}, identity.name), h("span", { class: "muted" }, identity.alias ?? strings.identity.ownedTitle))),
     h("button", { class: "button primary new-call", type: "button", onclick: () => openDial(app) }, icon("phone"), h("span", {}, strings.nav.newCall)),
     h("nav", { "aria-label": strings.nav.label },
+      app.messages.enabled && link("messages", current, unreadMessages(), strings.nav.unread),
       link("contacts", current),
       link("recents", current, store.state.missed, strings.nav.missed),
-      link("requests", current, pendingRequests().length, strings.nav.waiting),
+      link("requests", current, pendingRequests().length + messageRequests().length, strings.nav.waiting),
       link("you", personal.includes(current) ? "you" : current, 0, null, "narrow-only", "identity"),
       h("hr", { class: "wide-only" }),
       personal.map((name) => link(name, current, name === "backup" && !identity.phrase_confirmed ? "!" : 0, () => strings.backup.unconfirmedState, "wide-only"))),
