@@ -3,10 +3,10 @@ import DSIPSignaling
 /// The DSIP Messaging Profile 1.0 (`messaging/1.0`, cited M§n) as values and pure machines: what travels, what is inside it, who
 /// may do what, and in which order.
 ///
-/// It stores nothing, opens no socket, reads no clock and holds no group key. MLS is reached through what its owner tells the
-/// machines (an epoch, a commit's adds and removes, the digest of a message, whether it validates) and through what they tell the
-/// owner to do (merge, re-join, create a successor), so this module does not import it. Every machine is a value: keep it, copy
-/// it before an event whose effects might not reach the disk, put the copy back after a crash.
+/// It opens no socket, reads no clock and writes no file. The machines reach MLS through what their owner tells them (an epoch, a
+/// commit's adds and removes, the digest of a message, whether it validates) and through what they tell the owner to do (merge,
+/// re-join, create a successor); ``MailboxHost`` is such an owner. Every machine is a value: keep it, copy it before an event whose
+/// effects might not reach the disk, put the copy back after a crash.
 ///
 /// | who | machine |
 /// |---|---|
@@ -17,6 +17,7 @@ import DSIPSignaling
 /// | a device welcomed to a group | ``SuccessorTracker``, ``ConversationExtension``, ``ExternalJoin`` |
 /// | the orderer of a group | ``Hub`` |
 /// | the store of an identity | ``Mailbox``, with ``Admission`` and ``HubHandover`` |
+/// | a service with all its mailboxes and hubs | ``MailboxHost`` over a ``MailboxStore`` |
 ///
 /// What a peer sends enters as ``MailboxMessage`` (an envelope's payload) or ``MessagingObject`` (an opened MLS message), both read
 /// strictly: a value that exists has passed the profile's schemas and its checks, in the order the profile gives.
