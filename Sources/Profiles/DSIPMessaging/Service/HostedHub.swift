@@ -23,6 +23,8 @@ final class HostedHub {
     /// The lowest `seq` of which anything is kept, and of which the content is.
     var oldest: Int64
     var released: Int64
+    /// Read from the leaves when first asked for.
+    private var hints: [DID: MailboxService]?
     private var savedQueues: [DID: MemberQueue] = [:]
     private var savedOwing: Set<DID> = []
     private var isDue = false
@@ -139,6 +141,23 @@ final class HostedHub {
     // MARK: What the group says
 
     var conversation: ConversationExtension? { ConversationExtension(of: observer.extensions) }
+
+    /// Where the leaves of an identity say its mailbox is. M§4.2
+    func hint(of identity: DID) -> MailboxService? {
+        if let hints { return hints[identity] }
+        var found: [DID: MailboxService] = [:]
+        for member in observer.members {
+            guard let leaf = LeafCredential.claim(of: member.leafNode), found[leaf.identity] == nil,
+                let service = MailboxHint.service(of: member.leafNode)
+            else { continue }
+            found[leaf.identity] = service
+        }
+        hints = found
+        return found[identity]
+    }
+
+    /// The leaves are others now.
+    func forgetHints() { hints = nil }
 
     func latestInfo() throws(StoreFailure) -> Info? {
         if let info { return info }

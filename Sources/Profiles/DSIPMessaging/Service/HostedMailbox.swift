@@ -10,8 +10,8 @@ import Encoding
 ///                   group/<id>               registration, hub's address, highest seq
 ///                   revoked/<grant>, introduced/<introduction>
 ///                   contacts                 first contact of the last window
-///                   revocation/<device>      the owner's envelope
 /// packages/<owner>  <device>/<number>        a KeyPackage; `last` for the last resort
+/// revocation        <owner>/<device>         the owner's envelope
 /// ```
 final class HostedMailbox {
     struct Device: Hashable {

@@ -105,10 +105,7 @@ extension MailboxHost {
             }
         }
         if isServed { return .here }
-        for member in hosted.observer.members {
-            guard let leaf = LeafCredential.claim(of: member.leafNode), leaf.identity == identity,
-                let service = MailboxHint.service(of: member.leafNode), service.mailbox != self.service.did
-            else { continue }
+        if let service = hosted.hint(of: identity), service.mailbox != self.service.did {
             return .there(HubReference(did: service.mailbox, uri: service.uri))
         }
         return .nowhere

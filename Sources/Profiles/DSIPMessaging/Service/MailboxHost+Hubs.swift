@@ -44,11 +44,12 @@ extension MailboxHost {
                 }
                 facts.epoch = epoch
                 facts.digest = Self.digest(mls)
-                arrival.content = OrderedContent(mls: mls, blobs: blobs)
+                // A manifest helps replication; one that would not fit beside the item on its way out is left behind.
+                let size = blobs.reduce(mls.text.utf8.count) { $0 + $1.uri.utf8.count + 128 }
+                arrival.content = OrderedContent(mls: mls, blobs: size <= limits.page ? blobs : [])
             case .handshake(let handshake):
-                guard
-                    try observe(handshake, group, verified, hosted, &facts, &arrival, at: now)
-                else { return refuse(.policyBlocked) }
+                let fault = try observe(handshake, group, verified, hosted, &facts, &arrival, at: now)
+                if let fault { return refuse(fault) }
             case .groupInfo(let mls, let tree, _):
                 // Membership is judged before what the GroupInfo says.
                 if hosted.hub.roster.contains(verified.principal) {
@@ -86,6 +87,7 @@ extension MailboxHost {
             switch arrival.observed {
             case .commit(let commit):
                 guard (try? hosted.observer.enter(commit)) != nil else { throw .failed(.corrupt) }
+                hosted.forgetHints()
             case .proposal(let proposal):
                 guard (try? hosted.observer.queue(proposal)) != nil else { throw .failed(.corrupt) }
             case nil: break
@@ -121,7 +123,7 @@ extension MailboxHost {
 
     /// Reads what a handshake does into `facts`.
     ///
-    /// - Returns: false for what is no handshake of the group at all.
+    /// - Returns: why it is refused whatever the machine would say: it is no handshake of the group at all, or cannot be handed on.
     private func observe(
         _ handshake: Deposit.Handshake,
         _ group: GroupID,
@@ -130,10 +132,10 @@ extension MailboxHost {
         _ facts: inout HubDeposit,
         _ arrival: inout Arrival,
         at now: Int64
-    ) throws(HostStop) -> Bool {
+    ) throws(HostStop) -> Reason? {
         guard let mls = claim(handshake.mls, of: group, isPrivate: false), let epoch = mls.claimedEpoch,
             let kind = mls.claimedHandshake
-        else { return false }
+        else { return .policyBlocked }
         facts.epoch = epoch
         facts.digest = Self.digest(handshake.mls)
         let joiner = Leaf(identity: verified.principal, device: verified.body.from)
@@ -145,16 +147,16 @@ extension MailboxHost {
         // A commit of another epoch, a redelivery or a stranger's is answered for what it is, not for what it holds.
         guard epoch == hosted.hub.epoch, hosted.log.seq(of: facts.digest) == nil,
             kind == .externalCommit || hosted.hub.roster.contains(verified.principal)
-        else { return true }
+        else { return nil }
         guard let observed = try? hosted.observer.observe(mls, at: UInt64(max(0, now))) else {
-            return kind != .proposal
+            return kind == .proposal ? .policyBlocked : nil
         }
         switch observed {
         case .proposal(let proposal):
             var next = hosted.observer
             guard let proposer = proposal.proposer.flatMap({ LeafCredential.claim(of: $0.leafNode) }),
                 proposer.identity == verified.principal, (try? next.queue(proposal)) != nil
-            else { return false }
+            else { return .policyBlocked }
             arrival.content = OrderedContent(mls: handshake.mls)
         case .commit(let commit):
             let wants = wants
@@ -162,11 +164,15 @@ extension MailboxHost {
             try wants.settle()
             arrival.content = OrderedContent(mls: handshake.mls)
             if let welcome = handshake.welcome {
+                let origin = verified.envelope.compact
+                // A welcome travels with its origin, whole; what does not fit one frame could never be brought to anybody.
+                let size = handshake.grants.reduce(welcome.text.utf8.count + origin.utf8.count) { $0 + $1.utf8.count }
+                if facts.commit?.isValid == true, size > limits.page { return .mailboxObjectTooLarge }
                 arrival.content?.welcome = .init(
                     mls: welcome,
                     ratchetTree: handshake.ratchetTree,
                     grants: handshake.grants,
-                    origin: verified.envelope.compact,
+                    origin: origin,
                     adder: verified.principal
                 )
             }
@@ -178,7 +184,7 @@ extension MailboxHost {
             }
         }
         arrival.observed = observed
-        return true
+        return nil
     }
 
     /// What a commit does to identities, and whether the profile lets it. M§6.2, M§6.8, M§7.3, M§7.4
@@ -241,7 +247,7 @@ extension MailboxHost {
                 return refuse()
             }
         }
-        // Who is added and not welcomed could never come in.
+        // Who is added and not welcomed could never come in. M§6.5 rule 5
         let brings = !facts.adds.isEmpty && !commit.isExternal
         guard !brings || handshake.welcome != nil else { return refuse() }
         return facts

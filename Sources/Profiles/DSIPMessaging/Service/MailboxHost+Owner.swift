@@ -126,9 +126,8 @@ extension MailboxHost {
         }
         for (revocation, envelope) in revoked {
             revocations.insert(revocation)
-            try ask { () throws(StoreFailure) in
-                try hosted.put("revocation/\(revocation.device)", .string(envelope.compact))
-            }
+            let key = MailboxRecord.Key(Self.revocationScope, "\(hosted.owner)/\(revocation.device)")
+            try apply(.put(MailboxRecord(key, Array(envelope.compact.utf8))))
             emit(.revoked(revocation, envelope))
         }
         let touched = HostedMailbox.Touched(
@@ -148,20 +147,20 @@ extension MailboxHost {
         return delegations.isEmpty || delegations.contains { revocation.covers($0) }
     }
 
+    private static let revocationScope = "revocation"
+
+    /// Those that owners here have sent, as many as are held in memory.
     func restoreRevocations() throws(StoreFailure) {
         var last: String?
         repeat {
-            let scopes = try store.scopes(withPrefix: HostedMailbox.prefix, after: last, limit: 512)
-            for scope in scopes {
-                for record in try store.records(in: scope, after: "revocation/", limit: limits.devices)
-                where record.key.name.hasPrefix("revocation/") {
-                    guard let text = (try? JSONValue(parsing: record.value))?.string,
-                        let revocation = Envelope(compact: text).flatMap(DelegationRevocation.decode)
-                    else { continue }
-                    revocations.insert(revocation)
-                }
+            let page = try store.records(in: Self.revocationScope, after: last, limit: 512)
+            for record in page {
+                guard let envelope = Envelope(compact: String(decoding: record.value, as: UTF8.self)),
+                    let revocation = DelegationRevocation.decode(envelope)
+                else { continue }
+                revocations.insert(revocation)
             }
-            last = scopes.count < 512 ? nil : scopes.last
+            last = page.count < 512 ? nil : page.last?.key.name
         } while last != nil
     }
 

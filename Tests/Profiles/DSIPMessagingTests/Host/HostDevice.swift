@@ -100,7 +100,9 @@ extension HostWorld {
             var read = 0
             while true {
                 let request = SyncRequest(since: cursor, ackThrough: acknowledges ? cursor : nil, live: live)
-                guard case .items(let count, let next)? = try world.send(.sync(request), from: self) else { return read }
+                guard case .items(let count, let next)? = try world.send(.sync(request), from: self) else {
+                    return read
+                }
                 read += count
                 if let last = items.compactMap(\.cursor.position).max() { cursor = Cursor(position: last) }
                 guard next != nil else { return read }
@@ -252,6 +254,29 @@ extension HostWorld {
                 processed[group, default: []].insert(seq)
             } else {
                 groups[group]!.clearPendingCommit()
+            }
+            return answer
+        }
+
+        /// Joins by external commit, in its own old place when it has one.
+        func join(outside item: StoredItem, in group: GroupID) throws -> Answer? {
+            guard case .groupInfo(let info) = try MLSMessage(decoding: item.mls?.bytes ?? []) else { return nil }
+            let own = contents.credential
+            let hub = ConversationExtension(of: info.claimedContext.extensions)?.hub.did
+            let (joined, commit) = try Group.joining(
+                info,
+                as: contents,
+                signer: signer,
+                replacing: { $0.credential == own },
+                configuration: Self.configuration,
+                validator: DeviceCredentials(),
+                using: &world.random
+            )
+            let handshake = Deposit.Handshake(mls: EncodedBytes(commit.encoded))
+            let answer = try deposit(Deposit(group: group, .handshake(handshake)), to: hub)
+            if let seq = answer?.accepted?.seq {
+                groups[group] = joined
+                processed[group, default: []].formUnion(1...seq)
             }
             return answer
         }

@@ -58,7 +58,9 @@ final class HostWorld {
         var closed: [ConnectionID] = []
         var revoked: [DID] = []
 
-        init(_ key: SigningKey, _ service: MailboxHost.Service, _ limits: MailboxHost.Limits, _ documents: Documents) throws {
+        init(_ key: SigningKey, _ service: MailboxHost.Service, _ limits: MailboxHost.Limits, _ documents: Documents)
+            throws
+        {
             self.key = key
             self.service = service
             self.limits = limits
@@ -211,10 +213,14 @@ final class HostWorld {
     }
 
     /// Commits, and carries out what the host says until it says no more.
+    ///
+    /// One that restarts does so once for what came to it: what it sends again after that is heard.
     func settle(_ node: Node) {
+        var restarts = restarts
         while true {
             let actions = node.host.commit(at: now)
             if restarts { restart(node) }
+            restarts = false
             guard !actions.isEmpty else { return }
             for action in actions { carry(out: action, of: node) }
         }
