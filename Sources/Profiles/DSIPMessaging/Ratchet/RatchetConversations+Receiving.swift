@@ -38,8 +38,9 @@ extension RatchetConversations {
         of sender: DID,
         at now: Int64
     ) throws(MessagingError) {
+        guard let message = try? SessionMessage(bytes) else { return }
         var sessions = try sessions(with: sender)
-        var ring = try ring(at: now)
+        var ring = try ring(for: message, at: now)
         let known = Self.identityKey(of: device)
         let opened: Correspondent.Received
         do throws(RatchetError) {

@@ -38,6 +38,8 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     var wanted: [DID: Want] = [:]
     var sweepAt: Int64 = 0
     var actions: [RatchetAction] = []
+    /// A ring without one-time prekeys, for messages that begin no session: restoring the real one expands every key in it.
+    private let spareRing: [UInt8]
 
     /// - Throws: `store-failed`, or `refused` when the device's key is none the ratchet can use.
     public init(
@@ -54,6 +56,8 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
         }
         ledger = RatchetLedger(store)
         self.random = RatchetRandom(base: random)
+        let agreement = RatchetConfiguration.profile.agreement
+        spareRing = PreKeyRing(identity: keys, profile: agreement, at: now, using: &self.random).save()
         // Whoever was waited for when the program ended is asked for again.
         for row in try ledger.rows(.wanted, "", limit: 4096) {
             if let person = DID(row.key) { wanted[person] = Want(nextAt: now) }
@@ -185,7 +189,9 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
         ledger.set(.sessions, "", person.string, sessions.save())
     }
 
-    mutating func ring(at now: Int64) throws(MessagingError) -> PreKeyRing {
+    /// - Parameter message: what it is needed for; nil for the ring itself.
+    mutating func ring(for message: SessionMessage? = nil, at now: Int64) throws(MessagingError) -> PreKeyRing {
+        if let message, message.handshake == nil { return try restoredRing(spareRing) }
         let saved = try ledger.row(.ring, "", "ring")
         guard let saved else { return newRing(at: now) }
         return try restoredRing(saved)

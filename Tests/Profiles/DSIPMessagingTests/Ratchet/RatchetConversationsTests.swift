@@ -1,5 +1,6 @@
 import DSIPIdentity
 import Encoding
+import Foundation
 import Support
 import Testing
 
@@ -7,6 +8,14 @@ import Testing
 
 private let alice = RatchetWorld.person("alice")
 private let bob = RatchetWorld.person("bob")
+
+/// `DSIP_RUNS` runs from `DSIP_SEED` on.
+private let seeds: [UInt64] = {
+    let environment = ProcessInfo.processInfo.environment
+    let first = environment["DSIP_SEED"].flatMap { UInt64($0) } ?? 1
+    let runs = environment["DSIP_RUNS"].flatMap { UInt64($0) } ?? 2
+    return (0..<max(1, runs)).map { first &+ $0 }
+}()
 
 @Suite("Ratchet conversations")
 struct RatchetConversationsTests {
@@ -211,15 +220,15 @@ struct RatchetConversationsTests {
     func prekeys() throws {
         let world = RatchetWorld(seed: 12)
         let b = try world.add("bob")
-        #expect(world.shelves[bob]?.remaining(of: b.did) == 32)
-        for number in 0..<30 {
+        #expect(world.shelves[bob]?.remaining(of: b.did) == 8)
+        for number in 0..<12 {
             let stranger = try world.add("s\(number)")
             world.say("hi", stranger, to: bob)
             world.settle()
         }
-        #expect((12...32).contains(world.shelves[bob]?.remaining(of: b.did) ?? 0))
+        #expect((3...8).contains(world.shelves[bob]?.remaining(of: b.did) ?? 0))
         world.pass(8 * 86_400)
-        #expect(world.shelves[bob]?.remaining(of: b.did) == 32)
+        #expect(world.shelves[bob]?.remaining(of: b.did) == 8)
         let late = try world.add("late")
         world.say("hi", late, to: bob)
         world.settle()
@@ -228,7 +237,7 @@ struct RatchetConversationsTests {
 
     @Test(
         "loss, reorder, duplicates and crashes at every commit: all devices end with the same, nothing undecryptable",
-        arguments: 1...12
+        arguments: seeds
     )
     func convergence(seed: UInt64) throws {
         let world = RatchetWorld(seed: seed &* 7919)
@@ -245,7 +254,7 @@ struct RatchetConversationsTests {
         }
         (world.loss, world.crash) = (20, 15)
         var said: Set<ULID> = Set(world.lines(pair[0], with: bob).map(\.id))
-        for step in 0..<150 {
+        for step in 0..<80 {
             guard let device = pair.randomElement(using: &world.random) else { break }
             switch Int.random(in: 0..<10, using: &world.random) {
             case 0...2: if let id = world.say("\(step)", device, to: peer(device)) { said.insert(id) }
@@ -276,6 +285,6 @@ struct RatchetConversationsTests {
             #expect(device.store.rows(.failed, peer(device).string, after: nil, limit: 1).isEmpty, "seed \(seed)")
             #expect(device.store.rows(.waiting, peer(device).string, after: nil, limit: 1).isEmpty, "seed \(seed)")
         }
-        #expect(world.restarts > 10, "seed \(seed)")
+        #expect(world.restarts > 5, "seed \(seed)")
     }
 }

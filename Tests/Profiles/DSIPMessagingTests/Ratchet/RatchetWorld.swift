@@ -48,13 +48,15 @@ final class RatchetWorld {
         let seed = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }
         let key = SigningKey(selfIssued: try Curve25519.Signing.PrivateKey(rawRepresentation: seed))
         let identity = Self.person(name)
-        let configuration = RatchetConfiguration(
+        var configuration = RatchetConfiguration(
             identity: identity,
             device: key,
             delegation: "a.b.c",
             relay: DID("did:web:relay.example")!,
             hasSiblings: hasSiblings
         )
+        // Few, since each costs a signature and a key of ML-KEM.
+        (configuration.limits.bundles, configuration.limits.fewBundles) = (8, 3)
         let device = try Device(identity, configuration, seed: random.next(), at: now)
         devices.append(device)
         connect(device)
