@@ -65,7 +65,11 @@ final class Engine: Sendable {
         let now = clock()
         let folder = try StateFolder(path: configuration.stateFolder)
         let authority = configuration.hostname.flatMap(Authority.init)
-        let identity = try RelayIdentity.open(in: folder, authority: authority)
+        let identity = try RelayIdentity.open(
+            in: folder,
+            authority: authority,
+            hasMailboxes: configuration.messaging.enabled
+        )
         let (tls, rootPath) = try certificate(configuration, authority, folder, now)
         let store = try openStore(configuration, folder)
         let stored = try store.restore(at: now)
@@ -76,7 +80,14 @@ final class Engine: Sendable {
 
         let names =
             configuration.names.enabled
-            ? authority.map { NameRegistry(authority: $0, store: store, configuration: configuration.names) } : nil
+            ? authority.map {
+                NameRegistry(
+                    authority: $0,
+                    store: store,
+                    configuration: configuration.names,
+                    hasMailboxes: configuration.messaging.enabled
+                )
+            } : nil
         let upstream = resolver ?? standardResolver(configuration)
         let documents = RelayDocuments(
             upstream: HostedResolver(

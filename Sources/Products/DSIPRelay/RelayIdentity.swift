@@ -12,7 +12,7 @@ struct RelayIdentity: Sendable {
     var did: DID { key.did }
 
     /// - Parameter seed: 32 bytes.
-    init(seed: [UInt8], authority: Authority?) throws(RelayError) {
+    init(seed: [UInt8], authority: Authority?, hasMailboxes: Bool = false) throws(RelayError) {
         guard let privateKey = try? Curve25519.Signing.PrivateKey(rawRepresentation: seed) else {
             throw RelayError(
                 .storage,
@@ -32,25 +32,22 @@ struct RelayIdentity: Sendable {
             DIDDocument(
                 id: did,
                 verificationMethods: [.init(id: kid, controller: did, publicKey: publicKey)],
-                services: [
-                    .init(
-                        id: "\(did)#dsip-signaling",
-                        type: "DSIPSignaling",
-                        uri: authority.signaling,
-                        bindings: ["ws/1.0"]
-                    )
-                ],
+                services: authority.services(of: did, hasMailboxes: hasMailboxes),
                 alsoKnownAs: [DIDKey.did(of: publicKey).string]
             ).json.utf8
     }
 
     /// Opens the key kept in the state folder, or makes one.
-    static func open(in folder: StateFolder, authority: Authority?) throws(RelayError) -> RelayIdentity {
+    static func open(
+        in folder: StateFolder,
+        authority: Authority?,
+        hasMailboxes: Bool
+    ) throws(RelayError) -> RelayIdentity {
         if let stored = try folder.read("relay.key", limit: 32) {
-            return try RelayIdentity(seed: stored, authority: authority)
+            return try RelayIdentity(seed: stored, authority: authority, hasMailboxes: hasMailboxes)
         }
         let seed = Array(Curve25519.Signing.PrivateKey().rawRepresentation)
         try folder.write(seed, to: "relay.key")
-        return try RelayIdentity(seed: seed, authority: authority)
+        return try RelayIdentity(seed: seed, authority: authority, hasMailboxes: hasMailboxes)
     }
 }

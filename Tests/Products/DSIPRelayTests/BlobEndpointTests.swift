@@ -64,7 +64,8 @@ struct BlobEndpointTests {
     }
 
     /// The relay's signed word in a body: type, reason and whether it is a duplicate.
-    private func word(_ response: GuardedHTTPClient.Response) throws -> (type: String, reason: String?, duplicate: Bool) {
+    private func word(_ response: GuardedHTTPClient.Response) throws -> (type: String, reason: String?, duplicate: Bool)
+    {
         let envelope = try #require(Envelope(response.body))
         let payload = try JSONValue(parsing: envelope.decodedPayload())
         return (payload["type"]?.string ?? "", payload["reason"]?.string, payload["duplicate"]?.bool ?? false)

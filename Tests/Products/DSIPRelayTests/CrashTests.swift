@@ -170,7 +170,10 @@ struct CrashTests {
 
         // Bob's relay dies; what Alice says is accepted and cannot be delivered. In the middle of the next, the hub dies as well.
         other.kill()
-        var alice = try people.alice.moved(to: try await Correspondents.phone("alice", at: hub.running), at: hub.running)
+        var alice = try people.alice.moved(
+            to: try await Correspondents.phone("alice", at: hub.running),
+            at: hub.running
+        )
         for n in 0..<10 { try await alice.say("accepted \(n)", in: group) }
         var sent: [(id: ULID, mls: EncodedBytes)] = []
         for n in 0..<60 {

@@ -146,7 +146,10 @@ struct FullDiskTests {
         for n in 0..<200 where refused == nil {
             let mls = try alice.encrypt("\(n) \(text)", in: group)
             do {
-                alice.ownSeq(try await alice.device.ask(alice.deposit(mls, in: group), of: relay.running.did).seq!, in: group)
+                alice.ownSeq(
+                    try await alice.device.ask(alice.deposit(mls, in: group), of: relay.running.did).seq!,
+                    in: group
+                )
                 accepted.append(n)
             } catch let error as TestDevice.Refused {
                 #expect(error.reason == .mailboxQuotaExceeded && (error.retryAfter ?? 0) > 0)

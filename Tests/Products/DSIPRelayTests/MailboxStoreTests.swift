@@ -28,6 +28,27 @@ struct MailboxStoreTests {
         )
     }
 
+    @Test("it does what every store of mailboxes does")
+    func suite() throws {
+        var paths: [ObjectIdentifier: String] = [:]
+        var stores: [SQLiteMailboxStore] = []
+        func open(_ path: String) throws -> SQLiteMailboxStore {
+            let store = try SQLiteMailboxStore(path: path)
+            paths[ObjectIdentifier(store)] = path
+            stores.append(store)
+            return store
+        }
+        let broken = try MailboxStoreSuite.violations(
+            of: { try open("\(folder.path)/suite-\(stores.count).sqlite") },
+            reopening: { store in
+                // As after kill -9: the old connection goes without a word.
+                store.rollback()
+                return try open(paths[ObjectIdentifier(store)]!)
+            }
+        )
+        #expect(broken.isEmpty)
+    }
+
     @Test("what was committed is there after the process has gone, what was not is not")
     func durable() throws {
         let group = GroupID(ulid())

@@ -29,7 +29,9 @@ struct MailboxThroughputTests {
         for n in 0..<count {
             let body = alice.deposit(try alice.encrypt("message number \(n)", in: group), in: group)
             let message = alice.device.mailboxMessage(body, to: relay.running.did, lifetime: 60)
-            envelopes.append((message.id, try message.signed(by: alice.device.key, delegations: [alice.device.delegation!])))
+            envelopes.append(
+                (message.id, try message.signed(by: alice.device.key, delegations: [alice.device.delegation!]))
+            )
         }
         let before = try cpuSeconds(of: relay)
         let start = ContinuousClock.now

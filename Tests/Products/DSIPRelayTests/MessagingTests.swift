@@ -183,7 +183,7 @@ struct MessagingTests {
         let request = SyncRequest(since: bob.cursor, ackThrough: nil, live: true)
         try await Task.sleep(for: .milliseconds(300))
         try await still.post(still.mailboxMessage(.sync(request), to: harness.running.did))
-        let text = String(repeating: "x", count: 17_000)
+        let text = String(repeating: "x", count: 23_000)
         var said = 0
         while harness.metric("dsip_relay_bound_devices") == 2, said < 1500 {
             try await alice.say("\(said) \(text)", in: group)

@@ -140,7 +140,8 @@ final class BlobFolder: Sendable {
 
     /// Whether `name` is 64 lower-case hexadecimal digits: nothing else becomes a path.
     static func isName(_ name: String) -> Bool {
-        name.utf8.count == nameLength && name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        name.utf8.count == nameLength
+            && name.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
 
     private func file(_ sha256: String) -> String { "\(path)/\(sha256.prefix(2))/\(sha256.dropFirst(2))" }

@@ -133,7 +133,12 @@ public struct RelaySetting: Sendable {
             "60000",
             "The same for another relay (a did:web that speaks for itself). 0 for no bound."
         ),
-        .init("messaging.fetches-per-minute", .number, "60", "KeyPackage fetches an identity may make. 0 for no bound."),
+        .init(
+            "messaging.fetches-per-minute",
+            .number,
+            "60",
+            "KeyPackage fetches an identity may make. 0 for no bound."
+        ),
         .init("messaging.links", .number, "256", "Other services connected to at once."),
         .init("messaging.in-memory", .flag, "false", "Keep mailboxes in memory only; a restart forgets them."),
         .init("blobs.folder", .text, "blobs in the state folder", "Where blobs are kept as files."),

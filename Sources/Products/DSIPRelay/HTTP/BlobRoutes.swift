@@ -5,8 +5,8 @@ import DSIPTransport
 import Encoding
 import HTTPTypes
 import Hummingbird
-import NIOCore
 import NIOConcurrencyHelpers
+import NIOCore
 import NIOHTTPTypes
 
 /// Who may put blobs here, and whose they are then.

@@ -15,13 +15,21 @@ struct NameRegistry: Sendable {
     let authority: Authority
     let store: any RelayStore
     let configuration: RelayConfiguration.Names
+    /// Whether whoever is hosted has a mailbox here.
+    let hasMailboxes: Bool
     /// Requests seen, so that none counts twice.
     private let seen = NIOLockedValueBox(RateLimiter<ULID>(capacity: 16_384))
 
-    init(authority: Authority, store: any RelayStore, configuration: RelayConfiguration.Names) {
+    init(
+        authority: Authority,
+        store: any RelayStore,
+        configuration: RelayConfiguration.Names,
+        hasMailboxes: Bool = false
+    ) {
         self.authority = authority
         self.store = store
         self.configuration = configuration
+        self.hasMailboxes = hasMailboxes
     }
 
     /// The record of `name`, which may be spelled in any case.
@@ -138,14 +146,7 @@ struct NameRegistry: Sendable {
             keyAgreement: DIDKey.keyAgreement(of: keyDID).map {
                 [.init(id: DIDURL(did: did, fragment: $0.id.fragment), publicKey: $0.publicKey)]
             } ?? [],
-            services: [
-                .init(
-                    id: "\(did)#dsip-signaling",
-                    type: "DSIPSignaling",
-                    uri: authority.signaling,
-                    bindings: ["ws/1.0"]
-                )
-            ],
+            services: authority.services(of: did, hasMailboxes: hasMailboxes),
             alsoKnownAs: [keyDID.string, "acct:\(request.name)@\(authority)"],
             delegationRevocations: old?.delegationRevocations ?? []
         )
