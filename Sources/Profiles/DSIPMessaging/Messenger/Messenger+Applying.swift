@@ -42,6 +42,7 @@ extension Messenger {
             try save(known)
             try place(known)
             try appliedEarly(to: known)
+            if wasPending, known.isMine { try startDisappearing(known) }
             return wasPending
         }
         var line = MessageRecord(content, said, mine: content.sender == identity)
