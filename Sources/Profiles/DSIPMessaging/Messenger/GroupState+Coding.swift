@@ -40,6 +40,7 @@ extension GroupState {
         row.put("asked", askedAt == 0 ? nil : askedAt)
         row.put("unopened", list: unopened.map { .int($0) })
         row.put("stalled", stalledOn)
+        row.put("strays", flag: hasStrays)
         return row.bytes
     }
 
@@ -87,6 +88,7 @@ extension GroupState {
         titleOrder = row.int("title") ?? 0
         askedAt = row.int("asked") ?? 0
         stalledOn = row.did("stalled")
+        hasStrays = row.flag("strays")
         unopened = row.list("unopened").compactMap(\.value.int)
     }
 }

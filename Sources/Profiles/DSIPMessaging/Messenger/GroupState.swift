@@ -53,6 +53,8 @@ struct GroupState: Sendable {
     var unopened: [Int64] = []
     var answeredAt: Int64 = 0
     var answered = 0
+    /// Deposits were taken back that may have been ordered.
+    var hasStrays = false
     /// A document that is not known holds up what follows.
     var stalledOn: DID?
 

@@ -42,6 +42,7 @@ extension Messenger {
             try save(known)
             try place(known)
             try appliedEarly(to: known)
+            if wasPending, known.isMine { try startDisappearing(known) }
             return wasPending
         }
         var line = MessageRecord(content, said, mine: content.sender == identity)
@@ -169,20 +170,11 @@ extension Messenger {
     mutating func keepEarly(_ target: ULID, _ said: Saying) {
         guard earlyKept[said.thread, default: 0] < Self.maximumEarly else { return }
         earlyKept[said.thread, default: 0] += 1
-        var row = RowWriter()
-        row.put("payload", said.payload)
-        row.put("group", said.group)
-        row.put("conversation", said.conversation)
-        row.put("order", said.order)
-        row.put("seq", said.seq)
-        row.put("sender", said.sender)
-        row.put("device", said.device)
-        row.put("received", said.receivedAt)
         ledger.set(
             .early,
             "\(said.thread)/\(target)",
             said.group.text + OutboxItem.key(said.seq),
-            row.bytes
+            said.encoded
         )
     }
 
@@ -190,31 +182,14 @@ extension Messenger {
         let scope = "\(line.conversation)/\(line.id)"
         for row in try ledger.rows(.early, scope) {
             ledger.set(.early, scope, row.key, nil)
-            guard let kept = RowReader(row.value), let payload = kept.value["payload"], let group = kept.group("group"),
-                let conversation = kept.ulid("conversation"), let order = kept.int("order"), let seq = kept.int("seq"),
-                let sender = kept.did("sender"), let device = kept.did("device"),
+            // It was archived when it came.
+            guard let said = RowReader(row.value).flatMap({ Saying($0, thread: line.conversation) }),
                 let object = try? MessagingObject(
-                    payload,
-                    in: ObjectContext(conversation: conversation, kind: .group, sender: sender)
+                    said.payload,
+                    in: ObjectContext(conversation: said.conversation, kind: .group, sender: said.sender)
                 )
             else { continue }
-            // It was archived when it came.
-            try apply(
-                object,
-                Saying(
-                    group: group,
-                    thread: line.conversation,
-                    conversation: conversation,
-                    order: order,
-                    seq: seq,
-                    sender: sender,
-                    device: device,
-                    receivedAt: kept.int("received") ?? now,
-                    blobs: [],
-                    origin: .restored,
-                    payload: payload
-                )
-            )
+            try apply(object, said)
         }
     }
 

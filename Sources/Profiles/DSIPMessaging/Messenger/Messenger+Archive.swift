@@ -12,6 +12,7 @@ extension Messenger {
     mutating func received(_ key: ArchiveKey) throws(MessagingError) {
         guard archiveKeys[key.id] == nil, archiveKeys.count < Self.maximumArchiveKeys else { return }
         keep(key)
+        try archiveUnsealed()
         for row in try ledger.rows(.archive, key.id.description) {
             ledger.set(.archive, key.id.description, row.key, nil)
             guard let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }) else { continue }
@@ -27,6 +28,15 @@ extension Messenger {
         ledger.set(.archiveKey, "", key.id.description, row.bytes)
     }
 
+    private mutating func archiveUnsealed() throws(MessagingError) {
+        for row in try ledger.rows(.early, "unsealed") {
+            ledger.set(.early, "unsealed", row.key, nil)
+            guard let said = RowReader(row.value).flatMap({ Saying($0, thread: newULID()) }) else { continue }
+            try archive(said)
+        }
+        unsealed = 0
+    }
+
     /// A new key, told to the identity's devices. M§12.1, M§12.4
     mutating func rotateArchiveKey() throws(MessagingError) {
         guard let thread = personalThread else { return }
@@ -37,6 +47,7 @@ extension Messenger {
             createdAt: max(now, (currentArchiveKey?.createdAt ?? 0) + 1)
         )
         keep(key)
+        try archiveUnsealed()
         try queue(key.json, in: thread)
     }
 
@@ -54,9 +65,16 @@ extension Messenger {
 
     /// Seals what changed the picture and deposits it in every mailbox of the identity. M§12.2
     mutating func archive(_ said: Saying) throws(MessagingError) {
-        guard settings.mode == .sync, let key = currentArchiveKey, let payload = said.payload.object,
-            let groupBytes = said.group.bytes, isArchived(said.payload)
+        guard settings.mode == .sync, let payload = said.payload.object, let groupBytes = said.group.bytes,
+            isArchived(said.payload)
         else { return }
+        guard let key = currentArchiveKey else {
+            // A device that has no key yet has something to say already: it is archived when the key comes.
+            guard unsealed < Self.maximumEarly else { return }
+            unsealed += 1
+            ledger.set(.early, "unsealed", said.group.text + OutboxItem.key(said.seq), said.encoded)
+            return
+        }
         let record = ArchiveRecord(
             conversation: said.conversation,
             group: said.group,

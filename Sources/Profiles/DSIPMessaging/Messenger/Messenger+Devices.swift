@@ -20,6 +20,7 @@ extension Messenger {
     mutating func beginPersonalGroup() throws(MessagingError) {
         guard let primary, syncs[primary]?.isCaughtUp == true else { return }
         if let personal, groups[personal].map({ $0.phase != .left }) ?? false { return }
+        guard try !isExpelled else { return }
         if let waiting = try ledger.row(.setting, "", "sibling-wait").flatMap({ RowReader($0) }) {
             guard let id = waiting.group("group"), let since = waiting.int("since"),
                 now - since >= configuration.siblingPatience
@@ -34,6 +35,11 @@ extension Messenger {
         try rotateArchiveKey()
     }
 
+    /// Whether the identity's other devices have taken this one away; it comes back only when they add it. M§12.4
+    private var isExpelled: Bool {
+        get throws(MessagingError) { try ledger.row(.setting, "", "expelled") != nil }
+    }
+
     private mutating func setPersonal(_ id: GroupID) {
         personal = id
         ledger.set(.setting, "", "personal", Array(id.text.utf8))
@@ -41,7 +47,7 @@ extension Messenger {
 
     /// A GroupInfo of a group that this device is not in: its own identity's personal group, or one a sibling is in.
     mutating func consideredGroupInfo(_ item: StoredItem, _ id: GroupID) throws(MessagingError) {
-        guard groups[id] == nil, let bytes = item.mls?.bytes,
+        guard groups[id] == nil, try !isExpelled, let bytes = item.mls?.bytes,
             case .groupInfo(let info) = try? MLSMessage(decoding: bytes),
             let data = info.value.context.extensions[Self.conversationExtension],
             let context = try? ConversationExtension(decoding: data), context.kind == .personal
@@ -127,6 +133,7 @@ extension Messenger {
         }
         setPersonal(id)
         ledger.set(.setting, "", "sibling-wait", nil)
+        ledger.set(.setting, "", "expelled", nil)
         configure(id, .joined)
         var row = RowWriter()
         row.put("at", now)
@@ -348,6 +355,7 @@ extension Messenger {
         set(nil, for: id)
         // M§5.7: only the last device of the identity says so.
         if ExternalJoin.hasLeft(identity, remaining: Set(remaining.identities)) { configure(id, .left) }
+        if group.isPersonal { ledger.set(.setting, "", "expelled", [1]) }
         guard !group.isPersonal, current(group.thread) == nil, var record = try ledger.conversation(group.thread) else {
             return
         }

@@ -105,6 +105,7 @@ extension Messenger {
             try ordered(own.id, in: id, as: seq)
             return
         }
+        if item.itemClass == .application, try stray(bytes, in: id, as: seq) { return }
         if group.stalledOn != nil {
             stall(item)
             return

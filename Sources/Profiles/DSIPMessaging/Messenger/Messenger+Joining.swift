@@ -175,8 +175,8 @@ extension Messenger {
                 if rival.conversation != winner { group.retryAt = now + 604_800 }
             }
             try reorder(rival.id)
-            // What has not been ordered is said in the one that goes on.
-            if rival.conversation != winner { try moveOutbox(from: rival.id) }
+            // What was deposited is ordered where it was; what was not yet encrypted is said in the one that goes on.
+            if rival.conversation != winner, rival.commitItem == nil { update(rival.id) { $0.changes = [] } }
         }
     }
 

@@ -182,11 +182,30 @@ extension Messenger {
         }
     }
 
+    /// Takes an object back to be encrypted anew. Its deposit may have been ordered all the same: the copy that comes back is known.
     mutating func unencrypt(_ item: OutboxItem) {
+        if let id = item.group, let bytes = item.mls?.bytes, let object = item.object {
+            ledger.set(.sent, Self.strayScope(id), Seal.hash(bytes), object)
+            update(id) { $0.hasStrays = true }
+        }
         var item = item
         item.group = nil
         item.deposit = nil
         save(item)
+    }
+
+    private static func strayScope(_ id: GroupID) -> String { "stray/" + id.text }
+
+    /// A deposit of this device that it had taken back, and the hub had ordered.
+    mutating func stray(_ bytes: [UInt8], in id: GroupID, as seq: Int64) throws(MessagingError) -> Bool {
+        guard let group = groups[id], group.hasStrays,
+            let object = try ledger.row(.sent, Self.strayScope(id), Seal.hash(bytes))
+        else { return false }
+        ledger.set(.sent, Self.strayScope(id), Seal.hash(bytes), nil)
+        var item = OutboxItem(number: 0, id: newULID(), thread: group.thread, purpose: .object, object: object)
+        item.group = id
+        try said(item, in: id, seq)
+        return true
     }
 
     /// The group has gone further than this device knows: it reads, and if nothing comes it joins anew.

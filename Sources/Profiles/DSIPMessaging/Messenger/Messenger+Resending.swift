@@ -9,6 +9,11 @@ extension Messenger {
     /// Asks for what did not open; never oftener than every 30 seconds in a group, and each item three times at most.
     mutating func askAgain(in id: GroupID) throws(MessagingError) {
         let now = now
+        if let group = groups[id], group.askedAt > 0, group.unopened.isEmpty, now >= group.askedAt + 60 {
+            // Whoever could have said it again has, or never will.
+            update(id) { $0.askedAt = 0 }
+            try cleared(.waitingForKey, in: id)
+        }
         guard let group = groups[id], group.phase == .active, !group.unopened.isEmpty,
             now - group.askedAt >= Self.resendInterval, current(group.thread)?.id == id,
             try roster(of: id).entries.count > 1

@@ -14,6 +14,7 @@ extension Messenger {
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
             }
+            if group.phase == .active, group.askedAt > 0 { times.append(group.askedAt + 60) }
             if group.phase == .active, !group.unopened.isEmpty { times.append(group.askedAt + Self.resendInterval) }
         }
         for progress in syncs.values { times += [progress.acknowledgeAt, progress.askAt].compactMap(\.self) }

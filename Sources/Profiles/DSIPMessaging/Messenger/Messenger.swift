@@ -68,6 +68,8 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     /// Groups with a hole in their `seq`, since when, and whether the mailboxes were read anew for it.
     var gaps: [GroupID: (since: Int64, wasReread: Bool)] = [:]
     var rereadAt: Int64 = .min
+    /// What waits for the first archive key, since the start.
+    var unsealed = 0
     var late: [InFlight] = []
     var attachmentRetries: [ULID: (ULID, Int64)] = [:]
     var verifier = EnvelopeVerifier(cacheBytes: 64 << 10)

@@ -25,3 +25,39 @@ struct Saying: Sendable {
     var origin: Origin
     var payload: JSONValue
 }
+
+extension Saying {
+    /// As a row keeps it; how it came is not kept.
+    var encoded: [UInt8] {
+        var row = RowWriter()
+        row.put("payload", payload)
+        row.put("group", group)
+        row.put("conversation", conversation)
+        row.put("order", order)
+        row.put("seq", seq)
+        row.put("sender", sender)
+        row.put("device", device)
+        row.put("received", receivedAt)
+        return row.bytes
+    }
+
+    init?(_ row: RowReader, thread: ULID) {
+        guard let payload = row.value["payload"], let group = row.group("group"),
+            let conversation = row.ulid("conversation"), let order = row.int("order"), let seq = row.int("seq"),
+            let sender = row.did("sender"), let device = row.did("device")
+        else { return nil }
+        self.init(
+            group: group,
+            thread: thread,
+            conversation: conversation,
+            order: order,
+            seq: seq,
+            sender: sender,
+            device: device,
+            receivedAt: row.int("received") ?? 0,
+            blobs: [],
+            origin: .restored,
+            payload: payload
+        )
+    }
+}
