@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak soak-kill clean
+.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak soak-kill soak-messages clean
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product dsip --static-swift-stdlib
@@ -95,6 +95,11 @@ soak-kill: ## Kill agents and relay without a word, ROUNDS (default 50) times: n
 	@scripts/setup test
 	swift build --product dsip $(SWIFT_FLAGS)
 	DSIP_KILL_ROUNDS=$${ROUNDS:-50} scripts/in-namespace $(PYTHON) -m pytest -q -s Tests/Web/test_kill.py
+
+soak-messages: ## Run the simulated devices by the thousand, RUNS (default 1000) from SEED (default 1) on, for at most LIMIT seconds
+	@scripts/setup run
+	swift build -c release --scratch-path .build-soak --product message-soak $(SWIFT_FLAGS)
+	DSIP_RUNS=$${RUNS:-1000} DSIP_SEED=$${SEED:-1} DSIP_SECONDS=$${LIMIT:-86400} .build-soak/release/message-soak
 
 release: ## Build one release binary, linked statically against the Swift libraries
 	@scripts/setup run

@@ -18,7 +18,9 @@ public struct SimulatedPerson {
         var seed: [UInt8] = []
         while seed.count < 32 {
             let word: UInt64 = random.next()
-            for shift in stride(from: 0, to: 64, by: 8) { seed.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) }
+            for shift in stride(from: 0, to: 64, by: 8) {
+                seed.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+            }
         }
         return SigningKey(seed: seed)
     }
@@ -31,7 +33,9 @@ public struct SimulatedPerson {
             issuedAt: now,
             expiresAt: now + seconds
         )
-        guard let envelope = try? delegation.issue(by: key) else { preconditionFailure("a delegation cannot be signed") }
+        guard let envelope = try? delegation.issue(by: key) else {
+            preconditionFailure("a delegation cannot be signed")
+        }
         return envelope
     }
 }

@@ -403,7 +403,12 @@ public final class SimulatedWorld {
 
     private var unanswered: [ULID: (service: Int, until: Int64)] = [:]
 
-    private func answer(_ message: ServiceMessage, _ speaker: DID, on connection: ConnectionID, of service: SimulatedService) {
+    private func answer(
+        _ message: ServiceMessage,
+        _ speaker: DID,
+        on connection: ConnectionID,
+        of service: SimulatedService
+    ) {
         if let device = devices.first(where: { $0.service === service && $0.connectionID == connection }) {
             network.send(
                 .answer(message, speaker: speaker, connection: device.connection),
@@ -477,7 +482,19 @@ public final class SimulatedWorld {
         messages(device, conversation).filter { $0.kind == .text }.map(\.text)
     }
 
-    public func setLink(_ link: SimulatedNetwork<Node, Payload>.Link) { network.defaultLink = link }
+    /// Connections of devices lose nothing but when they are cut; between services each payload is for itself.
+    public func setLinks(latency: ClosedRange<Int64>, loss: Int, duplication: Int) {
+        network.defaultLink = .init(latency: latency)
+        for a in services.indices {
+            for b in services.indices where a != b {
+                network.setLink(
+                    from: .service(a),
+                    to: .service(b),
+                    .init(latency: latency, loss: loss, duplication: duplication, isOrdered: false)
+                )
+            }
+        }
+    }
 }
 
 extension ServiceMessage {

@@ -11,7 +11,9 @@ struct Entropy: RandomNumberGenerator, Sendable {
         bytes.reserveCapacity(count + 8)
         while bytes.count < count {
             let word: UInt64 = next()
-            for shift in stride(from: 0, to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) }
+            for shift in stride(from: 0, to: 64, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+            }
         }
         return Array(bytes.prefix(count))
     }

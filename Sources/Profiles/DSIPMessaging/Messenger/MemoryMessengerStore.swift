@@ -37,7 +37,9 @@ public final class MemoryMessengerStore: MessengerStore {
     /// Bytes in the rows of one table.
     public func byteCount(of table: MessengerTable) -> Int {
         contents.withLock { contents in
-            contents.rows.filter { $0.key.table == table }.values.reduce(0) { $0 + $1.values.reduce(0) { $0 + $1.count } }
+            contents.rows.filter { $0.key.table == table }.values.reduce(0) {
+                $0 + $1.values.reduce(0) { $0 + $1.count }
+            }
         }
     }
 

@@ -107,7 +107,9 @@ extension MessageRecord.Reaction {
     }
 
     fileprivate init?(_ row: RowReader) {
-        guard let sender = row.did("by"), let emoji = row.text("emoji"), let order = row.int("order") else { return nil }
+        guard let sender = row.did("by"), let emoji = row.text("emoji"), let order = row.int("order") else {
+            return nil
+        }
         self.init(sender: sender, emoji: emoji, order: order)
     }
 }
@@ -159,7 +161,8 @@ extension MessageRecord.Attachment {
     }
 
     fileprivate init?(_ row: RowReader) {
-        guard let type = row.text("type"), let size = row.int("size"), let state = row.text("state").flatMap(State.init),
+        guard let type = row.text("type"), let size = row.int("size"),
+            let state = row.text("state").flatMap(State.init),
             let key = row.bytes("key")
         else { return nil }
         self.init(

@@ -52,7 +52,8 @@ extension Messenger {
             switch pending.purpose {
             case .attachment(let id, let thread):
                 messenger.ledger.set(.setting, "uploads", id.description, nil)
-                guard var line = try messenger.ledger.message(id, in: thread), line.attachment?.state == .uploading else {
+                guard var line = try messenger.ledger.message(id, in: thread), line.attachment?.state == .uploading
+                else {
                     return
                 }
                 line.attachment?.reference = reference
@@ -83,7 +84,8 @@ extension Messenger {
         at now: Int64
     ) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
-            guard var line = try messenger.ledger.message(message, in: conversation), line.attachment?.reference != nil else {
+            guard var line = try messenger.ledger.message(message, in: conversation), line.attachment?.reference != nil
+            else {
                 throw MessagingError(.refused, "There is nothing to fetch.")
             }
             line.attachment?.attempts = 0
@@ -175,7 +177,9 @@ extension Messenger {
         }
         for (id, (thread, at)) in attachmentRetries where at <= now {
             attachmentRetries[id] = nil
-            if var line = try ledger.message(id, in: thread), line.attachment?.state == MessageRecord.Attachment.State.none {
+            if var line = try ledger.message(id, in: thread),
+                line.attachment?.state == MessageRecord.Attachment.State.none
+            {
                 try fetch(&line)
             }
         }
@@ -228,7 +232,8 @@ extension Messenger {
     }
 
     /// Puts up the tree that a commit leads to; the commit waits for it.
-    mutating func publishTree(of id: GroupID, pending mls: MLS.Group, for item: inout OutboxItem) throws(MessagingError) {
+    mutating func publishTree(of id: GroupID, pending mls: MLS.Group, for item: inout OutboxItem) throws(MessagingError)
+    {
         var next = mls
         guard let primary, (try? next.mergePendingCommit()) != nil else { return }
         let bytes = next.ratchetTree.encoded

@@ -392,7 +392,8 @@ extension Messenger {
         at now: Int64
     ) throws(MessagingError) -> [MessengerAction] {
         try about(message, in: conversation, at: now) { messenger, line, wire throws(MessagingError) in
-            guard line.isContent, emoji.isEmpty || (emoji.count == 1 && emoji.utf8.count <= Content.maximumReaction) else {
+            guard line.isContent, emoji.isEmpty || (emoji.count == 1 && emoji.utf8.count <= Content.maximumReaction)
+            else {
                 throw MessagingError(.refused, "A reaction is one emoji.")
             }
             try messenger.queue(
@@ -417,7 +418,8 @@ extension Messenger {
         at now: Int64
     ) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
-            guard var line = try messenger.ledger.message(message, in: conversation), line.state == .failed, line.isMine,
+            guard var line = try messenger.ledger.message(message, in: conversation), line.state == .failed,
+                line.isMine,
                 let record = try messenger.ledger.conversation(conversation), !record.isRemoved
             else { throw MessagingError(.refused, "This message cannot be sent again.") }
             try messenger.begin(record)

@@ -150,14 +150,15 @@ extension Messenger {
         let (adds, removes) = (change.added.map(leaf), change.removed.map(leaf))
         if change.isExternal {
             guard let joiner = adds.first else { return false }
-            return (try? ExternalJoin.check(
-                kind: group.kind,
-                owner: group.isPersonal ? identity : nil,
-                members: roster.identities,
-                joiner: joiner,
-                adds: adds,
-                removes: removes
-            )) != nil
+            return
+                (try? ExternalJoin.check(
+                    kind: group.kind,
+                    owner: group.isPersonal ? identity : nil,
+                    members: roster.identities,
+                    joiner: joiner,
+                    adds: adds,
+                    removes: removes
+                )) != nil
         }
         // A direct conversation stays one of two, a personal group one of one.
         if group.kind.effective != .group, adds.contains(where: { !roster.contains($0.identity) }),

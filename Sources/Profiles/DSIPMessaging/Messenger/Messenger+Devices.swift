@@ -132,8 +132,9 @@ extension Messenger {
         row.put("at", now)
         ledger.set(.setting, "", "entered", row.bytes)
         if let conversation = groups[id]?.conversation { try openWaiting(for: conversation) }
-        // Keys of a personal group that lost are this one's too.
+        // Keys of a personal group that lost are this one's too, and what this device began alone is its siblings' as well.
         if !archiveKeys.isEmpty { try resendArchiveKeys() }
+        for id in groups.keys.sorted() { try keepSiblings(of: id) }
     }
 
     /// Devices came to, or went from, the identity.

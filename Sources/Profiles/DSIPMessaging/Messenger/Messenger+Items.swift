@@ -97,7 +97,9 @@ extension Messenger {
 
     /// The next item of a group, in order as far as that matters.
     mutating func sequenced(_ item: StoredItem) throws(MessagingError) {
-        guard let id = item.group, let seq = item.seq, let group = groups[id], let bytes = item.mls?.bytes else { return }
+        guard let id = item.group, let seq = item.seq, let group = groups[id], let bytes = item.mls?.bytes else {
+            return
+        }
         // M§6.5: its own items are known by their bytes, and never opened.
         if let own = outbox[group.thread]?.first(where: { $0.group == id && $0.mls?.bytes == bytes }) {
             try ordered(own.id, in: id, as: seq)

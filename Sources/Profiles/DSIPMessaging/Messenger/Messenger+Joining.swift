@@ -162,7 +162,9 @@ extension Messenger {
             $0.thread == thread && $0.kind.effective == .direct && $0.phase != .left && $0.successorOf == nil
         }
         guard rivals.count > 1 else { return }
-        let candidates = rivals.map { DirectConversation.Candidate(conversation: $0.conversation, issuedAt: $0.createdAt) }
+        let candidates = rivals.map {
+            DirectConversation.Candidate(conversation: $0.conversation, issuedAt: $0.createdAt)
+        }
         let winner = DirectConversation.select(candidates).winner ?? candidates.map(\.conversation).min()
         for rival in rivals.sorted(by: { $0.id < $1.id }) {
             let generation = rival.conversation == winner ? GroupState.firstGeneration : GroupState.firstGeneration / 2

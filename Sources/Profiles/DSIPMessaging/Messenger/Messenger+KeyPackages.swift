@@ -141,7 +141,8 @@ extension Messenger {
                 package.cipherSuite == .x25519AES128
             else { continue }
             switch credential(of: package.leafNode) {
-            case .known(let leaf) where leaf.identity == did && devices.insert(leaf.device).inserted: good.append(package)
+            case .known(let leaf) where leaf.identity == did && devices.insert(leaf.device).inserted:
+                good.append(package)
             case .needs(let subject):
                 // Its document first; then the packages again.
                 resolve(subject)
@@ -223,6 +224,7 @@ extension Messenger {
             for id in messenger.groups.keys where messenger.groups[id]?.phase == .active {
                 if messenger.groups[id]?.changes.isEmpty == false { messenger.update(id) { $0.retryAt = nil } }
             }
+            try messenger.sendStatements(to: did)
             try messenger.unstall(did)
             try messenger.retryJoins(did)
         }.1

@@ -35,6 +35,8 @@ extension Messenger {
             restoring: .init(cursors: cursors, groups: inboxGroups),
             gapTimeout: configuration.gapTimeout
         )
+        gaps = [:]
+        noteGaps(in: Set(inboxGroups.keys))
         outbox = [:]
         counter = 0
         for row in try ledger.rows(.outbox, "") {
@@ -75,7 +77,10 @@ extension Messenger {
 
     /// What was under way before the program ended, and the first look at the world.
     public mutating func start(at now: Int64) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in try messenger.restartUploads() }.1
+        try turn(at: now) { messenger throws(MessagingError) in
+            try messenger.restartUploads()
+            try messenger.restartStatements()
+        }.1
     }
 
     mutating func peer(_ did: DID) throws(MessagingError) -> Peer {

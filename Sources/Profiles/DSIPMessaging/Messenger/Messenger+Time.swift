@@ -6,12 +6,14 @@ extension Messenger {
     /// Unix seconds at which ``advance(to:)`` has something to do; nil when nothing waits for time.
     public var deadline: Int64? {
         var times: [Int64] = inFlight.values.map(\.deadline)
-        if let inboxDeadline = inbox.deadline { times.append(inboxDeadline) }
+        times += [inbox.deadline, gapDeadline].compactMap(\.self)
         let isBound = primary.map { bound.contains($0) } ?? false
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
             if let retry = group.retryAt { times.append(retry) }
-            if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal { times.append(group.renewAt) }
+            if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
+                times.append(group.renewAt)
+            }
             if group.phase == .active, !group.unopened.isEmpty { times.append(group.askedAt + Self.resendInterval) }
         }
         for progress in syncs.values { times += [progress.acknowledgeAt, progress.askAt].compactMap(\.self) }
@@ -53,6 +55,7 @@ extension Messenger {
                 messenger.clients[thread] = client
                 if before != client.activity { messenger.touched.conversations.insert(thread) }
             }
+            try messenger.fillGaps()
             try messenger.retryBlobs()
             if now >= messenger.restockAt {
                 messenger.wantsKeyPackages = true
@@ -142,7 +145,8 @@ extension Messenger {
 
     /// The time of a message that is to disappear begins: it was read, or sent (`Disappearance`).
     mutating func startDisappearing(_ line: MessageRecord) throws(MessagingError) {
-        guard let life = line.disappearAfter, line.expiresAt == nil, expiries.count < Disappearance.maximumEntries else {
+        guard let life = line.disappearAfter, line.expiresAt == nil, expiries.count < Disappearance.maximumEntries
+        else {
             return
         }
         var line = line

@@ -205,7 +205,7 @@ extension Messenger {
             progress.isAsking = true
             progress.acknowledgeAt = nil
             progress.unacknowledged = 0
-            progress.askAt = nil
+            progress.askAt = now + Self.idleInterval
         } else {
             progress.askAt = now + 1
         }
@@ -231,6 +231,7 @@ extension Messenger {
             }
         }
         try closeBatch()
+        noteGaps(in: dirtyGroups)
         let stored = delivery.items.count { if case .stored = $0 { true } else { false } }
         guard syncs[mailbox] != nil else { return }
         if stored > 0 {

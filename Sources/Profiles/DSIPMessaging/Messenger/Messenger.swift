@@ -65,6 +65,9 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var errandFailures = 0
     var wantsKeyPackages = false
     var restockAt: Int64 = 0
+    /// Groups with a hole in their `seq`, since when, and whether the mailboxes were read anew for it.
+    var gaps: [GroupID: (since: Int64, wasReread: Bool)] = [:]
+    var rereadAt: Int64 = .min
     var late: [InFlight] = []
     var attachmentRetries: [ULID: (ULID, Int64)] = [:]
     var verifier = EnvelopeVerifier(cacheBytes: 64 << 10)

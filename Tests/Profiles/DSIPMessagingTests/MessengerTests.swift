@@ -1,0 +1,226 @@
+import DSIPIdentity
+import DSIPMessaging
+import Encoding
+import MessagingSimulation
+import Testing
+
+/// Devices at a real service, on virtual time.
+@Suite struct MessengerTests {
+    private func scene(_ names: [String]) throws -> (SimulatedWorld, [SimulatedWorld.Device]) {
+        let world = try SimulatedWorld(seed: 7)
+        let people = names.map { world.person($0) }
+        let devices = try people.map { try world.device($0) }
+        try world.run(20)
+        return (world, devices)
+    }
+
+    private func conversation(_ device: SimulatedWorld.Device) throws -> ULID {
+        try #require(device.store.conversations().first).id
+    }
+
+    @discardableResult
+    private func say(
+        _ text: String,
+        _ device: SimulatedWorld.Device,
+        _ thread: ULID,
+        _ world: SimulatedWorld
+    ) throws -> ULID {
+        let now = world.now
+        return try world.act(device) { try $0.send(MessageDraft(text: text), in: thread, at: now) }
+    }
+
+    private func open(_ a: SimulatedWorld.Device, _ b: SimulatedWorld.Device, _ world: SimulatedWorld) throws -> ULID {
+        let now = world.now
+        return try world.act(a) { try $0.open(with: b.person.did, at: now) }
+    }
+
+    @Test func `Two people talk, and each learns what became of what was said`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let thread = try open(devices[0], devices[1], world)
+        let first = try say("hello", devices[0], thread, world)
+        try world.run(10)
+        let other = try conversation(devices[1])
+        #expect(world.texts(devices[1], other) == ["hello"])
+        #expect(devices[0].store.message(first, in: thread)?.state == .delivered)
+        #expect(devices[1].store.conversation(other)?.unread == 1)
+        try world.act(devices[1]) { try $0.read(through: first, in: other, at: world.now) }
+        try say("and to you", devices[1], other, world)
+        try world.run(10)
+        #expect(devices[0].store.message(first, in: thread)?.state == .read)
+        #expect(devices[1].store.conversation(other)?.unread == 0)
+        #expect(world.texts(devices[0], thread) == ["hello", "and to you"])
+    }
+
+    @Test func `What was said offline leaves after a restart, as the bytes that were kept`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let thread = try open(devices[0], devices[1], world)
+        try say("one", devices[0], thread, world)
+        try world.run(10)
+        try world.disconnect(devices[0])
+        try say("two", devices[0], thread, world)
+        try say("three", devices[0], thread, world)
+        let kept = devices[0].store.rows(.outbox, "")
+        #expect(kept.count == 2)
+        try world.restart(devices[0])
+        let again = devices[0].store.rows(.outbox, "")
+        #expect(again == kept)
+        try world.run(10)
+        #expect(world.texts(devices[1], try conversation(devices[1])) == ["one", "two", "three"])
+        #expect(devices[0].store.rows(.outbox, "").isEmpty)
+    }
+
+    @Test func `A new device reads the history and takes part`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let thread = try open(devices[0], devices[1], world)
+        try say("before", devices[0], thread, world)
+        try world.run(10)
+        try say("an answer", devices[1], try conversation(devices[1]), world)
+        try world.run(10)
+        let second = try world.device(world.people[0])
+        try world.run(120)
+        let there = try conversation(second)
+        #expect(world.texts(second, there) == ["before", "an answer"])
+        try say("from the new one", second, there, world)
+        try world.run(20)
+        for device in devices {
+            #expect(world.texts(device, try conversation(device)) == ["before", "an answer", "from the new one"])
+        }
+    }
+
+    @Test func `Who was removed reads nothing of what is said afterwards`() throws {
+        let (world, devices) = try scene(["alice", "bob", "carol"])
+        let others = devices.dropFirst().map(\.person.did)
+        let now = world.now
+        let thread = try world.act(devices[0]) { try $0.createGroup(title: "Three", members: others, at: now) }
+        try world.run(20)
+        try say("all of you", devices[0], thread, world)
+        try world.run(10)
+        let carols = try conversation(devices[2])
+        #expect(devices[2].store.conversation(carols)?.title == "Three")
+        #expect(world.texts(devices[2], carols) == ["all of you"])
+        try world.act(devices[0]) { try $0.remove([devices[2].person.did], from: thread, at: world.now) }
+        try world.run(10)
+        try say("only us", devices[0], thread, world)
+        try world.run(10)
+        #expect(world.texts(devices[1], try conversation(devices[1])) == ["all of you", "only us"])
+        #expect(world.texts(devices[2], carols) == ["all of you"])
+        #expect(devices[2].store.conversation(carols)?.isRemoved == true)
+    }
+
+    @Test func `Who leaves is gone for the others`() throws {
+        let (world, devices) = try scene(["alice", "bob", "carol"])
+        let others = devices.dropFirst().map(\.person.did)
+        let now = world.now
+        let thread = try world.act(devices[0]) { try $0.createGroup(title: "Three", members: others, at: now) }
+        try world.run(20)
+        try world.act(devices[2]) { try $0.leave(try conversation(devices[2]), at: world.now) }
+        try world.run(60)
+        #expect(devices[0].store.conversation(thread)?.members == [devices[1].person.did])
+        #expect(devices[1].store.conversation(try conversation(devices[1]))?.members == [devices[0].person.did])
+    }
+
+    @Test func `A device that was taken away cannot read on, and its siblings archive under a new key`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let lost = try world.device(world.people[0])
+        try world.run(60)
+        let thread = try open(devices[0], devices[1], world)
+        try say("one", devices[0], thread, world)
+        try world.run(30)
+        let keys = devices[0].store.rows(.archiveKey, "").count
+        try world.act(devices[0]) { try $0.removeDevice(lost.key.did, revocation: nil, at: world.now) }
+        try world.run(30)
+        try say("two", devices[1], try conversation(devices[1]), world)
+        try world.run(30)
+        #expect(world.texts(devices[0], thread) == ["one", "two"])
+        #expect(!world.texts(lost, try conversation(lost)).contains("two"))
+        #expect(devices[0].store.rows(.archiveKey, "").count == keys + 1)
+        #expect(lost.store.rows(.archiveKey, "").count == keys)
+    }
+
+    @Test func `Both begin at once and go on as one`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let a = try open(devices[0], devices[1], world)
+        let b = try open(devices[1], devices[0], world)
+        try say("from alice", devices[0], a, world)
+        try say("from bob", devices[1], b, world)
+        try world.run(60)
+        try say("after", devices[0], a, world)
+        try world.run(10)
+        let (first, second) = (world.texts(devices[0], a), world.texts(devices[1], b))
+        #expect(first == second)
+        #expect(Set(first) == ["from alice", "from bob", "after"])
+        #expect(devices.allSatisfy { $0.store.conversations().count == 1 })
+    }
+
+    @Test func `An edit, a retraction and a reaction reach everybody`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let thread = try open(devices[0], devices[1], world)
+        let first = try say("helo", devices[0], thread, world)
+        let second = try say("oops", devices[0], thread, world)
+        try world.run(10)
+        try world.act(devices[0]) { try $0.edit(first, in: thread, text: "hello", at: world.now) }
+        try world.act(devices[0]) { try $0.retract(second, in: thread, at: world.now) }
+        let other = try conversation(devices[1])
+        try world.act(devices[1]) { try $0.react("👍", to: first, in: other, at: world.now) }
+        try world.run(10)
+        for (device, thread) in [(devices[0], thread), (devices[1], other)] {
+            let line = try #require(device.store.message(first, in: thread))
+            #expect(line.text == "hello" && line.isEdited)
+            #expect(line.reactions.map(\.emoji) == ["👍"])
+            #expect(device.store.message(second, in: thread)?.isRetracted == true)
+        }
+    }
+
+    @Test func `Disappearing messages go from every device`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let thread = try open(devices[0], devices[1], world)
+        try world.act(devices[0]) { try $0.setDisappearAfter(30, of: thread, at: world.now) }
+        let id = try say("soon gone", devices[0], thread, world)
+        try world.run(10)
+        let other = try conversation(devices[1])
+        try world.act(devices[1]) { try $0.read(through: id, in: other, at: world.now) }
+        try world.run(60)
+        #expect(world.texts(devices[0], thread).isEmpty)
+        #expect(world.texts(devices[1], other).isEmpty)
+    }
+
+    @Test func `A missed call stands in the conversation on every device`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let second = try world.device(world.people[0])
+        try world.run(60)
+        var random = SeededGenerator()
+        let event = CallEvent(
+            session: ULID(milliseconds: UInt64(world.now) * 1000, using: &random),
+            peer: devices[1].person.did,
+            direction: .inbound,
+            outcome: .missed,
+            at: world.now
+        )
+        try world.act(devices[0]) { try $0.callEnded(event, at: world.now) }
+        try world.run(20)
+        for device in [devices[0], second] {
+            let lines = world.messages(device, try conversation(device))
+            #expect(lines.map(\.kind) == [.call])
+        }
+    }
+
+    @Test(arguments: [1, 2] as [UInt64])
+    func `Ten devices of four people end with the same, whatever was lost, repeated, cut or ended`(seed: UInt64) throws
+    {
+        var settings = Convergence.Settings()
+        settings.steps = 25
+        var run = try Convergence(seed: seed, settings)
+        try run.run()
+        let problems = run.problems
+        #expect(problems.isEmpty, "seed \(seed)")
+    }
+}
+
+private struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64 = 1
+    mutating func next() -> UInt64 {
+        state &*= 6_364_136_223_846_793_005
+        state &+= 1
+        return state
+    }
+}
