@@ -40,24 +40,51 @@ extension Messenger {
         at now: Int64
     ) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
-            let (recipient, content): (DID, Deposit.Content) =
+            let (recipient, word): (DID, String) =
                 switch statement {
-                case .introduction(_, let to, _): (to, .introduction(envelope: compact))
-                case .grant(_, let to, _, _): (to, .grant(envelope: compact))
+                case .introduction(_, let to, _): (to, "introduction")
+                case .grant(_, let to, _, _): (to, "grant")
                 }
-            guard let service = try messenger.peer(recipient).mailboxes.first else {
+            // It is kept until it is known where to: the mailbox may have to be looked up first.
+            messenger.ledger.set(.setting, Self.statements, "\(word) \(recipient)", Array(compact.utf8))
+            if try messenger.peer(recipient).mailboxes.isEmpty {
                 messenger.resolve(recipient)
-                return
+            } else {
+                try messenger.sendStatements(to: recipient)
             }
-            messenger.addErrand(
-                .contact,
-                .deposit(Deposit(recipient: recipient, content)),
-                via: MailboxRoute(
-                    mailbox: service.mailbox,
-                    uri: messenger.isOwn(service.mailbox) ? nil : service.uri
-                )
-            )
         }.1
+    }
+
+    /// Scope of what was signed for somebody whose mailbox is not known yet.
+    static var statements: String { "statements" }
+
+    /// What waited for the mailbox of `recipient` goes there.
+    mutating func sendStatements(to recipient: DID) throws(MessagingError) {
+        guard let service = try peer(recipient).mailboxes.first else { return }
+        for word in ["introduction", "grant"] {
+            let key = "\(word) \(recipient)"
+            guard let row = try ledger.row(.setting, Self.statements, key) else { continue }
+            let compact = String(decoding: row, as: UTF8.self)
+            ledger.set(.setting, Self.statements, key, nil)
+            addErrand(
+                .contact,
+                .deposit(
+                    Deposit(
+                        recipient: recipient,
+                        word == "grant" ? .grant(envelope: compact) : .introduction(envelope: compact)
+                    )
+                ),
+                via: MailboxRoute(mailbox: service.mailbox, uri: isOwn(service.mailbox) ? nil : service.uri)
+            )
+        }
+    }
+
+    /// After a restart: the mailboxes that statements wait for are looked up again.
+    mutating func restartStatements() throws(MessagingError) {
+        for row in try ledger.rows(.setting, Self.statements) {
+            guard let did = row.key.split(separator: " ").last.flatMap({ DID($0) }) else { continue }
+            if try peer(did).mailboxes.isEmpty { resolve(did) } else { try sendStatements(to: did) }
+        }
     }
 
     // MARK: Being asked

@@ -224,6 +224,7 @@ extension Messenger {
             for id in messenger.groups.keys where messenger.groups[id]?.phase == .active {
                 if messenger.groups[id]?.changes.isEmpty == false { messenger.update(id) { $0.retryAt = nil } }
             }
+            try messenger.sendStatements(to: did)
             try messenger.unstall(did)
             try messenger.retryJoins(did)
         }.1

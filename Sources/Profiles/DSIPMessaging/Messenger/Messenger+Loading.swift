@@ -77,7 +77,10 @@ extension Messenger {
 
     /// What was under way before the program ended, and the first look at the world.
     public mutating func start(at now: Int64) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in try messenger.restartUploads() }.1
+        try turn(at: now) { messenger throws(MessagingError) in
+            try messenger.restartUploads()
+            try messenger.restartStatements()
+        }.1
     }
 
     mutating func peer(_ did: DID) throws(MessagingError) -> Peer {
