@@ -24,6 +24,13 @@ LARGE = """async bytes => { let side = 900; for (;;) { const c = new OffscreenCa
 
 
 class ChatTest(People):
+    async def alice_and_bob(self):
+        """Both let the other see what they read and that they type; nobody does unless asked (M§10.3, M§11)."""
+        people = await super().alice_and_bob()
+        for person in people:
+            await person.api("messages.settings", read_receipts=True, typing=True)
+        return people
+
     async def conversation(self, page, name):
         await page.get_by_role("link", name=re.compile("^Messages")).click()
         await page.get_by_role("link", name=re.compile(f"^Open chat with {name}")).click()
