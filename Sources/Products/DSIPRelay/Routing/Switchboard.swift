@@ -124,8 +124,8 @@ final class Switchboard: SignalingServerDelegate {
             wakes?.bound(device)
             return (replaced, perform(actions, &state))
         }
-        // What the connection was to the mailboxes before, it is no longer.
-        if previous != nil { desk?.closed(connection) }
+        // A renewed hello of the same device goes on being pushed to; another's has yet to ask.
+        if let previous, previous.device != device || previous.identity != hello.identity { desk?.closed(connection) }
         // One device, one line (DSIP §13.2): the new connection takes the place of the old.
         replaced?.close(.goingAway)
         say(utterances)
