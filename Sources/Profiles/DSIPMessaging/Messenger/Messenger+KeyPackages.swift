@@ -179,13 +179,20 @@ extension Messenger {
         }
         let isDirect = group.kind.effective == .direct
         if !isDirect, reason != .mailboxNoKeyPackages, reason != .policyRateLimited {
-            // One who cannot be added does not keep the others out.
+            // One who cannot be added does not keep the others out; one who was asked first comes in when they have answered.
+            let isAsked = reason.description == "policy.first-contact-required"
             update(id) { group in
-                guard case .add(let list)? = group.changes.first else { return }
+                guard case .add(let list)? = group.changes.first, list.contains(did) else { return }
                 let rest = list.filter { $0 != did }
-                if rest.isEmpty { group.changes.removeFirst() } else { group.changes[0] = .add(rest) }
+                if rest.isEmpty {
+                    group.changes.removeFirst()
+                } else {
+                    group.changes[0] = .add(rest)
+                    group.retryAt = nil
+                }
+                if isAsked { group.changes.append(.add([did])) }
             }
-            try surface(reason, in: id)
+            if !isAsked { try surface(reason, in: id) }
             return
         }
         update(id) { $0.retryAt = now + 60 }
