@@ -5,7 +5,7 @@ import NIOHTTP1
 import NIOSSL
 
 /// Requests to the providers that the operator configured, over HTTP/2 where they speak it. Answers are bounded in size and time.
-struct ProviderHTTP: Sendable {
+final class ProviderHTTP: Sendable {
     struct Answer: Sendable {
         var status: Int
         var retryAfter: Int64?
@@ -46,6 +46,9 @@ struct ProviderHTTP: Sendable {
             body: Array(bytes.readableBytesView)
         )
     }
+
+    // A client that goes without being shut down ends the program, also where a sender could not be made of a bad key.
+    deinit { Task.detached { [client] in try? await client.shutdown() } }
 
     func shutDown() async { try? await client.shutdown() }
 }
