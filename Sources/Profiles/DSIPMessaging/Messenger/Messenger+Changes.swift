@@ -44,6 +44,12 @@ extension Messenger {
     }
 
     mutating func finishChange(in id: GroupID) {
+        // Who came in later has not read what the group is called.
+        if let group = groups[id], group.titleOrder > 0, case .add? = group.changes.first,
+            let title = (try? ledger.conversation(group.thread))??.title
+        {
+            try? tellTitle(title, in: group.thread)
+        }
         update(id) { group in
             if !group.changes.isEmpty { group.changes.removeFirst() }
             group.attempts = 0

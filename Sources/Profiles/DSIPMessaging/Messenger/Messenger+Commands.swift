@@ -46,7 +46,7 @@ extension Messenger {
         }
     }
 
-    private mutating func tellTitle(_ title: String, in thread: ULID) throws(MessagingError) {
+    mutating func tellTitle(_ title: String, in thread: ULID) throws(MessagingError) {
         guard title.unicodeScalars.count <= ConversationInfo.longestTitle else {
             throw MessagingError(.refused, "The title is too long.")
         }
