@@ -51,6 +51,15 @@ export class Attachments {
     return entry;
   }
 
+  /** The bytes of a file that was just sent need not be fetched back. */
+  seed(message, blob) {
+    if (this.#entries.has(message.id)) return;
+    const entry = { state: "ready", url: URL.createObjectURL(blob), blob, progress: 1, error: null, turn: 1 };
+    entry.done = Promise.resolve(entry);
+    this.#entries.set(message.id, entry);
+    this.#trim();
+  }
+
   forget(id) {
     const entry = this.#entries.get(id);
     if (entry?.url) URL.revokeObjectURL(entry.url);

@@ -146,6 +146,7 @@ export class Composer {
       const upload = await this.#agent.upload(file.blob, (progress) => { file.progress = progress; update(); }, file.abort.signal);
       const message = await this.#agent.call("messages.attach", { conversation: this.#id, upload, ...facts(file), ...more });
       this.#drop(file);
+      this.#messages.attachments.seed(message, file.blob);
       this.#messages.sent(message);
     } finally {
       file.progress = null;

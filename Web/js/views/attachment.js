@@ -1,7 +1,7 @@
 // What hangs on a message: pictures, films, sounds and files. Pictures come when they are looked at, the rest when it is asked for.
 
 import { saveBlob } from "../attachments.js";
-import { h } from "../dom.js";
+import { h, update } from "../dom.js";
 import { duration, size } from "../format.js";
 import { icon } from "../icons.js";
 import { memberName } from "../messages.js";
@@ -52,7 +52,8 @@ function picture(app, conversation, message, name) {
   const entry = attachments.of(message);
   const thumbnail = attachments.thumbnail(message);
   const load = () => attachments.load(message);
-  return h("div", { key: "picture", class: "picture", style: box(message.attachment), created: (element) => whenVisible(element, () => unasked(message) && attachments.of(message).state === "none" && load()), removed: unwatch },
+  if (looked.has(message.id) && unasked(message) && entry.state === "none") queueMicrotask(load);
+  return h("div", { key: "picture", class: "picture", style: box(message.attachment), "data-picture": message.id, created: (element) => watcher.observe(element), removed: (element) => { watcher.unobserve(element); looked.delete(message.id); } },
     thumbnail && !entry.url && h("img", { key: "thumbnail", class: "thumbnail", src: thumbnail, alt: "" }),
     entry.url
       ? h("button", { key: "open", type: "button", class: "picture-open", "aria-label": text.view(text.picture(name)), onclick: () => openViewer(app, conversation, message) }, h("img", { src: entry.url, alt: text.picture(name) }))
@@ -118,14 +119,11 @@ function file(app, message) {
       moving !== null && h("progress", { max: "100", value: moving, "aria-label": name })));
 }
 
-const watched = new WeakMap();
-const watcher = new IntersectionObserver((entries) => { for (const { isIntersecting, target } of entries) if (isIntersecting) watched.get(target)?.(); }, { rootMargin: "400px" });
+/** Ids of messages whose pictures are on the screen or near it. */
+const looked = new Set();
+const watcher = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) isIntersecting ? looked.add(target.dataset.picture) : looked.delete(target.dataset.picture);
+  update();
+}, { rootMargin: "400px" });
 
-function whenVisible(element, run) {
-  watched.set(element, run);
-  watcher.observe(element);
-}
-
-function unwatch(element) {
-  watcher.unobserve(element);
-}
+export const isLookedAt = (id) => looked.has(id);

@@ -8,7 +8,7 @@ import { avatar } from "../parts/peer.js";
 import { isJumbo, richText } from "../parts/rich.js";
 import { voiceFacts } from "../parts/voice.js";
 import { strings } from "../strings.js";
-import { attachmentView } from "./attachment.js";
+import { attachmentView, isLookedAt } from "./attachment.js";
 import { openDelivery } from "./delivery.js";
 import { openMessageMenu } from "./actions.js";
 
@@ -18,7 +18,7 @@ const marks = { pending: "clockMark", accepted: "tick", delivered: "ticks", read
 /** `place` is `{first, last, names}`: where it stands among messages of one sender, and what everybody is called. */
 export function bubble(app, conversation, message, { first, last, names, pointed }) {
   const entry = app.messages.attachments.of(message);
-  return memo(message, [first, last, names, pointed, conversation.self_removed, conversation.request, entry.turn, entry.state, voiceFacts(message.id)], () => draw(app, conversation, message, { first, last, pointed }));
+  return memo(message, [first, last, names, pointed, conversation.self_removed, conversation.request, entry.turn, entry.state, isLookedAt(message.id), voiceFacts(message.id)], () => draw(app, conversation, message, { first, last, pointed }));
 }
 
 function draw(app, conversation, message, { first, last, pointed }) {
