@@ -145,8 +145,9 @@ struct CrashTests {
         func start(_ name: String, port: Int = 0) throws -> RelayProcess {
             try RelayProcess(
                 state: "\(folder.path)/\(name)",
-                ["--port", "\(port)", "--resolver-roots", roots.path, "--messaging-messages-per-minute", "0"]
-                    + ["--limits-envelopes-per-minute", "0"]
+                ["--resolver-roots", roots.path, "--messaging-messages-per-minute", "0"]
+                    + ["--limits-envelopes-per-minute", "0"],
+                port: port
             )
         }
         // Started once for their certificates.

@@ -129,7 +129,8 @@ struct FullDiskTests {
         func start(port: Int = 0) throws -> RelayProcess {
             try RelayProcess(
                 state: disk.path + "/state",
-                ["--port", "\(port)", "--limits-envelopes-per-minute", "0", "--messaging-messages-per-minute", "0"],
+                ["--limits-envelopes-per-minute", "0", "--messaging-messages-per-minute", "0"],
+                port: port,
                 launcher: disk.launcher,
                 seen: disk.seen
             )

@@ -27,6 +27,7 @@ final class RelayProcess {
     init(
         state: String,
         _ more: [String] = [],
+        port: Int = 0,
         launcher: [String] = [],
         seen: String = "",
         logLevel: String = "critical"
@@ -34,7 +35,7 @@ final class RelayProcess {
         let (output, errors) = (Pipe(), Pipe())
         let command =
             launcher + [
-                try #require(RelayProcess.binary), "relay", "--port", "0", "--stun-port", "0", "--state", state,
+                try #require(RelayProcess.binary), "relay", "--port", "\(port)", "--stun-port", "0", "--state", state,
             ]
             + ["--log-level", logLevel] + more
         process.executableURL = URL(filePath: command[0])
