@@ -120,8 +120,10 @@ let package = Package(
             "DSIPAgent",
             "Products",
             [
-                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging",
-                "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
+                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia",
+                "DSIPMessaging",
+                "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"),
+                product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
                 product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
                 product("ServiceLifecycle", "swift-service-lifecycle"),
@@ -256,7 +258,10 @@ let package = Package(
         tests(
             "DSIPAgent",
             "Products",
-            ["DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay", "DSIPSignaling", "DSIPTransport", "Encoding", crypto, log] + nio
+            [
+                "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay", "DSIPSignaling", "DSIPTransport", "Encoding",
+                crypto, log,
+            ] + nio
         ),
     ]
 )
