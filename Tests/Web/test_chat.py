@@ -162,9 +162,11 @@ class ChatTest(People):
         await dialog.get_by_role("checkbox", name="Bob").check()
         await dialog.get_by_role("checkbox", name="Carol").check()
         await dialog.get_by_role("button", name="Make the group").click()
-        await self.say(a, "Rehearsal on Thursday")
+        # Who must be asked first comes in when they have answered, and reads from then on.
         for page in (b, c):
             await self.conversation(page, "Choir")
+        await self.say(a, "Rehearsal on Thursday")
+        for page in (b, c):
             await self.reads(page, "Rehearsal on Thursday")
         await self.say(c, "I will be there")
         await self.reads(a, "I will be there")
@@ -205,6 +207,12 @@ class ChatTest(People):
     async def test_voicemail_after_a_declined_call(self):
         alice, bob = await self.alice_and_bob()
         a, b = await self.open(alice), await self.open(bob)
+        await self.write_to(a, "Bob")
+        await self.say(a, "I call you in a minute")
+        await self.conversation(b, "Alice")
+        await self.reads(b, "I call you in a minute")
+        await a.get_by_role("link", name=re.compile("^Contacts")).click()
+        await b.get_by_role("link", name=re.compile("^Contacts")).click()
         await a.get_by_role("button", name="Call Bob with audio").first.click()
         await self.incoming(b).get_by_role("button", name="Decline").click()
         await a.get_by_role("button", name="Leave a voicemail").click()

@@ -39,7 +39,13 @@ extension Agent {
         guard MailboxCapability(capabilities) != nil else {
             return ResolvedIdentity(mailboxes: MailboxSelection(document: []), document: document)
         }
-        let service = MailboxService(uri: hint, mailbox: relay.identity, service: MailboxService.serviceType)
+        // What a hint leaves open is what people here offer unless they say otherwise.
+        let service = MailboxService(
+            uri: hint,
+            mailbox: relay.identity,
+            service: MailboxService.serviceType,
+            voicemail: .init(maximumDuration: Agent.voicemailSeconds)
+        )
         return ResolvedIdentity(
             mailboxes: MailboxSelection(document: [], hints: [service.json]),
             document: document
