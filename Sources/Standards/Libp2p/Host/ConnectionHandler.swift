@@ -37,6 +37,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var isEstablished = false
     private var wasActive = false
     private var streams: [Connection.StreamID: Stream] = [:]
+    /// Why streams are over whose owner has not been told, until it asks or lets go.
+    private var failures: [Connection.StreamID: Libp2pError] = [:]
     private var handle: HostConnection?
     private var context: ChannelHandlerContext?
     private var timer: Scheduled<Void>?
@@ -209,7 +211,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// - Returns: what has come in, or nil at the end.
     func read(_ id: Connection.StreamID) -> EventLoopFuture<[UInt8]?> {
-        guard let context, var stream = streams[id] else { return closedFuture() }
+        guard let context, var stream = streams[id] else { return closedFuture(failures[id]) }
         guard stream.reader == nil else {
             return context.eventLoop.makeFailedFuture(Libp2pError(.limit, "one reader at a time"))
         }
@@ -223,7 +225,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// - Returns: how many bytes were taken; none after a wait for room.
     func write(_ bytes: ArraySlice<UInt8>, to id: Connection.StreamID) -> EventLoopFuture<Int> {
-        guard let context, let stream = streams[id], !stream.hasEndedHere else { return closedFuture() }
+        guard let context, let stream = streams[id], !stream.hasEndedHere else { return closedFuture(failures[id]) }
         let part = bytes.prefix(connection.room(in: id))
         guard !part.isEmpty || bytes.isEmpty else {
             guard stream.writer == nil else {
@@ -255,8 +257,10 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// The stream was let go of. One that was ended properly gets time for what is under way, any other is reset.
     func abandon(_ id: Connection.StreamID) {
+        failures[id] = nil
         guard let stream = streams[id], stream.hasEndedHere else {
             reset(id)
+            failures[id] = nil
             return
         }
         connection.consumed(stream.buffer.count, of: id)
@@ -308,13 +312,14 @@ final class ConnectionHandler: ChannelInboundHandler {
     private func fail(_ id: Connection.StreamID, _ error: Libp2pError) {
         guard let stream = streams.removeValue(forKey: id) else { return }
         stream.deadline?.cancel()
+        if stream.opening == nil, stream.reader == nil, !stream.isAbandoned { failures[id] = error }
         stream.opening?.fail(error)
         stream.reader?.fail(error)
         stream.writer?.fail(error)
     }
 
-    private func closedFuture<Value: Sendable>() -> EventLoopFuture<Value> {
-        let error = Libp2pError(.closed, "the stream or its connection is over")
+    private func closedFuture<Value: Sendable>(_ reason: Libp2pError? = nil) -> EventLoopFuture<Value> {
+        let error = reason ?? Libp2pError(.closed, "the stream or its connection is over")
         guard let loop = context?.eventLoop ?? handle?.eventLoop else {
             preconditionFailure("used before it was added")
         }
