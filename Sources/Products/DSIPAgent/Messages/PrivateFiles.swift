@@ -20,23 +20,24 @@ enum PrivateFiles {
 
     static func remove(_ path: String) { unlink(path) }
 
-    /// Bytes of a regular file; nil when there is none.
+    /// Bytes of a file; nil when there is none.
     static func size(of path: String) -> Int64? {
-        var status = stat()
-        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        return Int64(status.st_size)
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        let end = lseek(file, 0, SEEK_END)
+        // What is no file has no end, or one beyond all files.
+        return end >= 0 && end < 1 << 48 ? Int64(end) : nil
     }
 
     /// - Throws: `.notFound`; `.damaged` for a file longer than `limit`.
     static func read(_ path: String, limit: Int64) throws(AgentError) -> [UInt8] {
+        guard let size = size(of: path) else { throw AgentError(.notFound, "The file is no longer on this device.") }
+        guard size <= limit else { throw AgentError(.damaged, "The file on this device is damaged.") }
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard file >= 0 else { throw AgentError(.notFound, "The file is no longer on this device.") }
         defer { close(file) }
-        var status = stat()
-        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, Int64(status.st_size) <= limit else {
-            throw AgentError(.damaged, "The file on this device is damaged.")
-        }
-        return [UInt8](unsafeUninitializedCapacity: Int(status.st_size)) { buffer, count in
+        return [UInt8](unsafeUninitializedCapacity: Int(size)) { buffer, count in
             while count < buffer.count {
                 let got = pread(file, buffer.baseAddress! + count, buffer.count - count, off_t(count))
                 if got < 0, errno == EINTR { continue }
