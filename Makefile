@@ -31,11 +31,12 @@ unit:
 	@echo "==> Building everything (the first build takes some minutes)"
 	swift build --build-tests $(SWIFT_FLAGS)
 	echo "==> Swift tests"
-	# As many at a time as there are cores: tests with sockets have deadlines, and a queue of pure ones would eat them. The simulations of
-	# messaging occupy a core each for long, so they run by themselves.
+	# As many at a time as there are cores, in three parts: tests with sockets have deadlines, which pure ones and the simulations, each of
+	# them busy on a core for long, would eat.
 	mkdir -p .build
 	export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$$(nproc)
-	for part in "--skip DSIPMessagingTests" "--filter DSIPMessagingTests"; do
+	sockets='DSIPTransportTests|HostTests|DSIPRelayTests|RelayPushTests|DSIPAgentTests'
+	for part in "--skip DSIPMessagingTests|$$sockets" "--filter DSIPMessagingTests" "--filter $$sockets"; do
 	  swift test --skip-build $$part $(SWIFT_FLAGS) 2>&1 | tee .build/tests.log || {
 	    echo "==> Failed:"
 	    grep -E '^✘|error:|Fatal' .build/tests.log | tail -40

@@ -10,7 +10,7 @@ import Testing
 
 @testable import DSIPTransport
 
-@Suite(.timeLimit(.minutes(1))) struct ClientServerTests {
+@Suite(.timeLimit(.minutes(10))) struct ClientServerTests {
     @Test("a client binds over TLS and learns who the relay is") func bind() async throws {
         let recorder = Recorder()
         let key = SigningKey()

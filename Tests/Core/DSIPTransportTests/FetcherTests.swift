@@ -8,7 +8,7 @@ import Testing
 
 @testable import DSIPTransport
 
-@Suite(.timeLimit(.minutes(1))) struct FetcherTests {
+@Suite(.timeLimit(.minutes(10))) struct FetcherTests {
     private static let loopback = AddressPolicy(allowing: [AddressRange("127.0.0.0/8")!, AddressRange("::1")!])
 
     /// Resolves every name to what the test says, and counts.

@@ -4,7 +4,7 @@ import DSIPMedia
 import Encoding
 import Testing
 
-@Suite("Calls between two agents through a relay", .serialized, .timeLimit(.minutes(2)))
+@Suite("Calls between two agents through a relay", .serialized, .timeLimit(.minutes(10)))
 struct CallTests {
     @Test("Alice calls Bob: ring, open, answer, candidates, update, hang up; both logs agree")
     func wholeCall() async throws {

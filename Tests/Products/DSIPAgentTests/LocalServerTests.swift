@@ -7,7 +7,7 @@ import Testing
 
 @testable import DSIPAgent
 
-@Suite("The local API and its door", .serialized, .timeLimit(.minutes(2)))
+@Suite("The local API and its door", .serialized, .timeLimit(.minutes(10)))
 struct LocalServerTests {
     /// An agent whose relay is not there: nothing here needs one.
     private func served<R>(_ body: (Agent, LocalServer) async throws -> R) async throws -> R {

@@ -51,7 +51,7 @@ extension Sequence {
     }
 }
 
-@Suite("Messages between people, over a real relay", .serialized, .timeLimit(.minutes(5)))
+@Suite("Messages between people, over a real relay", .serialized, .timeLimit(.minutes(10)))
 struct MessageTests {
     private func couple() async throws -> (relay: TestRelay, alice: Person, bob: Person) {
         let relay = try await TestRelay()

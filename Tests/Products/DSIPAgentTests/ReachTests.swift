@@ -8,7 +8,7 @@ import Testing
 
 @testable import DSIPAgent
 
-@Suite("Reaching people: several devices, first contact, absence, restarts", .serialized, .timeLimit(.minutes(3)))
+@Suite("Reaching people: several devices, first contact, absence, restarts", .serialized, .timeLimit(.minutes(10)))
 struct ReachTests {
     /// Bob's second device, added by pairing.
     private func second(

@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Testing
 
-@Suite("Hosts over loopback", .serialized, .timeLimit(.minutes(2)))
+@Suite("Hosts over loopback", .serialized, .timeLimit(.minutes(10)))
 struct HostTests {
     private func host(_ configuration: HostConfiguration = HostConfiguration()) async throws -> (PeerHost, Multiaddr) {
         let host = PeerHost(identity: IdentityKey(), configuration: configuration)
@@ -22,7 +22,7 @@ struct HostTests {
     }
 
     private func eventually(_ condition: () async -> Bool) async throws {
-        for _ in 0..<500 {
+        for _ in 0..<3000 {
             if await condition() { return }
             try await Task.sleep(for: .milliseconds(10))
         }
