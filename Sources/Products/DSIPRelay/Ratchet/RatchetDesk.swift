@@ -3,6 +3,7 @@ import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import DSIPTransport
+import Encoding
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix

@@ -11,9 +11,11 @@ public struct RatchetConfiguration: Sendable {
         public var fewBundles = 12
         /// Envelopes under way at once.
         public var inFlight = 32
-        /// Messages that wait for a person's bundles, and envelopes kept to be sent again, each person.
+        /// Objects that wait for a person's bundles, and envelopes kept to be sent again, each person.
         public var waiting = 256
         public var kept = 1024
+        /// What was carried is known again, should the owner give it once more.
+        public var carried = 8192
         /// Times one message is sent again to one device.
         public var resends = 3
         /// Seconds until an answer that has not come is no longer waited for.
@@ -35,8 +37,6 @@ public struct RatchetConfiguration: Sendable {
     public var relay: DID
     /// Whether this identity has other devices, which get a copy of what is said here.
     public var hasSiblings: Bool
-    public var sendsReadReceipts = true
-    public var sendsTyping = true
     public var limits = Limits()
 
     public init(identity: DID, device: SigningKey, delegation: String?, relay: DID, hasSiblings: Bool) {

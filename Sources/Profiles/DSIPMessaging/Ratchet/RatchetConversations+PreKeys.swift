@@ -142,7 +142,7 @@ extension RatchetConversations {
         guard isReached else { return put(off: person, nil, at: now) }
         wanted[person] = nil
         ledger.set(.wanted, "", person.string, nil)
-        for reset in resets { enqueue(reset.message, to: reset.device, of: person, line: nil, at: now) }
+        for reset in resets { enqueue(reset.message, to: reset.device, of: person, item: nil, at: now) }
         for (device, references) in failures { try askAgain(references, of: device, person, at: now) }
         try sendWaiting(to: person, at: now)
         if person == configuration.identity, bundles.isEmpty {
