@@ -147,6 +147,12 @@ extension Messenger {
                 arrival.sender == arrival.peer || arrival.sender == messenger.identity,
                 let thread = try messenger.carriedThread(with: arrival.peer, by: arrival.sender)
             else { return }
+            var peer = try messenger.peer(arrival.peer)
+            if peer.preKeys == nil, let relay = arrival.relay {
+                // Their device's word, until they are looked up.
+                peer.preKeys = relay
+                messenger.set(peer, for: arrival.peer)
+            }
             try messenger.apply(
                 carried: arrival.object,
                 by: arrival.sender,

@@ -224,6 +224,7 @@ extension Messenger {
         case .contact(let did, let name): line.fill(.contact(did, displayName: name, token: nil))
         case .attachment(let attachment):
             guard attachment.isWellFormed else { throw MessagingError(.refused, "The attachment is not well formed.") }
+            guard primary != nil else { throw MessagingError(.refused, "Your relay keeps no files.") }
             line.kind = attachment.kind
             line.contentType = attachment.contentType
             line.attachment = .init(

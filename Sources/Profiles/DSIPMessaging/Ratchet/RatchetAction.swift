@@ -33,4 +33,6 @@ public struct RatchetArrival: Hashable, Sendable {
     public var device: DID
     /// With whom the conversation is.
     public var peer: DID
+    /// Where the sender says that they are reached (`wss`).
+    public var relay: String?
 }

@@ -33,13 +33,13 @@ public struct RatchetConfiguration: Sendable {
     public var device: SigningKey
     /// The device's delegation, compact; nil where the device is the identity.
     public var delegation: String?
-    /// Where bundles are left.
-    public var relay: DID
+    /// Where this identity is reached (`wss`); others are told with what is said, for those who have no document.
+    public var relay: String?
     /// Whether this identity has other devices, which get a copy of what is said here.
     public var hasSiblings: Bool
     public var limits = Limits()
 
-    public init(identity: DID, device: SigningKey, delegation: String?, relay: DID, hasSiblings: Bool) {
+    public init(identity: DID, device: SigningKey, delegation: String?, relay: String?, hasSiblings: Bool) {
         self.identity = identity
         self.device = device
         self.delegation = delegation

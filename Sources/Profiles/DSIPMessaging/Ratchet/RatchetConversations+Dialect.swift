@@ -10,8 +10,10 @@ extension RatchetConversations {
 
     /// An object as it is written; nothing for what the proposal has no word for.
     func dialect(of object: JSONValue) -> [JSONValue] {
-        let name = object["object"]?.string
-        guard name != "content" else { return [object] }
+        if var content = object.object, object["object"] == "content" {
+            if let relay = configuration.relay { content["relay"] = .string(relay) }
+            return [.object(content)]
+        }
         let context = ObjectContext(
             conversation: object["conversation"]?.string.flatMap { ULID($0) }
                 ?? conversation(with: configuration.identity),
@@ -36,7 +38,9 @@ extension RatchetConversations {
 
     /// What was written as an object of the profile; nil for what is none.
     mutating func object(of said: JSONValue, by sender: DID, with peer: DID, at now: Int64) -> JSONValue? {
-        if said["object"]?.string == "content" { return said }
+        if let content = said.object, said["object"] == "content" {
+            return .object(JSONObject(members: content.members.filter { $0.name != "relay" }))
+        }
         guard let statement = ProposalStatement(said, signedBy: sender) else { return nil }
         let time = statement.timestamp ?? now
         guard time < Self.latestTime else { return nil }

@@ -96,16 +96,21 @@ extension RatchetConversations {
             return
         }
         guard let object = object(of: said, by: sender, with: peer, at: now) else { return }
-        let arrival = RatchetArrival(id: newID(at: now), object: object, sender: sender, device: device, peer: peer)
-        ledger.set(
-            .arrived,
-            "",
-            arrival.id.description,
-            json: [
-                "object": object, "sender": .string(sender.string), "device": .string(device.string),
-                "peer": .string(peer.string),
-            ]
+        let relay = said["relay"]?.string.flatMap { $0.hasPrefix("wss://") && $0.utf8.count <= 512 ? $0 : nil }
+        let arrival = RatchetArrival(
+            id: newID(at: now),
+            object: object,
+            sender: sender,
+            device: device,
+            peer: peer,
+            relay: sender == peer ? relay : nil
         )
+        var row: JSONObject = [
+            "object": object, "sender": .string(sender.string), "device": .string(device.string),
+            "peer": .string(peer.string),
+        ]
+        if let relay = arrival.relay { row["relay"] = .string(relay) }
+        ledger.set(.arrived, "", arrival.id.description, json: .object(row))
         actions.append(.arrived(arrival))
     }
 
@@ -119,7 +124,16 @@ extension RatchetConversations {
                 let peer = json["peer"]?.string.flatMap({ DID($0) })
             else { throw MessagingError(.storeFailed, "something that came is damaged") }
             actions.append(
-                .arrived(RatchetArrival(id: id, object: object, sender: sender, device: device, peer: peer))
+                .arrived(
+                    RatchetArrival(
+                        id: id,
+                        object: object,
+                        sender: sender,
+                        device: device,
+                        peer: peer,
+                        relay: json["relay"]?.string
+                    )
+                )
             )
         }
     }

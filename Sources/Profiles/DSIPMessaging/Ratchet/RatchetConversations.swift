@@ -37,6 +37,8 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     var ledger: RatchetLedger<Store>
     var random: Entropy
     var isBound = false
+    /// Where bundles are left; nil while there is no such place.
+    var shelf: DID?
     var inFlight: [ULID: Flight] = [:]
     var fetching: [ULID: Fetch] = [:]
     var publishing: [ULID: Int64] = [:]
@@ -75,9 +77,16 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     // MARK: Transport
 
     /// The connection to the own relay is up: what waits is sent, and prekeys are published where they run out.
-    public mutating func bound(at now: Int64) throws(MessagingError) -> [RatchetAction] {
+    ///
+    /// - Parameter shelf: the relay, when it hands out prekeys. One that is new has none of them yet.
+    public mutating func bound(_ shelf: DID?, at now: Int64) throws(MessagingError) -> [RatchetAction] {
         try event { (me: inout Self) throws(MessagingError) in
             me.isBound = true
+            me.shelf = shelf
+            if let shelf, try me.ledger.json(.setting, "", "shelf")?["value"]?.string != shelf.string {
+                me.ledger.set(.setting, "", "shelf", json: ["value": .string(shelf.string)])
+                me.set("rotated", 0)
+            }
             (me.inFlight, me.fetching, me.publishing) = ([:], [:], [:])
             try me.tellArrivals()
             try me.publish(at: now)
@@ -125,12 +134,18 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
         }
     }
 
-    /// Whether this identity has other devices, and by which delegation this one speaks.
-    public mutating func update(hasSiblings: Bool, delegation: String?) {
+    /// Whether this identity has other devices, by which delegation this one speaks, and where the identity is reached.
+    public mutating func update(hasSiblings: Bool, delegation: String?, relay: String?) {
         (configuration.hasSiblings, configuration.delegation) = (hasSiblings, delegation)
+        configuration.relay = relay
     }
 
     // MARK: Time
+
+    /// Whether an answer to this is waited for.
+    public func awaits(_ id: ULID) -> Bool {
+        inFlight[id] != nil || fetching[id] != nil || publishing[id] != nil
+    }
 
     /// When ``advance(to:)`` has something to do.
     public var deadline: Int64? {
