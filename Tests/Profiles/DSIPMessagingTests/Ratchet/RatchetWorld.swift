@@ -20,7 +20,13 @@ final class RatchetWorld {
 
         var did: DID { configuration.device.did }
 
-        init(_ identity: DID, _ configuration: RatchetConfiguration, _ delegation: Envelope, seed: UInt64, at now: Int64)
+        init(
+            _ identity: DID,
+            _ configuration: RatchetConfiguration,
+            _ delegation: Envelope,
+            seed: UInt64,
+            at now: Int64
+        )
             throws
         {
             self.identity = identity
