@@ -58,6 +58,7 @@ final class RatchetWorld {
             var settings = mail.settings
             (settings.sendsRead, settings.sendsActivity) = (true, true)
             _ = try mail.update(settings: settings, at: now)
+            mail.contacts = Set(["alice", "bob"].map(RatchetWorld.person))
             return mail
         }
 
