@@ -59,6 +59,8 @@ final class TestRelay {
     private let isNamed: Bool
     /// Counts when it is started again.
     var hasMailboxes: Bool
+    /// A PEM file whose roots it trusts when it dials other relays; counts when it is started again.
+    var trusted: String?
 
     /// - Parameters:
     ///   - isNamed: it goes by the name `localhost` and registers names.
@@ -95,6 +97,7 @@ final class TestRelay {
         let port = running.port
         var configuration = TestRelay.configuration(folder, port: port, hostname: isNamed ? "localhost:\(port)" : nil)
         configuration.messaging.enabled = hasMailboxes
+        configuration.resolver.additionalRoots = trusted
         relay = Relay(configuration)
         running = try await relay.start()
     }
