@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPMessaging
+import DSIPRelay
 import Encoding
 import Foundation
 import Testing
