@@ -189,7 +189,7 @@ public final class SimulatedWorld {
             guard let bytes = blobs[request.reference.sha256] else { return }
             try act(device) { try $0.blobFetched(request.id, bytes: bytes, at: now) }
         case .failed(let failure): device.failures.append(failure)
-        case .sign, .conversation, .conversationGone, .message, .messageGone, .reset: break
+        case .sign, .carry, .copy, .carryTyping, .conversation, .conversationGone, .message, .messageGone, .reset: break
         }
     }
 

@@ -219,6 +219,12 @@ extension Messenger {
                 messenger.documents[did] = document
             }
             var peer = try messenger.peer(did)
+            if messenger.lookedUp.count >= Self.maximumDocuments { messenger.lookedUp = [:] }
+            messenger.lookedUp[did] = now
+            if peer.preKeys != found.preKeys {
+                peer.preKeys = found.preKeys
+                messenger.set(peer, for: did)
+            }
             if let source = found.mailboxes.source {
                 let isHint = source == .hint
                 // M§4.2: a hint does not move an established conversation.
@@ -228,6 +234,8 @@ extension Messenger {
                     messenger.set(peer, for: did)
                 }
             }
+            // Whoever is waited for is looked up again, but not at once.
+            if try messenger.choice(for: did) == .none { messenger.resolving[did] = now + 60 }
             for id in messenger.groups.keys where messenger.groups[id]?.phase == .active {
                 if messenger.groups[id]?.changes.isEmpty == false { messenger.update(id) { $0.retryAt = nil } }
             }
