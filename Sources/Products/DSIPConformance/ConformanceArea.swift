@@ -33,6 +33,7 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("messaging", run: MessagingArea.run),
         ConformanceArea("trust", run: TrustArea.run),
         ConformanceArea("dht", run: HintArea.run),
+        ConformanceArea("pkarr", run: PkarrArea.run),
         ConformanceArea("ratchet", run: RatchetArea.run),
         ConformanceArea("state", member: "steps", expectation: stepExpectations, run: StateArea.run),
     ]
