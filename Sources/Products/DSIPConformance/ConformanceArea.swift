@@ -34,6 +34,7 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("trust", run: TrustArea.run),
         ConformanceArea("dht", run: HintArea.run),
         ConformanceArea("pkarr", run: PkarrArea.run),
+        ConformanceArea("did-webvh", run: WebVHArea.run),
         ConformanceArea("ratchet", run: RatchetArea.run),
         ConformanceArea("state", member: "steps", expectation: stepExpectations, run: StateArea.run),
     ]
