@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPSignaling
+import Encoding
 import Libp2p
 
 /// What was found of an identity.

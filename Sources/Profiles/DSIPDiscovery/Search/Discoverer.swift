@@ -87,16 +87,21 @@ public actor Discoverer {
         return cache.fail(key, isGone: isGone, at: now) ?? found
     }
 
-    private func run(_ discovery: consuming Discovery) async -> Discovered {
-        var discovery = discovery
-        var result: Discovered?
+    private nonisolated func run(_ start: Discovery) async -> Discovered {
+        let (source, clock) = (source, clock)
         let (events, feed) = AsyncStream<(Discovery.Query, Discovery.Answer)?>.makeStream(
             bufferingPolicy: .bufferingOldest(256)
         )
-        let patience = max(0, (discovery.nextDeadline ?? 0) - clock())
-        await withTaskGroup(of: Void.self) { group in
-            let source = source
-            func drain() {
+        return await withTaskGroup(of: Void.self) { group in
+            var discovery = start
+            // Ended early with the group.
+            let patience = max(0, (discovery.nextDeadline ?? 0) - clock())
+            group.addTask {
+                try? await Task.sleep(for: .milliseconds(patience))
+                feed.yield(nil)
+            }
+            var waiting = events.makeAsyncIterator()
+            while true {
                 while let output = discovery.pollOutput() {
                     switch output {
                     case .ask(let query): group.addTask { feed.yield((query, await source.answer(query))) }
@@ -105,30 +110,19 @@ public actor Discoverer {
                         // Goes on behind, when the search has long ended.
                         Task { await source.repair(place, did, bytes: bytes) }
                     case .route: continue
-                    case .finished(let found): result = found
+                    case .finished(let found):
+                        group.cancelAll()
+                        return found
                     }
                 }
-            }
-            group.addTask {
-                // Ends early with the group.
-                try? await Task.sleep(for: .milliseconds(patience))
-                feed.yield(nil)
-            }
-            drain()
-            if result == nil {
-                for await event in events {
-                    if let (query, answer) = event {
-                        discovery.answered(query, answer, at: clock())
-                    } else {
-                        discovery.advance(to: max(clock(), discovery.nextDeadline ?? 0))
-                    }
-                    drain()
-                    if result != nil { break }
+                guard let event = await waiting.next() else { return discovery.result }
+                if let (query, answer) = event {
+                    discovery.answered(query, answer, at: clock())
+                } else {
+                    discovery.advance(to: max(clock(), discovery.nextDeadline ?? 0))
                 }
             }
-            group.cancelAll()
         }
-        return result ?? Discovered()
     }
 
     /// As long as what changes soonest: a presence record, or a hint.

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPSignaling
 import Libp2p
 
 /// From an alias or a DID to a document and the ways to reach it: what is asked of whom, in which order, and what each answer is worth
@@ -123,7 +124,7 @@ public struct Discovery: Sendable {
             }
         }
         asked = [:]
-        hints?.advance(to: hints?.deadline ?? 0)
+        hints?.advance(to: deadline / 1000)
         drainHints()
         proceed(at: now)
         // What the alias only now led to is not begun any more.
