@@ -143,7 +143,7 @@ let package = Package(
             name: "dsip",
             dependencies: [
                 "DSIPAgent", "DSIPRelay", "DSIPConformance", "DSIPTransport", "DSIPSignaling", "DSIPIdentity",
-                "DSIPTrust",
+                "DSIPTrust", "DSIPDiscovery",
                 "Encoding", "WebRTC", product("AsyncHTTPClient", "async-http-client"), product("NIOCore", "swift-nio"),
                 product("NIOPosix", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),

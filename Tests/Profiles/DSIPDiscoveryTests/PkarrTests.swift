@@ -195,6 +195,30 @@ import Testing
         #expect(code { _ = try PkarrZone.carried(from: DNSMessage(bad), zone: zone) } == .malformed)
     }
 
+    @Test("a hint is renewed in place: others' records stay, the timestamp rises though the clock went back")
+    func renewing() throws {
+        let clock = UInt64(Cast.now) * 1_000_000
+        var bytes: [UInt8] = [0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+        bytes += [1, 0x61, 0] + [0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]
+        let others = try PkarrPacket(signing: bytes, at: clock, by: Cast.alice).payload
+        let first = try PkarrPacket.hint([Cast.relay], replacing: others, clock: clock + 7, by: Cast.alice)
+        #expect(first.timestamp == clock + 7)
+        let second = try PkarrPacket.hint(
+            [Cast.relay],
+            replacing: first.payload,
+            clock: clock - 9_000_000_000,
+            by: Cast.alice
+        )
+        #expect(second.timestamp == clock + 8)
+        let message = try second.open(under: try PkarrKey(Cast.alice.did), at: Cast.now)
+        #expect(message.answers.map(\.type) == [16, 1])
+        #expect(try PkarrHint(second.payload, of: Cast.alice.did, at: Cast.now).endpoints == [Cast.relay])
+        let strangers = try Cast.packet(Cast.bob, at: Cast.now + 900)
+        let fresh = try PkarrPacket.hint([Cast.relay], replacing: strangers, clock: clock, by: Cast.alice)
+        #expect(fresh.timestamp == clock)
+        #expect(code { _ = try PkarrPacket.hint([], replacing: nil, clock: clock, by: Cast.alice) } == .noEndpoints)
+    }
+
     @Test("a message over 996 bytes is not signed")
     func bound() throws {
         var zone = PkarrZone(try PkarrKey(Cast.alice.did))

@@ -28,11 +28,18 @@ public struct Discovered: Sendable {
 
 /// A way to reach somebody, and who says so.
 public struct DiscoveredRoute: Hashable, Sendable {
-    public enum Way: Hashable, Sendable {
+    public enum Way: Hashable, Sendable, CustomStringConvertible {
         /// A `wss` URL of a relay.
         case relay(String)
         /// A device itself.
         case direct(Multiaddr)
+
+        public var description: String {
+            switch self {
+            case .relay(let url): url
+            case .direct(let address): address.description
+            }
+        }
     }
 
     /// In the order in which they are tried.

@@ -75,8 +75,13 @@ public actor Discoverer {
         }
     }
 
+    /// One search, without the memory: for whoever wants to see each step, the failed ones above all.
+    public nonisolated func search(_ target: IdentityURI.Target, relay: String? = nil) async -> Discovered {
+        await run(Discovery(target, relay: relay, sources: sources, verifier: verifier, at: clock()))
+    }
+
     private func search(_ target: IdentityURI.Target, _ relay: String?, _ key: String) async -> Discovered {
-        let found = await run(Discovery(target, relay: relay, sources: sources, verifier: verifier, at: clock()))
+        let found = await search(target, relay: relay)
         running[key] = nil
         let now = clock() / 1000
         guard found.document == nil else {

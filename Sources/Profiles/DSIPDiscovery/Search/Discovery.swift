@@ -101,6 +101,7 @@ public struct Discovery: Sendable {
         case (.alias, .claim(let claim)): claims.append(claim)
         case (.document(let did), .document(let resolved)) where resolved.document.id == did:
             take(resolved.document, at: now)
+        case (.document, .document): result.failure = IdentityError(.malformed, "the document is of another identity")
         case (.document, .failed(let error)): result.failure = error
         case (.presence(let did), .presence(let record)) where record.subject == did: take(record)
         case (.home(let did), .home(let record)) where record.subject == did: take(record)

@@ -42,7 +42,8 @@ public struct DiscoveryStep: Hashable, Sendable {
         }
     }
 
-    private static func document(_ did: DID) -> String {
+    /// How the document of `did` is come by.
+    public static func document(_ did: DID) -> String {
         switch did.method {
         case "key", "jwk": "read the key out of the did:\(did.method) itself"
         case "web": "fetch \((try? DIDWeb.url(of: did)) ?? did.string)"
