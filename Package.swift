@@ -136,7 +136,8 @@ let package = Package(
             "Products",
             [
                 "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging",
-                "DSIPDiscovery", "Encoding", "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto, cryptoExtras,
+                "DSIPDiscovery", "Encoding", "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto,
+                cryptoExtras,
             ]
         ),
         .executableTarget(
