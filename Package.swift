@@ -164,6 +164,7 @@ let package = Package(
             swiftSettings: strict
         ),
         // Interop
+        .target(name: "LinePeer", dependencies: ["Encoding"], path: "Interop/LinePeer", swiftSettings: strict),
         .executableTarget(
             name: "libp2p-peer",
             dependencies: ["Libp2p", "Encoding"],
@@ -172,13 +173,13 @@ let package = Package(
         ),
         .executableTarget(
             name: "ratchet-peer",
-            dependencies: ["DoubleRatchet", "Encoding"],
+            dependencies: ["DoubleRatchet", "Encoding", "LinePeer"],
             path: "Interop/RatchetPeer",
             swiftSettings: strict
         ),
         .executableTarget(
             name: "webpush-peer",
-            dependencies: ["WebPush", "Encoding", crypto],
+            dependencies: ["WebPush", "Encoding", "LinePeer", crypto],
             path: "Interop/WebPushPeer",
             swiftSettings: strict
         ),

@@ -1,5 +1,6 @@
 import DoubleRatchet
 import Encoding
+import LinePeer
 
 /// One end of a conversation for `Interop/test_ratchet.py`: reads one JSON object a line, answers each with one.
 ///
@@ -12,25 +13,12 @@ import Encoding
 @main
 struct Main {
     static func main() {
-        var peer = Peer()
-        while let line = readLine() {
-            let answer: JSONValue
-            do {
-                answer = try peer.answer(try JSONValue(parsing: line))
-            } catch {
-                answer = ["error": .string("\(error)")]
-            }
-            print(answer.text)
-            // What is piped is not written at each newline by itself.
-            flush()
-        }
+        Peer().serve()
     }
 }
 
-struct PeerFault: Error { let reason: String }
-
 /// Configured as the Python packages are by the test.
-struct Peer: ~Copyable {
+struct Peer: LinePeer, ~Copyable {
     private static let agreement = AgreementProfile(info: Array("interop x3dh".utf8))
     private static let ratchet = RatchetProfile(
         rootInfo: Array("interop root".utf8),

@@ -1,5 +1,6 @@
 import Crypto
 import Encoding
+import LinePeer
 import WebPush
 
 /// Either end of Web Push for `Interop/test_webpush.py`: reads one JSON object a line, answers each with one. Binary is base64url.
@@ -15,24 +16,11 @@ import WebPush
 @main
 struct Main {
     static func main() {
-        var peer = Peer()
-        while let line = readLine() {
-            let answer: JSONValue
-            do {
-                answer = try peer.answer(try JSONValue(parsing: line))
-            } catch {
-                answer = ["error": .string("\(error)")]
-            }
-            print(answer.text)
-            // What is piped is not written at each newline by itself.
-            flush()
-        }
+        Peer().serve()
     }
 }
 
-struct PeerFault: Error { let reason: String }
-
-struct Peer {
+struct Peer: LinePeer {
     private var random = SystemRandomNumberGenerator()
     private var receiver: PushReceiver?
     private lazy var server = VAPIDKey(using: &random)

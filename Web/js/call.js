@@ -34,6 +34,7 @@ export class CallMedia {
   #remoteReady = false;
   #pendingUpdate = null;
   #chain = Promise.resolve();
+  #negotiation = Promise.resolve();
   #beforeHold = null;
   #deadline = null;
   #measure = null;
@@ -171,15 +172,19 @@ export class CallMedia {
   // MARK: What the agent says
 
   async gotAnswer(sdp, update) {
-    if (update && this.#pendingUpdate?.id !== update) return;
-    await this.#pc.setRemoteDescription({ type: "answer", sdp });
-    await this.#remoteApplied();
-    this.#pendingUpdate?.resolve();
-    this.#changed();
+    await this.#exclusive(async () => {
+      if (update && this.#pendingUpdate?.id !== update) return;
+      await this.#pc.setRemoteDescription({ type: "answer", sdp });
+      await this.#remoteApplied();
+      this.#pendingUpdate?.resolve();
+      this.#changed();
+    });
   }
 
   /** Answers the other side's update. What we receive follows their offer; what we send stays our own choice. */
-  async gotOffer(sdp, update, screen) {
+  gotOffer(sdp, update, screen) { return this.#exclusive(() => this.#answerUpdate(sdp, update, screen)); }
+
+  async #answerUpdate(sdp, update, screen) {
     if (this.#pc.signalingState === "have-local-offer") await this.#rollBack("session.glare");
     try {
       await this.#pc.setRemoteDescription({ type: "offer", sdp });
@@ -198,7 +203,9 @@ export class CallMedia {
   }
 
   async gotRollback(update, reason) {
-    if (this.#pendingUpdate && this.#pendingUpdate.id === update) await this.#rollBack(reason);
+    await this.#exclusive(async () => {
+      if (this.#pendingUpdate && this.#pendingUpdate.id === update) await this.#rollBack(reason);
+    });
   }
 
   async gotCandidates(candidates, end) {
@@ -369,18 +376,24 @@ export class CallMedia {
 
   async #offerUpdate(desire, extra) {
     await this.#stable();
-    desire();
-    await this.#pc.setLocalDescription(await this.#pc.createOffer());
-    const settled = new Promise((resolve, reject) => { this.#pendingUpdate = { id: null, resolve, reject }; });
-    settled.catch(() => {});
+    const { settled, sdp } = await this.#exclusive(async () => {
+      desire();
+      await this.#pc.setLocalDescription(await this.#pc.createOffer());
+      const settled = new Promise((resolve, reject) => { this.#pendingUpdate = { id: null, resolve, reject }; });
+      settled.catch(() => {});
+      // In an object: a promise by itself would be waited for.
+      return { settled, sdp: this.#pc.localDescription.sdp };
+    });
     try {
-      const params = { session: this.session, sdp: this.#pc.localDescription.sdp, ...extra };
+      // Their offer may have come in between, and ours is taken back.
+      if (!this.#pendingUpdate) return await settled;
+      const params = { session: this.session, sdp, ...extra };
       if (this.#lines.screen?.mid) params.screen = this.#lines.screen.mid;
       const { update } = await this.#agent.call("call.update", params);
       if (this.#pendingUpdate) this.#pendingUpdate.id = update;
       await settled;
     } catch (error) {
-      if (this.#pc.signalingState === "have-local-offer") await this.#pc.setLocalDescription({ type: "rollback" });
+      await this.#exclusive(() => this.#rollBack(error.reason));
       throw error;
     } finally {
       this.#pendingUpdate = null;
@@ -392,6 +405,13 @@ export class CallMedia {
     if (this.#pc.signalingState === "have-local-offer") await this.#pc.setLocalDescription({ type: "rollback" });
     this.#pendingUpdate = null;
     pending?.reject(Object.assign(new Error(reason ?? "rejected"), { reason }));
+  }
+
+  /** One change of the connection's descriptions after another: what looked at its state must find it so when it acts. */
+  #exclusive(work) {
+    const turn = this.#negotiation.then(work);
+    this.#negotiation = turn.catch(() => {});
+    return turn;
   }
 
   async #stable() {

@@ -9,7 +9,7 @@ enum RatchetBenchmark {
         for encryptsHeaders in [false, true] {
             let suffix = encryptsHeaders ? ", encrypted headers" : ""
             let profile = SessionProfile.standard("bench", kem: nil, encryptsHeaders: encryptsHeaders)
-            var pair = try RatchetPair(profile.ratchet)
+            let pair = try RatchetPair(profile.ratchet)
             let floor = TurnFloor()
             let olm = OlmPair()
             var kinds: [(name: String, goal: Double, run: () throws -> Void, peer: (() -> Void)?)] = []

@@ -7,16 +7,16 @@
 #endif
 
 /// Files that are whole or as they were before, whatever happens while they are written.
-enum AtomicFile {
+package enum AtomicFile {
     /// The steps of a write, in order; a test stops after each.
-    enum Step: CaseIterable { case created, written, synced, renamed }
+    package enum Step: CaseIterable { case created, written, synced, renamed }
 
     /// Writes to a temporary file in the same folder, forces it to disk, renames it over `path` and forces the folder to
     /// disk.
     ///
     /// - Parameter exclusive: refuses when `path` exists already.
     /// - Throws: `.storage` with the reason; the file at `path` is untouched unless the rename had happened.
-    static func write(
+    package static func write(
         _ bytes: [UInt8],
         to path: String,
         exclusive: Bool = false,

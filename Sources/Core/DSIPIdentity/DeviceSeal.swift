@@ -6,7 +6,8 @@ import FoundationEssentials
 ///
 /// It says nothing of who sealed: what carries the bytes is signed, or the bytes are.
 public enum DeviceSeal {
-    private static let suite = HPKE.Ciphersuite(kem: .Curve25519_HKDF_SHA256, kdf: .HKDF_SHA256, aead: .AES_GCM_128)
+    /// The suite of everything that DSIP seals. DSIP §10.4, M§6.9
+    package static let suite = HPKE.Ciphersuite(kem: .Curve25519_HKDF_SHA256, kdf: .HKDF_SHA256, aead: .AES_GCM_128)
 
     /// - Parameters:
     ///   - purpose: keeps what is sealed for one use from being opened for another.

@@ -1,4 +1,5 @@
 import Crypto
+import DSIPIdentity
 import DSIPMessaging
 import Encoding
 import NIOConcurrencyHelpers
@@ -57,7 +58,11 @@ final class AttachmentShelf: Sendable {
         let size = Int64(ciphertext.count)
         guard size <= maximumBytes, !has(sha256) else { return }
         try PrivateFiles.makeFolder(folder + "/" + sha256.prefix(2))
-        try PrivateFiles.write(ciphertext, to: path(sha256))
+        do {
+            try AtomicFile.write(ciphertext, to: path(sha256))
+        } catch {
+            throw AgentError(error, doing: "The file could not be kept")
+        }
         let evicted = state.withLockedValue { state in
             state.sizes[sha256] = size
             state.order.append(sha256)

@@ -47,22 +47,6 @@ enum PrivateFiles {
         }
     }
 
-    /// Writes to a name beside it, forces that to disk, and puts it in its place.
-    /// - Throws: `.internal`, with what to do when the disk is full.
-    static func write(_ bytes: [UInt8], to path: String) throws(AgentError) {
-        let temporary = path + ".part"
-        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw failure() }
-        defer { close(file) }
-        do throws(AgentError) {
-            try write(bytes, to: file)
-            guard fsync(file) == 0, rename(temporary, path) == 0 else { throw failure() }
-        } catch {
-            unlink(temporary)
-            throw error
-        }
-    }
-
     /// Writes all of `bytes` at the end of an open file.
     static func write(_ bytes: [UInt8], to file: Int32) throws(AgentError) {
         var offset = 0

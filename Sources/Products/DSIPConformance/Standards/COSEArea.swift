@@ -98,33 +98,46 @@ struct COSEExample {
             }
         case "mac0":
             let message = try COSEMac0(decoding: bytes)
-            try prepare(message)
-            let input = try message.authenticatedInput(external: external)
-            try check(message.tag, input, message.headers, member, key: recipientKey())
-            try countersigned(message.headers, member, content: message.payload)
-            return [input]
+            return try authenticated(
+                message,
+                message.payload,
+                message.tag,
+                try message.authenticatedInput(external: external)
+            )
         case "mac":
             let message = try COSEMac(decoding: bytes)
-            try prepare(message)
-            let input = try message.authenticatedInput(external: external)
-            try check(message.tag, input, message.headers, member, key: recipientKey())
-            try countersigned(message.headers, member, content: message.payload)
-            return [input]
+            return try authenticated(
+                message,
+                message.payload,
+                message.tag,
+                try message.authenticatedInput(external: external)
+            )
         case "encrypted":
             let message = try COSEEncrypt0(decoding: bytes)
-            try prepare(message)
-            let data = message.associatedData(external: external)
-            try open(message.ciphertext, data, message.headers)
-            try countersigned(message.headers, member, content: message.ciphertext)
-            return [data]
+            return try opened(message, message.ciphertext, message.associatedData(external: external))
         default:
             let message = try COSEEncrypt(decoding: bytes)
-            try prepare(message)
-            let data = message.associatedData(external: external)
-            try open(message.ciphertext, data, message.headers)
-            try countersigned(message.headers, member, content: message.ciphertext)
-            return [data]
+            return try opened(message, message.ciphertext, message.associatedData(external: external))
         }
+    }
+
+    private func authenticated(
+        _ message: some COSEStructure,
+        _ payload: [UInt8]?,
+        _ tag: [UInt8],
+        _ input: [UInt8]
+    ) throws -> [[UInt8]] {
+        try prepare(message)
+        try check(tag, input, message.headers, member, key: recipientKey())
+        try countersigned(message.headers, member, content: payload)
+        return [input]
+    }
+
+    private func opened(_ message: some COSEStructure, _ ciphertext: [UInt8]?, _ data: [UInt8]) throws -> [[UInt8]] {
+        try prepare(message)
+        try open(ciphertext, data, message.headers)
+        try countersigned(message.headers, member, content: ciphertext)
+        return [data]
     }
 
     private func prepare(_ message: some COSEStructure) throws {

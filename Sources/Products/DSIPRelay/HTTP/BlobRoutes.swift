@@ -257,7 +257,7 @@ struct BlobRoutes: Sendable {
         return hasUnreadBody ? response.closing() : response
     }
 
-    private func enter(_ direction: WritableKeyPath<(up: Int, down: Int), Int> & Sendable) -> Bool {
+    private func enter(_ direction: any WritableKeyPath<(up: Int, down: Int), Int> & Sendable) -> Bool {
         transfers.withLockedValue { transfers in
             guard transfers[keyPath: direction] < BlobRoutes.maximumTransfers else { return false }
             transfers[keyPath: direction] += 1
@@ -265,7 +265,7 @@ struct BlobRoutes: Sendable {
         }
     }
 
-    private func leave(_ direction: WritableKeyPath<(up: Int, down: Int), Int> & Sendable) {
+    private func leave(_ direction: any WritableKeyPath<(up: Int, down: Int), Int> & Sendable) {
         transfers.withLockedValue { $0[keyPath: direction] -= 1 }
     }
 }

@@ -45,9 +45,7 @@ struct MsgGroupAdd: Subcommand {
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
-        let changed = try await state.change("conversations.add", group, members)
-        output.json
-            ? Console.write(changed.json) : Console.write("\(changed.title): \(changed.members.count + 1) people.")
+        try await state.change(group, by: "conversations.add", members, output)
     }
 }
 
@@ -64,9 +62,7 @@ struct MsgGroupRemove: Subcommand {
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
-        let changed = try await state.change("conversations.remove", group, members)
-        output.json
-            ? Console.write(changed.json) : Console.write("\(changed.title): \(changed.members.count + 1) people.")
+        try await state.change(group, by: "conversations.remove", members, output)
     }
 }
 
@@ -88,8 +84,14 @@ struct MsgGroupLeave: Subcommand {
 }
 
 extension StateOptions {
-    fileprivate func change(_ method: String, _ group: String, _ members: [String]) async throws -> ConversationView {
-        try await withAgent(.relay) { agent in
+    /// Says who is in the group after the change.
+    fileprivate func change(
+        _ group: String,
+        by method: String,
+        _ members: [String],
+        _ output: OutputOptions
+    ) async throws {
+        let changed = try await withAgent(.relay) { agent in
             let found = try await agent.conversation(group)
             return ConversationView(
                 json: try await agent.call(
@@ -98,5 +100,7 @@ extension StateOptions {
                 )
             )
         }
+        output.json
+            ? Console.write(changed.json) : Console.write("\(changed.title): \(changed.members.count + 1) people.")
     }
 }

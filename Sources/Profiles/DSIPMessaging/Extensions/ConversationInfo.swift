@@ -24,11 +24,7 @@ public struct ConversationInfo: Hashable, Sendable {
 
     init(_ value: JSONValue) throws(MessagingError) {
         var members = try Members(value, Self.objectName)
-        try members.constant("object", Self.objectName)
-        id = try members.required("id", Read.ulid)
-        conversation = try members.required("conversation", Read.ulid)
-        sender = try members.required("sender", Read.did)
-        sentAt = try members.required("sent_at", Read.natural)
+        (id, conversation, sender, sentAt) = try members.head(Self.objectName)
         title = try members.required("title") { (value, name) throws(MessagingError) in
             try Read.string(value, name) { $0.unicodeScalars.count <= Self.longestTitle }
         }

@@ -34,11 +34,7 @@ public struct MessageUpdate: Hashable, Sendable {
 
     init(_ value: JSONValue) throws(MessagingError) {
         var members = try Members(value, Self.objectName)
-        try members.constant("object", Self.objectName)
-        id = try members.required("id", Read.ulid)
-        conversation = try members.required("conversation", Read.ulid)
-        sender = try members.required("sender", Read.did)
-        sentAt = try members.required("sent_at", Read.natural)
+        (id, conversation, sender, sentAt) = try members.head(Self.objectName)
         target = try members.required("for", Read.ulid)
         let patch = try members.required("patch")
         if patch["retracted"]?.bool == true {

@@ -28,11 +28,7 @@ public struct ResendRequest: Hashable, Sendable {
 
     init(_ value: JSONValue) throws(MessagingError) {
         var members = try Members(value, Self.objectName)
-        try members.constant("object", Self.objectName)
-        id = try members.required("id", Read.ulid)
-        conversation = try members.required("conversation", Read.ulid)
-        sender = try members.required("sender", Read.did)
-        sentAt = try members.required("sent_at", Read.natural)
+        (id, conversation, sender, sentAt) = try members.head(Self.objectName)
         group = try members.required("group", Read.group)
         seqs = try members.required("seqs", Read.list(atLeast: 1, atMost: Self.maximumItems, Read.positive))
         try members.finish()

@@ -93,11 +93,7 @@ struct ContentDraft {
 
     init(_ value: JSONValue) throws(MessagingError) {
         var members = try Members(value, "content")
-        try members.constant("object", "content")
-        id = try members.required("id", Read.ulid)
-        conversation = try members.required("conversation", Read.ulid)
-        sender = try members.required("sender", Read.did)
-        sentAt = try members.required("sent_at", Read.natural)
+        (id, conversation, sender, sentAt) = try members.head("content")
         kind = ContentKind(checked: try members.required("kind", Read.token))
         purpose = ContentPurpose(checked: try members.required("purpose", Read.token))
         replyTo = try members.nullable("reply_to", Read.ulid)

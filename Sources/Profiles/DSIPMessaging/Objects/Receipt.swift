@@ -68,11 +68,7 @@ struct ReceiptDraft {
 
     init(_ value: JSONValue) throws(MessagingError) {
         var members = try Members(value, "receipt")
-        try members.constant("object", "receipt")
-        id = try members.required("id", Read.ulid)
-        conversation = try members.required("conversation", Read.ulid)
-        sender = try members.required("sender", Read.did)
-        sentAt = try members.required("sent_at", Read.natural)
+        (id, conversation, sender, sentAt) = try members.head("receipt")
         kind = try members.required("kind", Read.token)
         targets = try members.optional(
             "targets",

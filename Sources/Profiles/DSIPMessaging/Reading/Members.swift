@@ -38,6 +38,17 @@ struct Members {
         guard try required(name).string == text else { throw Members.fault("\(name) is not \(text)") }
     }
 
+    /// What every object said in a conversation begins with: which it is, where, by whom, and when by its sender's clock. M§8.1
+    mutating func head(
+        _ object: String
+    ) throws(MessagingError) -> (id: ULID, conversation: ULID, sender: DID, sentAt: Int64) {
+        try constant("object", object)
+        return (
+            try required("id", Read.ulid), try required("conversation", Read.ulid), try required("sender", Read.did),
+            try required("sent_at", Read.natural)
+        )
+    }
+
     /// The member read by `read`, or nil when it is absent.
     mutating func optional<Value>(
         _ name: String,

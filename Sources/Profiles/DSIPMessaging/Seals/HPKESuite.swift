@@ -1,15 +1,10 @@
 import Crypto
+import DSIPIdentity
 import FoundationEssentials
 
 /// HPKE (RFC 9180) as the profile uses it: base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-128-GCM, one message. M§6.9
 public enum HPKESuite {
     public static let identifier = "hpke-base-x25519-sha256-aes128gcm"
-
-    private static let suite = HPKE.Ciphersuite(
-        kem: .Curve25519_HKDF_SHA256,
-        kdf: .HKDF_SHA256,
-        aead: .AES_GCM_128
-    )
 
     /// - Throws: `hpke-open-failed`.
     public static func open(
@@ -22,7 +17,7 @@ public enum HPKESuite {
         do {
             var recipient = try HPKE.Recipient(
                 privateKey: privateKey,
-                ciphersuite: suite,
+                ciphersuite: DeviceSeal.suite,
                 info: .init(info),
                 encapsulatedKey: .init(encapsulatedKey)
             )
@@ -43,7 +38,7 @@ public enum HPKESuite {
         do {
             var sender = try HPKE.Sender(
                 recipientKey: Curve25519.KeyAgreement.PublicKey(rawRepresentation: publicKey),
-                ciphersuite: suite,
+                ciphersuite: DeviceSeal.suite,
                 info: .init(info)
             )
             let ciphertext = try sender.seal(plaintext, authenticating: additionalData)

@@ -1,5 +1,5 @@
 /// A cipher suite by its number (RFC 9420 §17.1).
-public struct CipherSuite: RawRepresentable, Hashable, Sendable, WireEncodable, WireDecodable {
+public struct CipherSuite: RawRepresentable, Hashable, Sendable, WireCode {
     public let rawValue: UInt16
 
     public init(rawValue: UInt16) { self.rawValue = rawValue }
@@ -19,9 +19,6 @@ public struct CipherSuite: RawRepresentable, Hashable, Sendable, WireEncodable, 
     public static let supported: [CipherSuite] = [
         .x25519AES128, .p256AES128, .x25519ChaCha20, .p521AES256, .p384AES256,
     ]
-
-    package init(from reader: inout WireReader) throws(MLSError) { rawValue = try reader.uint16() }
-    package func encode(to writer: inout WireWriter) { writer.write(rawValue) }
 }
 
 /// A supported suite's algorithms, and RFC 9420's labelled functions over them (§5.1, §5.2, §8).

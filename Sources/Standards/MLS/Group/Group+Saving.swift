@@ -4,10 +4,7 @@ extension Group {
     public var saved: Secret {
         var writer = WireWriter(capacity: 4096 + memberCount * 256)
         writer.write(Self.format)
-        writer.write(publicGroup.context)
-        writer.vector(publicGroup.interimTranscriptHash)
-        writer.vector(publicGroup.confirmationTag)
-        writer.write(publicGroup.tree.root.encodedNodes)
+        publicGroup.encode(to: &writer)
         secrets.encode(to: &writer)
         secretTree.encode(to: &writer)
         writer.write(ownLeaf)
@@ -16,13 +13,7 @@ extension Group {
         configuration.encode(to: &writer)
         preSharedKeys.encode(to: &writer)
         status.encode(to: &writer)
-        writer.nested { writer in
-            for item in proposals.items {
-                writer.write(item.proposal)
-                writer.write(item.sender)
-                writer.vector(item.reference ?? [])
-            }
-        }
+        writer.write(proposals)
         writer.nested { writer in
             for update in ownUpdates.values {
                 writer.vector(update.encryptionKey.secret)
@@ -55,20 +46,10 @@ extension Group {
     public init(restoring saved: Secret, validator: some CredentialValidator) throws(MLSError) {
         var reader = WireReader(saved.bytes)
         guard try reader.uint16() == Self.format else { throw MLSError(.malformed, "this is no saved group") }
-        let context = try GroupContext(from: &reader)
-        let suite = try Suite(context.cipherSuite)
-        let interim = try reader.vector()
-        let tag = try reader.vector()
-        let root = try Subtree(saved: &reader, suite)
+        publicGroup = try PublicGroup(from: &reader, validator)
+        let suite = publicGroup.suite
         secrets = try EpochSecrets(from: &reader)
         secretTree = try SecretTree(from: &reader)
-        publicGroup = PublicGroup(
-            suite: suite,
-            context: context,
-            tree: try RatchetTree(root: root, index: TreeIndex(of: root, validator)),
-            interimTranscriptHash: interim,
-            confirmationTag: tag
-        )
         ownLeaf = try LeafIndex(from: &reader)
         keys = try TreePrivateKeys(from: &reader, suite)
         signer = try SignaturePrivateKey(suite.signature, Secret(try reader.vector()))
@@ -76,18 +57,8 @@ extension Group {
         preSharedKeys = try PreSharedKeys(from: &reader)
         status = try Status(from: &reader)
         self.validator = validator
+        proposals = try ProposalQueue(from: &reader)
         var part = try reader.nested()
-        while !part.isAtEnd {
-            let proposal = try Proposal(from: &part)
-            let sender = try Sender(from: &part)
-            let reference = try part.vector()
-            try proposals.insert(
-                QueuedProposal(proposal: proposal, sender: sender, reference: reference),
-                reference,
-                limit: .max
-            )
-        }
-        part = try reader.nested()
         while !part.isAtEnd {
             let key = try HPKEPrivateKey(suite.kem, Secret(try part.vector()))
             let signer = try SignaturePrivateKey(suite.signature, Secret(try part.vector()))
@@ -111,6 +82,51 @@ extension Group {
             try PendingCommit(from: &reader, suite, replacing: index, validator)
         }
         try reader.finish()
+    }
+}
+
+extension PublicGroup {
+    func encode(to writer: inout WireWriter) {
+        writer.write(context)
+        writer.vector(interimTranscriptHash)
+        writer.vector(confirmationTag)
+        writer.write(tree.root.encodedNodes)
+    }
+
+    init(from reader: inout WireReader, _ validator: some CredentialValidator) throws(MLSError) {
+        context = try GroupContext(from: &reader)
+        suite = try Suite(context.cipherSuite)
+        interimTranscriptHash = try reader.vector()
+        confirmationTag = try reader.vector()
+        let root = try Subtree(saved: &reader, suite)
+        tree = try RatchetTree(root: root, index: TreeIndex(of: root, validator))
+    }
+}
+
+extension ProposalQueue: WireEncodable, WireDecodable {
+    package func encode(to writer: inout WireWriter) {
+        writer.nested { writer in
+            for item in items {
+                writer.write(item.proposal)
+                writer.write(item.sender)
+                writer.vector(item.reference ?? [])
+            }
+        }
+    }
+
+    package init(from reader: inout WireReader) throws(MLSError) {
+        self.init()
+        var part = try reader.nested()
+        while !part.isAtEnd {
+            let proposal = try Proposal(from: &part)
+            let sender = try Sender(from: &part)
+            let reference = try part.vector()
+            try insert(
+                QueuedProposal(proposal: proposal, sender: sender, reference: reference),
+                reference,
+                limit: .max
+            )
+        }
     }
 }
 

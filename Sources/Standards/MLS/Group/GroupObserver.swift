@@ -191,19 +191,10 @@ public struct GroupObserver: Sendable {
     public var saved: [UInt8] {
         var writer = WireWriter(capacity: 1024 + memberCount * 256)
         writer.write(Self.format)
-        writer.write(group.context)
-        writer.vector(group.interimTranscriptHash)
-        writer.vector(group.confirmationTag)
-        writer.write(group.tree.root.encodedNodes)
+        group.encode(to: &writer)
         writer.write(UInt32(clamping: maximumProposals))
         writer.optional(reInit)
-        writer.nested { writer in
-            for item in proposals.items {
-                writer.write(item.proposal)
-                writer.write(item.sender)
-                writer.vector(item.reference ?? [])
-            }
-        }
+        writer.write(proposals)
         return writer.bytes
     }
 
@@ -213,32 +204,11 @@ public struct GroupObserver: Sendable {
     public init(restoring saved: [UInt8], validator: some CredentialValidator) throws(MLSError) {
         var reader = WireReader(saved)
         guard try reader.uint16() == Self.format else { throw MLSError(.malformed, "this is no saved observer") }
-        let context = try GroupContext(from: &reader)
-        let suite = try Suite(context.cipherSuite)
-        let interim = try reader.vector()
-        let tag = try reader.vector()
-        let root = try Subtree(saved: &reader, suite)
-        group = PublicGroup(
-            suite: suite,
-            context: context,
-            tree: try RatchetTree(root: root, index: TreeIndex(of: root, validator)),
-            interimTranscriptHash: interim,
-            confirmationTag: tag
-        )
+        group = try PublicGroup(from: &reader, validator)
         maximumProposals = Int(try reader.uint32())
         reInit = try reader.optional { (reader: inout WireReader) throws(MLSError) in try ReInit(from: &reader) }
         self.validator = validator
-        var part = try reader.nested()
-        while !part.isAtEnd {
-            let proposal = try Proposal(from: &part)
-            let sender = try Sender(from: &part)
-            let reference = try part.vector()
-            try proposals.insert(
-                QueuedProposal(proposal: proposal, sender: sender, reference: reference),
-                reference,
-                limit: .max
-            )
-        }
+        proposals = try ProposalQueue(from: &reader)
         try reader.finish()
     }
 }

@@ -1,15 +1,22 @@
-/// `mls10` is the one version there is (RFC 9420 §6).
-public struct ProtocolVersion: RawRepresentable, Hashable, Sendable, WireEncodable, WireDecodable {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
-    public static let mls10 = ProtocolVersion(rawValue: 1)
+/// A code point of 16 bits, on the wire as it is (RFC 9420 §17).
+package protocol WireCode: RawRepresentable<UInt16>, WireEncodable, WireDecodable {
+    init(rawValue: UInt16)
+}
 
-    package init(from reader: inout WireReader) throws(MLSError) { rawValue = try reader.uint16() }
+extension WireCode {
+    package init(from reader: inout WireReader) throws(MLSError) { self.init(rawValue: try reader.uint16()) }
     package func encode(to writer: inout WireWriter) { writer.write(rawValue) }
 }
 
+/// `mls10` is the one version there is (RFC 9420 §6).
+public struct ProtocolVersion: RawRepresentable, Hashable, Sendable, WireCode {
+    public let rawValue: UInt16
+    public init(rawValue: UInt16) { self.rawValue = rawValue }
+    public static let mls10 = ProtocolVersion(rawValue: 1)
+}
+
 /// The kind of an extension (RFC 9420 §17.3).
-public struct ExtensionType: RawRepresentable, Hashable, Sendable, WireEncodable, WireDecodable {
+public struct ExtensionType: RawRepresentable, Hashable, Sendable, WireCode {
     public let rawValue: UInt16
     public init(rawValue: UInt16) { self.rawValue = rawValue }
     public static let applicationID = ExtensionType(rawValue: 1)
@@ -20,13 +27,10 @@ public struct ExtensionType: RawRepresentable, Hashable, Sendable, WireEncodable
 
     /// Every client has these; they are never listed in capabilities (RFC 9420 §7.2).
     var isDefault: Bool { (1...5).contains(rawValue) }
-
-    package init(from reader: inout WireReader) throws(MLSError) { rawValue = try reader.uint16() }
-    package func encode(to writer: inout WireWriter) { writer.write(rawValue) }
 }
 
 /// The kind of a proposal (RFC 9420 §17.4).
-public struct ProposalType: RawRepresentable, Hashable, Sendable, WireEncodable, WireDecodable {
+public struct ProposalType: RawRepresentable, Hashable, Sendable, WireCode {
     public let rawValue: UInt16
     public init(rawValue: UInt16) { self.rawValue = rawValue }
     public static let add = ProposalType(rawValue: 1)
@@ -38,20 +42,14 @@ public struct ProposalType: RawRepresentable, Hashable, Sendable, WireEncodable,
     public static let groupContextExtensions = ProposalType(rawValue: 7)
 
     var isDefault: Bool { (1...7).contains(rawValue) }
-
-    package init(from reader: inout WireReader) throws(MLSError) { rawValue = try reader.uint16() }
-    package func encode(to writer: inout WireWriter) { writer.write(rawValue) }
 }
 
 /// The kind of a credential (RFC 9420 §17.5).
-public struct CredentialType: RawRepresentable, Hashable, Sendable, WireEncodable, WireDecodable {
+public struct CredentialType: RawRepresentable, Hashable, Sendable, WireCode {
     public let rawValue: UInt16
     public init(rawValue: UInt16) { self.rawValue = rawValue }
     public static let basic = CredentialType(rawValue: 1)
     public static let x509 = CredentialType(rawValue: 2)
-
-    package init(from reader: inout WireReader) throws(MLSError) { rawValue = try reader.uint16() }
-    package func encode(to writer: inout WireWriter) { writer.write(rawValue) }
 }
 
 /// Values that mean nothing and keep implementations tolerant of what they do not know (RFC 9420 §13.5).
