@@ -1,4 +1,5 @@
 import ArgumentParser
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPTransport
 import DSIPTrust
@@ -13,10 +14,13 @@ struct ResolveCommand: Subcommand {
 
     @Argument(help: "The address.") var address: String
     @Flag(help: "Show the DID document too.") var document = false
+    @Flag(help: "Ask every place there is at once, and tell what each answer rests on.") var explain = false
+    @OptionGroup var places: PlaceOptions
     @OptionGroup var network: NetworkOptions
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
+        if explain { return try await Explanation(address, places, try network.fetcher()).show(asJSON: output.json) }
         var lookup = Lookup(fetcher: try network.fetcher())
         do {
             try await lookup.find(address)
@@ -43,7 +47,9 @@ struct ResolveCommand: Subcommand {
 
     private func facts(_ lookup: Lookup) -> [[String]] {
         guard let did = lookup.did else { return [] }
-        var rows = [["Address", did.string], ["Basis", TrustBasis.basis(of: did)]]
+        var rows = [
+            ["Address", did.string], ["Basis", TrustBasis.basis(of: did)], ["Rests on", MethodBasis.text(of: did)],
+        ]
         if let alias = lookup.alias { rows.append(["Alias", alias.description]) }
         if let name = lookup.name { rows.append(["Name", "\(name) (says the link)"]) }
         let keys = lookup.document?.verificationMethods ?? []
