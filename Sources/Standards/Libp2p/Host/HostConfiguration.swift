@@ -3,11 +3,15 @@ public struct HostConfiguration: Sendable {
     /// `name/version`, told by identify.
     public var agentVersion = "swift-libp2p/1"
     public var protocolVersion = "ipfs/0.1.0"
+    /// How connections are secured, in the order of preference.
+    public var securities: [Connection.Security] = [.noise, .tls]
     public var gate = ConnectionGate.Limits()
     public var connection = Connection.Limits()
     public var dialTime: Int64 = 5_000
     /// A connection without a stream for so long is closed.
     public var idleTime: Int64 = 120_000
+    /// Whether hole punching dials private addresses that a peer names; for networks of one's own.
+    public var punchesPrivateAddresses = false
     /// Peers whose addresses are remembered.
     public var maximumKnownPeers = 4_096
 

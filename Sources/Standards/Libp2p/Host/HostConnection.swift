@@ -4,17 +4,25 @@ import NIOCore
 public final class HostConnection: Sendable {
     public let peer: PeerID
     public let isInbound: Bool
+    public let security: Connection.Security
     /// The socket's other end.
     public let remoteAddress: Multiaddr?
-    private let handler: NIOLoopBound<ConnectionHandler>
+    let driver: NIOLoopBound<ConnectionDriver>
     let eventLoop: any EventLoop
 
-    init(peer: PeerID, isInbound: Bool, remoteAddress: Multiaddr?, handler: NIOLoopBound<ConnectionHandler>) {
+    init(
+        peer: PeerID,
+        isInbound: Bool,
+        security: Connection.Security,
+        remoteAddress: Multiaddr?,
+        driver: NIOLoopBound<ConnectionDriver>
+    ) {
         self.peer = peer
         self.isInbound = isInbound
+        self.security = security
         self.remoteAddress = remoteAddress
-        self.handler = handler
-        self.eventLoop = handler.eventLoop
+        self.driver = driver
+        self.eventLoop = driver.eventLoop
     }
 
     /// Opens a stream that speaks the first of `protocols` the peer offers.
@@ -24,16 +32,19 @@ public final class HostConnection: Sendable {
         try await perform { $0.open(protocols) }
     }
 
-    public func close() { eventLoop.execute { self.handler.value.close() } }
+    /// Whether a relay stands between.
+    public var isRelayed: Bool { remoteAddress?.isCircuit == true }
+
+    public func close() { eventLoop.execute { self.driver.value.close() } }
 
     func perform<Value: Sendable>(
-        _ body: @escaping @Sendable (ConnectionHandler) -> EventLoopFuture<Value>
+        _ body: @escaping @Sendable (ConnectionDriver) -> EventLoopFuture<Value>
     ) async throws -> Value {
-        try await eventLoop.flatSubmit { body(self.handler.value) }.get()
+        try await eventLoop.flatSubmit { body(self.driver.value) }.get()
     }
 
-    func execute(_ body: @escaping @Sendable (ConnectionHandler) -> Void) {
-        eventLoop.execute { body(self.handler.value) }
+    func execute(_ body: @escaping @Sendable (ConnectionDriver) -> Void) {
+        eventLoop.execute { body(self.driver.value) }
     }
 }
 
@@ -43,7 +54,7 @@ public final class HostConnection: Sendable {
 public final class PeerStream: Sendable {
     public let protocolID: String
     public let connection: HostConnection
-    private let id: Connection.StreamID
+    let id: Connection.StreamID
 
     public var peer: PeerID { connection.peer }
 
@@ -86,6 +97,12 @@ public final class PeerStream: Sendable {
         connection.execute { $0.reset(id) }
     }
 
+    /// Takes back what `expire` said.
+    func unlimit() {
+        let id = id
+        connection.execute { $0.unlimit(id) }
+    }
+
     /// Resets the stream after so many milliseconds unless it is over by then; a later call counts anew.
     public func expire(after milliseconds: Int64) {
         let id = id
@@ -112,4 +129,7 @@ public struct MessageReader {
             queue.append(bytes)
         }
     }
+
+    /// What came in behind the last message.
+    mutating func takeRest() -> [UInt8] { Array(queue.takeAll()) }
 }
