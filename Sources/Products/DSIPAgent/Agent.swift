@@ -232,7 +232,8 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.flatMap { [$0.engine.nextDeadline, $0.mail?.mail.deadline] }.compactMap(\.self)
+        let due = desks.values.flatMap { [$0.engine.nextDeadline, $0.mail?.mail.deadline, renewalDue($0)] }
+            .compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in

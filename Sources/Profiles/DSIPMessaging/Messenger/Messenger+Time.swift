@@ -15,6 +15,7 @@ extension Messenger {
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
             }
+            if group.phase == .active, !group.isLeaving, group.lapsesAt != .max { times.append(group.lapsesAt) }
             if group.phase == .active, group.askedAt > 0 { times.append(group.askedAt + 60) }
             if group.phase == .active, !group.unopened.isEmpty { times.append(group.askedAt + Self.resendInterval) }
         }
@@ -85,6 +86,13 @@ extension Messenger {
                 continue
             }
             if group.phase == .active, group.renewAt <= now, group.renewAt < delegationRenewal { plan(.renew, in: id) }
+            if group.phase == .active, !group.isLeaving, group.lapsesAt <= now {
+                let lapsed = try roster(of: id).entries.filter {
+                    $0.device != device && $0.expiresAt + GroupState.lapseGrace <= now
+                }
+                update(id) { $0.lapsesAt = now + 86_400 }
+                if !lapsed.isEmpty { plan(.removeLapsed(lapsed.map(\.device)), in: id) }
+            }
             if group.phase == .active, group.generation < GroupState.firstGeneration,
                 group.retryAt.map({ $0 <= now }) ?? false
             {
@@ -141,6 +149,12 @@ extension Messenger {
         return "g\(count(.active))/\(count(.founding))/\(count(.lost))/\(count(.left))"
             + " o\(outbox.values.reduce(0) { $0 + $1.count }) e\(errands.count) f\(inFlight.count) h\(waiting)"
             + " c\(groups.values.reduce(0) { $0 + $1.changes.count })"
+    }
+
+    /// Devices in the group in which a conversation goes on.
+    package mutating func leafCount(in conversation: ULID) throws(MessagingError) -> Int {
+        guard let group = current(conversation) else { return 0 }
+        return try roster(of: group.id).entries.count
     }
 
     // MARK: Disappearing

@@ -49,6 +49,10 @@ struct Peer: Sendable {
     var asked: ULID?
     /// A grant of ours.
     var granted: Int64 = 0
+    /// The grants of ours, to be taken back by.
+    var grants: [ULID] = []
+
+    static let maximumGrants = 16
 
     var encoded: [UInt8] {
         var row = RowWriter()
@@ -59,6 +63,7 @@ struct Peer: Sendable {
         row.put("introduction", introduction)
         row.put("asked", asked)
         row.put("granted", granted)
+        row.put("grants", list: grants.map { .string($0.description) })
         return row.bytes
     }
 
@@ -73,6 +78,7 @@ struct Peer: Sendable {
         introduction = row.ulid("introduction")
         asked = row.ulid("asked")
         granted = row.int("granted") ?? 0
+        grants = row.list("grants").compactMap { $0.value.string.flatMap { ULID($0) } }
     }
 }
 
