@@ -65,7 +65,7 @@ import Testing
     @Test func `Whoever is unblocked and asks is a request once more`() throws {
         for device in [alice, second] { try PartingTests.block([], device, world) }
         try say("may I?", bob, bobs)
-        try world.run(30)
+        try world.run(120)
         let asked = try #require(alice.store.conversation(alices))
         #expect(asked.isRequest && !asked.isRemoved)
         try world.act(alice) { try $0.accept(alices, at: world.now) }

@@ -127,7 +127,11 @@ extension Agent {
                 try mail.send(whole, in: thread, at: now)
             }
             uploads.remove(upload)
-            if !caption.isEmpty { _ = try await send(MessageDraft(text: caption), in: id) }
+            if !caption.isEmpty {
+                var said = MessageDraft(text: caption)
+                said.after = sent
+                _ = try await send(said, in: id)
+            }
             return try show(sent, in: thread, desk)
         } catch {
             shelf.release(message)

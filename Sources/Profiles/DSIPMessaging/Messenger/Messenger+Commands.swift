@@ -241,7 +241,7 @@ extension Messenger {
         try save(line)
         try place(line)
         if line.attachment == nil {
-            try enqueue(line)
+            try enqueue(line, after: draft.after)
         } else {
             try upload(line)
         }
@@ -264,7 +264,7 @@ extension Messenger {
     }
 
     /// Queues the content of a line whose attachment, if it has one, has its place.
-    mutating func enqueue(_ line: MessageRecord) throws(MessagingError) {
+    mutating func enqueue(_ line: MessageRecord, after: ULID? = nil) throws(MessagingError) {
         guard let conversation = current(line.conversation)?.conversation else {
             throw MessagingError(.refused, "The conversation is over.")
         }
@@ -283,7 +283,8 @@ extension Messenger {
             content.json,
             in: line.conversation,
             content: line.id,
-            blobs: [line.attachment?.reference].compactMap(\.self)
+            blobs: [line.attachment?.reference].compactMap(\.self),
+            after: after
         )
     }
 

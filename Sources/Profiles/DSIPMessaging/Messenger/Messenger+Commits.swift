@@ -27,7 +27,8 @@ extension Messenger {
         case .application: return
         case .proposal(let proposal):
             set(next, for: id)
-            try noticeLeaving(by: proposal, in: id)
+            // Whoever leaves does not commit it: nobody can commit their own removal.
+            if try isLeaving(by: proposal, in: id) { return }
             planCommit(of: proposal, in: id, next)
         case .commit(let summary):
             let change: RosterUpdate

@@ -165,7 +165,7 @@ extension Messenger {
     /// Own devices that a conversation lacks are added, by the first sibling in it soonest. M§6.7
     mutating func keepSiblings(of id: GroupID) throws(MessagingError) {
         let now = now
-        guard let group = groups[id], !group.isPersonal, group.phase == .active, let personal,
+        guard let group = groups[id], !group.isPersonal, group.phase == .active, !group.isLeaving, let personal,
             groups[personal]?.phase == .active
         else { return }
         let all = try roster(of: personal).devices(of: identity)

@@ -158,9 +158,18 @@ extension Messenger {
     /// Of several direct conversations with one person the lowest goes on; the others are read to their end. M§7.2
     mutating func convergeDirect(_ thread: ULID) throws(MessagingError) {
         let now = now
-        let rivals = groups.values.filter {
+        var rivals = groups.values.filter {
             $0.thread == thread && $0.kind.effective == .direct && $0.phase != .left && $0.successorOf == nil
                 && !$0.isLeaving
+        }
+        // One that the peer was never brought into gives way to one that they are in.
+        var empty: [GroupState] = []
+        for rival in rivals where rival.commitItem == nil {
+            if try roster(of: rival.id).identities == [identity] { empty.append(rival) }
+        }
+        if empty.count < rivals.count {
+            for rival in empty { try abandon(rival.id) }
+            rivals.removeAll { rival in empty.contains { $0.id == rival.id } }
         }
         if let only = rivals.first, rivals.count == 1, only.generation < GroupState.firstGeneration {
             update(only.id) { group in

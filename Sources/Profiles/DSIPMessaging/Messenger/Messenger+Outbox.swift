@@ -16,7 +16,8 @@ extension Messenger {
         _ object: JSONValue,
         in thread: ULID,
         content: ULID? = nil,
-        blobs: [BlobReference] = []
+        blobs: [BlobReference] = [],
+        after: ULID? = nil
     ) throws(MessagingError) {
         let bytes = object.utf8
         guard bytes.count <= MessagingProfile.maximumMLSBytes - 1024 else {
@@ -34,6 +35,7 @@ extension Messenger {
             content: content
         )
         item.blobs = blobs
+        item.after = after
         save(item)
     }
 
@@ -74,8 +76,18 @@ extension Messenger {
         var room = Self.encryptedAtOnce - group.outage.pending.count
         for var item in waiting {
             guard room > 0 else { break }
-            guard let object = item.object, let made = try? mls.protect(object, using: &random) else { break }
+            if let first = try item.after.flatMap({ (id) throws(MessagingError) in try ledger.message(id, in: thread) }
+            ),
+                first.seq == nil, first.state == .pending
+            {
+                continue
+            }
+            guard let kept = item.object else { break }
+            // It may have been said for a group of another conversation, which gave way to this one.
+            let object = Self.object(kept, of: group.conversation)
+            guard let made = try? mls.protect(object, using: &random) else { break }
             room -= 1
+            item.object = object
             item.group = id
             item.deposit = .application(mls: EncodedBytes(made.encoded), blobs: item.blobs)
             item.tries += 1
@@ -84,6 +96,14 @@ extension Messenger {
             let actions = update(id) { $0.outage.deposit(item.id, at: now) } ?? []
             try follow(actions, in: id)
         }
+    }
+
+    private static func object(_ bytes: [UInt8], of conversation: ULID) -> [UInt8] {
+        guard var object = (try? JSONValue(parsing: bytes))?.object, let named = object["conversation"]?.string,
+            named != conversation.description
+        else { return bytes }
+        object["conversation"] = .string(conversation.description)
+        return JSONValue.object(object).utf8
     }
 
     /// A conversation says nothing to itself before its members are there, and a new group nothing to some of them before all are.

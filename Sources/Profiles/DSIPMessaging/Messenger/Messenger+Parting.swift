@@ -77,20 +77,23 @@ extension Messenger {
         if let peer = record.peer, try self.peer(peer).mailboxes.isEmpty { resolve(peer) }
     }
 
-    /// Another device of this identity proposed that the identity leaves.
-    mutating func noticeLeaving(by proposal: ProposalSummary, in id: GroupID) throws(MessagingError) {
-        guard let group = groups[id], !group.isPersonal, !group.isLeaving, case .member(let sender) = proposal.sender,
+    /// Whether another device of this identity proposed that the identity leaves; then this one is on its way out as well.
+    mutating func isLeaving(by proposal: ProposalSummary, in id: GroupID) throws(MessagingError) -> Bool {
+        guard let group = groups[id], !group.isPersonal, case .member(let sender) = proposal.sender,
             case .remove(let leaf) = proposal.proposal
-        else { return }
+        else { return false }
         let roster = try roster(of: id)
         func identity(_ index: LeafIndex) -> DID? {
             roster.entries.first { $0.index == index.rawValue }?.identity
         }
-        guard identity(sender) == self.identity, identity(leaf) == self.identity else { return }
+        guard identity(sender) == self.identity, identity(leaf) == self.identity else { return false }
+        guard !group.isLeaving else { return true }
         update(id) { $0.isLeaving = true }
-        guard current(group.thread) == nil, var record = try ledger.conversation(group.thread) else { return }
-        record.isRemoved = true
-        show(record)
+        if current(group.thread) == nil, var record = try ledger.conversation(group.thread) {
+            record.isRemoved = true
+            show(record)
+        }
+        return true
     }
 
     // MARK: Being left
@@ -106,15 +109,20 @@ extension Messenger {
         guard group.kind.effective == .direct, !change.removed.isEmpty, change.roster.identities == [identity],
             !group.changes.contains(where: { if case .add = $0 { true } else { false } })
         else { return }
-        try moveOutbox(from: id)
-        inbox.left(id)
-        update(id) { $0.phase = .left }
-        set(nil, for: id)
-        configure(id, .left)
+        try abandon(id)
         try convergeDirect(group.thread)
         guard outbox[group.thread]?.isEmpty == false, current(group.thread) == nil,
             let record = try ledger.conversation(group.thread), !record.isRemoved
         else { return }
         try begin(record)
+    }
+
+    /// Nothing more is said or heard in this group; what waited for it is said where its thread goes on.
+    mutating func abandon(_ id: GroupID) throws(MessagingError) {
+        try moveOutbox(from: id)
+        inbox.left(id)
+        update(id) { $0.phase = .left }
+        set(nil, for: id)
+        configure(id, .left)
     }
 }

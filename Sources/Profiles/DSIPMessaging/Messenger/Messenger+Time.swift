@@ -10,7 +10,8 @@ extension Messenger {
         let isBound = primary.map { bound.contains($0) } ?? false
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
-            if let retry = group.retryAt { times.append(retry) }
+            // What is overdue waits for the mailbox.
+            if let retry = group.retryAt, isBound || retry > now { times.append(retry) }
             if isBound, let gathers = group.gathersUntil, gathers > now { times.append(gathers) }
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)

@@ -21,6 +21,8 @@ struct OutboxItem: Hashable, Sendable {
     /// The message it is of.
     var content: ULID?
     var blobs: [BlobReference] = []
+    /// A message of this thread that goes first.
+    var after: ULID?
     /// Once encrypted.
     var group: GroupID?
     var deposit: Deposit.Content?
@@ -67,6 +69,7 @@ struct OutboxItem: Hashable, Sendable {
         row.put("blobs", list: blobs.map(\.json))
         row.put("group", group)
         row.put("awaits", awaitsBlob)
+        row.put("after", after)
         row.put("tries", tries == 0 ? nil : Int64(tries))
         if let deposit {
             var object: JSONObject = [:]
@@ -92,6 +95,7 @@ struct OutboxItem: Hashable, Sendable {
         group = row.group("group")
         tries = Int(row.int("tries") ?? 0)
         awaitsBlob = row.ulid("awaits")
+        after = row.ulid("after")
         if let written = row.value["deposit"], var members = try? Members(written, "a deposit") {
             deposit = (try? DepositFields(&members))?.content
         }
