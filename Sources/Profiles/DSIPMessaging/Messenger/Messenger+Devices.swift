@@ -289,6 +289,7 @@ extension Messenger {
         )
         group.isConfirmed = true
         group.successorOf = successorOf
+        if kind == .direct { group.generation = generation(in: thread) }
         if let successorOf, let before = groups[successorOf] { group.generation = min(before.generation + 1, 8000) }
         if !members.isEmpty {
             let hasSiblings = try !siblings.isEmpty
