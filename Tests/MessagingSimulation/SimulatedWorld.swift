@@ -31,7 +31,7 @@ public final class SimulatedWorld {
         public internal(set) var messenger: Messenger<MemoryMessengerStore>
         public internal(set) var isOnline = false
         let service: SimulatedService
-        let delegation: Envelope
+        fileprivate(set) var delegation: Envelope
         /// Connections so far; what is of an earlier one is lost.
         var connection = 0
         var connectionID: ConnectionID?
@@ -80,6 +80,8 @@ public final class SimulatedWorld {
     }
 
     public var now: Int64 { network.clock.seconds }
+    /// Who may begin a conversation with the devices made from here on.
+    public var admission = AdmissionPolicy.open
 
     // MARK: Making
 
@@ -94,11 +96,15 @@ public final class SimulatedWorld {
     }
 
     @discardableResult
-    public func device(_ person: SimulatedPerson, online: Bool = true) throws -> Device {
+    public func device(
+        _ person: SimulatedPerson,
+        online: Bool = true,
+        delegatedFor seconds: Int64 = 30 * 86_400
+    ) throws -> Device {
         let key = SimulatedPerson.key(&random)
         let store = MemoryMessengerStore()
         let service = service(of: person)
-        let delegation = person.delegation(of: key, from: now - 60)
+        let delegation = person.delegation(of: key, from: now - 60, for: seconds)
         let messenger = try Messenger(
             configuration(person, key, delegation),
             store: store,
@@ -133,8 +139,8 @@ public final class SimulatedWorld {
         device.messenger.contacts = Set(people.map(\.did))
         try act(device) { try $0.start(at: now) }
         var settings = device.messenger.settings
-        guard settings.admit != .open else { return }
-        settings.admit = .open
+        guard settings.admit != admission || !settings.sendsRead else { return }
+        settings.admit = admission
         settings.sendsRead = true
         try act(device) { try $0.update(settings: settings, at: now) }
     }
@@ -189,8 +195,34 @@ public final class SimulatedWorld {
             guard let bytes = blobs[request.reference.sha256] else { return }
             try act(device) { try $0.blobFetched(request.id, bytes: bytes, at: now) }
         case .failed(let failure): device.failures.append(failure)
-        case .sign, .carry, .copy, .carryTyping, .conversation, .conversationGone, .message, .messageGone, .reset: break
+        case .sign(let statement):
+            let compact = try sign(statement, device)
+            try act(device) { try $0.signed(compact, as: statement, at: now) }
+        case .carry, .copy, .carryTyping, .conversation, .conversationGone, .message, .messageGone, .reset: break
         }
+    }
+
+    private func sign(_ statement: ContactStatement, _ device: Device) throws -> String {
+        let message: Message
+        switch statement {
+        case .introduction(let id, let recipient, let purpose):
+            let stamp = Message.Stamp(id: id, from: device.key.did, issuedAt: now, lifetime: 86_400)
+            message = Message(
+                stamp,
+                to: recipient,
+                Introduction(
+                    identity: IdentityInfo(displayName: device.person.name),
+                    purpose: purpose,
+                    contactToken: nil
+                )
+            )
+        case .grant(let id, let recipient, let session, let validUntil):
+            let stamp = Message.Stamp(id: id, from: device.key.did, issuedAt: now, lifetime: 290)
+            let grant = Grant(scope: [Grant.messageScope], validUntil: validUntil)
+            message = Message(stamp, to: recipient, session: session, grant)
+        }
+        let envelope = try message.signed(by: device.key, delegations: [device.delegation])
+        return envelope.protectedText + "." + envelope.payloadText + "." + envelope.signatureText
     }
 
     public func connect(_ device: Device) throws {
@@ -207,6 +239,14 @@ public final class SimulatedWorld {
         )
         try commit(device.service)
         try act(device) { try $0.bound(device.service.did, at: now) }
+    }
+
+    /// The device is delegated anew.
+    public func renew(_ device: Device) throws {
+        device.delegation = device.person.delegation(of: device.key, from: now)
+        try act(device) { try $0.renew(delegation: device.delegation, at: now) }
+        try disconnect(device)
+        try connect(device)
     }
 
     public func disconnect(_ device: Device) throws {

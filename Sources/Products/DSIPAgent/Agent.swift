@@ -233,7 +233,9 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.flatMap { [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline] }
+        let due = desks.values.flatMap {
+            [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, renewalDue($0)]
+        }
             .compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())

@@ -188,6 +188,7 @@ extension Agent {
         return ChatMessage(
             record: record,
             progress: messages.progress[record.id] ?? 0,
+            isHeld: record.state == .pending && messages.mail.isGathering(record.conversation),
             names: names,
             me: desk.identity
         )
@@ -258,5 +259,6 @@ extension Agent {
         guard let messages = desk.mail, let contacts = try? store.contacts(of: desk.identity) else { return }
         let known = Set(contacts.filter { $0.allowed && !$0.blocked }.map(\.did))
         if messages.mail.contacts != known { messages.mail.contacts = known }
+        messages.mail.blocked = Set(contacts.filter(\.blocked).map(\.did))
     }
 }

@@ -41,6 +41,9 @@ extension GroupState {
         row.put("unopened", list: unopened.map { .int($0) })
         row.put("stalled", stalledOn)
         row.put("strays", flag: hasStrays)
+        row.put("gathers", gathersUntil)
+        row.put("leaving", flag: isLeaving)
+        row.put("lapses", lapsesAt == .max ? nil : lapsesAt)
         return row.bytes
     }
 
@@ -89,6 +92,9 @@ extension GroupState {
         askedAt = row.int("asked") ?? 0
         stalledOn = row.did("stalled")
         hasStrays = row.flag("strays")
+        gathersUntil = row.int("gathers")
+        isLeaving = row.flag("leaving")
+        lapsesAt = row.int("lapses") ?? .max
         unopened = row.list("unopened").compactMap(\.value.int)
     }
 }

@@ -18,6 +18,8 @@ public struct MessageDraft: Hashable, Sendable {
     public var mentions: [Mention]
     /// The unanswered invite, of a voicemail.
     public var session: ULID?
+    /// What it is said after: it does not leave before that message has its place, or has failed.
+    public var after: ULID?
 
     public init(
         _ body: Body,

@@ -269,6 +269,8 @@ extension Messenger {
         guard let group = current(thread), var record = try ledger.conversation(thread) else { return }
         let members = try roster(of: group.id).identities.filter { $0 != identity }
         guard group.kind.effective == .group || !members.isEmpty, record.members != members else { return }
+        // This device may have come in before the peer.
+        if record.kind == .direct, let peer = members.first, directs[peer] == nil { directs[peer] = thread }
         record.members = members
         show(record)
     }

@@ -27,6 +27,8 @@ extension Messenger {
         case .application: return
         case .proposal(let proposal):
             set(next, for: id)
+            // Whoever leaves does not commit it: nobody can commit their own removal.
+            if try isLeaving(by: proposal, in: id) { return }
             planCommit(of: proposal, in: id, next)
         case .commit(let summary):
             let change: RosterUpdate
@@ -209,6 +211,7 @@ extension Messenger {
             try keepSiblings(of: id)
         }
         try refreshMembers(of: group.thread)
+        try leftAlone(id, change)
     }
 
     /// Forgets a commit that the hub did not order.

@@ -165,7 +165,7 @@ extension Messenger {
     /// Own devices that a conversation lacks are added, by the first sibling in it soonest. M§6.7
     mutating func keepSiblings(of id: GroupID) throws(MessagingError) {
         let now = now
-        guard let group = groups[id], !group.isPersonal, group.phase == .active, let personal,
+        guard let group = groups[id], !group.isPersonal, group.phase == .active, !group.isLeaving, let personal,
             groups[personal]?.phase == .active
         else { return }
         let all = try roster(of: personal).devices(of: identity)
@@ -289,10 +289,12 @@ extension Messenger {
         )
         group.isConfirmed = true
         group.successorOf = successorOf
+        if kind == .direct { group.generation = generation(in: thread) }
         if let successorOf, let before = groups[successorOf] { group.generation = min(before.generation + 1, 8000) }
         if !members.isEmpty {
             let hasSiblings = try !siblings.isEmpty
             group.changes = [.add(members.filter { $0 != identity } + (hasSiblings ? [identity] : []))]
+            if members.count > 1 { group.gathersUntil = GroupState.gathering }
         }
         groups[id] = group
         inbox.created(id)
@@ -356,7 +358,9 @@ extension Messenger {
         // M§5.7: only the last device of the identity says so.
         if ExternalJoin.hasLeft(identity, remaining: Set(remaining.identities)) { configure(id, .left) }
         if group.isPersonal { ledger.set(.setting, "", "expelled", [1]) }
-        guard !group.isPersonal, current(group.thread) == nil, var record = try ledger.conversation(group.thread) else {
+        guard !group.isPersonal, !group.isLeaving, current(group.thread) == nil,
+            var record = try ledger.conversation(group.thread)
+        else {
             return
         }
         record.isRemoved = true

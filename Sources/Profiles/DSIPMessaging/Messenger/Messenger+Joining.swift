@@ -158,8 +158,26 @@ extension Messenger {
     /// Of several direct conversations with one person the lowest goes on; the others are read to their end. M§7.2
     mutating func convergeDirect(_ thread: ULID) throws(MessagingError) {
         let now = now
-        let rivals = groups.values.filter {
+        var rivals = groups.values.filter {
             $0.thread == thread && $0.kind.effective == .direct && $0.phase != .left && $0.successorOf == nil
+                && !$0.isLeaving
+        }
+        // One that the peer was never brought into gives way to one that they are in.
+        var empty: [GroupState] = []
+        for rival in rivals where rival.commitItem == nil {
+            if try roster(of: rival.id).identities == [identity] { empty.append(rival) }
+        }
+        if empty.count < rivals.count {
+            for rival in empty { try abandon(rival.id) }
+            rivals.removeAll { rival in empty.contains { $0.id == rival.id } }
+        }
+        let present = generation(in: thread)
+        if let only = rivals.first, rivals.count == 1, only.generation < present {
+            update(only.id) { group in
+                group.generation = present
+                group.retryAt = nil
+            }
+            try reorder(only.id)
         }
         guard rivals.count > 1 else { return }
         let candidates = rivals.map {
@@ -167,7 +185,7 @@ extension Messenger {
         }
         let winner = DirectConversation.select(candidates).winner ?? candidates.map(\.conversation).min()
         for rival in rivals.sorted(by: { $0.id < $1.id }) {
-            let generation = rival.conversation == winner ? GroupState.firstGeneration : GroupState.firstGeneration / 2
+            let generation = rival.conversation == winner ? present : present / 2
             guard rival.generation != generation else { continue }
             update(rival.id) { group in
                 group.generation = generation
@@ -178,6 +196,12 @@ extension Messenger {
             // What was deposited is ordered where it was; what was not yet encrypted is said in the one that goes on.
             if rival.conversation != winner, rival.commitItem == nil { update(rival.id) { $0.changes = [] } }
         }
+    }
+
+    /// That of a direct conversation which goes on in a thread: it stands behind those that were left.
+    func generation(in thread: ULID) -> Int64 {
+        let parted = groups.values.filter { $0.thread == thread && ($0.phase == .left || $0.isLeaving) }
+        return min(max(GroupState.firstGeneration, (parted.map(\.generation).max() ?? 0) + 1), 8000)
     }
 
     /// What waits for a group that is given up is encrypted for the one in which its thread goes on.

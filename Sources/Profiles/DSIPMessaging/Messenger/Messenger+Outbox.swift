@@ -16,7 +16,8 @@ extension Messenger {
         _ object: JSONValue,
         in thread: ULID,
         content: ULID? = nil,
-        blobs: [BlobReference] = []
+        blobs: [BlobReference] = [],
+        after: ULID? = nil
     ) throws(MessagingError) {
         let bytes = object.utf8
         guard bytes.count <= MessagingProfile.maximumMLSBytes - 1024 else {
@@ -35,6 +36,7 @@ extension Messenger {
         )
         item.blobs = blobs
         item.isUnaddressed = current(thread) == nil
+        item.after = after
         save(item)
     }
 
@@ -66,7 +68,7 @@ extension Messenger {
             group.stalledOn == nil, group.passing == nil
         else { return }
         let id = group.id
-        guard try isInhabited(group), var mls = try mlsGroup(id), mls.status == .active else { return }
+        guard try !isGathering(group), var mls = try mlsGroup(id), mls.status == .active else { return }
         // RFC 9420 §12.4: first the proposals that wait.
         guard mls.queuedProposals.isEmpty else {
             if !group.changes.contains(.commitProposals) { update(id) { $0.changes.append(.commitProposals) } }
@@ -75,12 +77,22 @@ extension Messenger {
         var room = Self.encryptedAtOnce - group.outage.pending.count
         for var item in waiting {
             guard room > 0 else { break }
+            if let first = try item.after.flatMap({ (id) throws(MessagingError) in try ledger.message(id, in: thread) }
+            ),
+                first.seq == nil, first.state == .pending
+            {
+                continue
+            }
             if item.isUnaddressed {
                 item.object = item.object.flatMap { Self.addressed($0, to: group.conversation) }?.utf8
                 item.isUnaddressed = false
             }
-            guard let object = item.object, let made = try? mls.protect(object, using: &random) else { break }
+            guard let kept = item.object else { break }
+            // It may have been said for a group of another conversation, which gave way to this one.
+            let object = Self.object(kept, of: group.conversation)
+            guard let made = try? mls.protect(object, using: &random) else { break }
             room -= 1
+            item.object = object
             item.group = id
             item.deposit = .application(mls: EncodedBytes(made.encoded), blobs: item.blobs)
             item.tries += 1
@@ -91,13 +103,36 @@ extension Messenger {
         }
     }
 
-    /// A direct conversation or group says nothing to itself before its members are there.
-    private mutating func isInhabited(_ group: GroupState) throws(MessagingError) -> Bool {
-        if group.isPersonal { return true }
-        let founding = group.changes.contains { if case .add = $0 { true } else { false } }
-        guard founding else { return true }
-        return try roster(of: group.id).identities.count > 1
+    private static func object(_ bytes: [UInt8], of conversation: ULID) -> [UInt8] {
+        guard var object = (try? JSONValue(parsing: bytes))?.object, let named = object["conversation"]?.string,
+            named != conversation.description
+        else { return bytes }
+        object["conversation"] = .string(conversation.description)
+        return JSONValue.object(object).utf8
     }
+
+    /// A conversation says nothing to itself before its members are there, and a new group nothing to some of them before all are.
+    private mutating func isGathering(_ group: GroupState) throws(MessagingError) -> Bool {
+        let now = now
+        let isAwaiting = !group.isPersonal && group.changes.contains { if case .add = $0 { true } else { false } }
+        if isAwaiting, let until = group.gathersUntil {
+            guard let primary, bound.contains(primary) else {
+                update(group.id) { $0.gathersUntil = GroupState.gathering }
+                return true
+            }
+            if until == GroupState.gathering {
+                update(group.id) { $0.gathersUntil = now + GroupState.gatheringPatience }
+                return true
+            }
+            if until > now { return true }
+        }
+        if isAwaiting, try roster(of: group.id).identities.count < 2 { return true }
+        if group.gathersUntil != nil { update(group.id) { $0.gathersUntil = nil } }
+        return false
+    }
+
+    /// Whether what is said in a conversation waits for those it was made with to come in.
+    public func isGathering(_ conversation: ULID) -> Bool { current(conversation)?.gathersUntil != nil }
 
     mutating func follow(_ actions: [HubOutage.Action], in id: GroupID) throws(MessagingError) {
         for action in actions {

@@ -10,10 +10,13 @@ extension Messenger {
         let isBound = primary.map { bound.contains($0) } ?? false
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
-            if let retry = group.retryAt { times.append(retry) }
+            // What is overdue waits for the mailbox.
+            if let retry = group.retryAt, isBound || retry > now { times.append(retry) }
+            if isBound, let gathers = group.gathersUntil, gathers > now { times.append(gathers) }
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
             }
+            if group.phase == .active, !group.isLeaving, group.lapsesAt != .max { times.append(group.lapsesAt) }
             if group.phase == .active, group.askedAt > 0 { times.append(group.askedAt + 60) }
             if group.phase == .active, !group.unopened.isEmpty { times.append(group.askedAt + Self.resendInterval) }
         }
@@ -85,6 +88,13 @@ extension Messenger {
                 continue
             }
             if group.phase == .active, group.renewAt <= now, group.renewAt < delegationRenewal { plan(.renew, in: id) }
+            if group.phase == .active, !group.isLeaving, group.lapsesAt <= now {
+                let lapsed = try roster(of: id).entries.filter {
+                    $0.device != device && $0.expiresAt + GroupState.lapseGrace <= now
+                }
+                update(id) { $0.lapsesAt = now + 86_400 }
+                if !lapsed.isEmpty { plan(.removeLapsed(lapsed.map(\.device)), in: id) }
+            }
             if group.phase == .active, group.generation < GroupState.firstGeneration,
                 group.retryAt.map({ $0 <= now }) ?? false
             {
@@ -145,6 +155,12 @@ extension Messenger {
         return "g\(count(.active))/\(count(.founding))/\(count(.lost))/\(count(.left))"
             + " o\(outbox.values.reduce(0) { $0 + $1.count }) e\(errands.count) f\(inFlight.count) h\(waiting)"
             + " c\(groups.values.reduce(0) { $0 + $1.changes.count })"
+    }
+
+    /// Devices in the group in which a conversation goes on.
+    package mutating func leafCount(in conversation: ULID) throws(MessagingError) -> Int {
+        guard let group = current(conversation) else { return 0 }
+        return try roster(of: group.id).entries.count
     }
 
     // MARK: Disappearing

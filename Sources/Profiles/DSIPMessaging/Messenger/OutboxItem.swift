@@ -21,6 +21,8 @@ struct OutboxItem: Hashable, Sendable {
     /// The message it is of.
     var content: ULID?
     var blobs: [BlobReference] = []
+    /// A message of this thread that goes first.
+    var after: ULID?
     /// Once encrypted.
     var group: GroupID?
     var deposit: Deposit.Content?
@@ -70,6 +72,7 @@ struct OutboxItem: Hashable, Sendable {
         row.put("group", group)
         row.put("awaits", awaitsBlob)
         row.put("unaddressed", flag: isUnaddressed)
+        row.put("after", after)
         row.put("tries", tries == 0 ? nil : Int64(tries))
         if let deposit {
             var object: JSONObject = [:]
@@ -96,6 +99,7 @@ struct OutboxItem: Hashable, Sendable {
         tries = Int(row.int("tries") ?? 0)
         isUnaddressed = row.flag("unaddressed")
         awaitsBlob = row.ulid("awaits")
+        after = row.ulid("after")
         if let written = row.value["deposit"], var members = try? Members(written, "a deposit") {
             deposit = (try? DepositFields(&members))?.content
         }
