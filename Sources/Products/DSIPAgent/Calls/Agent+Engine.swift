@@ -61,6 +61,7 @@ extension Agent {
         }
         renewDelegations()
         advanceMail()
+        advanceAnnouncements()
         reschedule()
     }
 
