@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak soak-messages soak-kill soak-relay clean
+.PHONY: help run test lint format imports bench fuzz unit interop interop-libp2p browser conformance release soak soak-messages soak-kill soak-relay clean
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product dsip --static-swift-stdlib
@@ -61,8 +61,11 @@ interop:
 	$(PYTHON) -m pytest -q Interop/test_ratchet.py
 	echo "==> Web Push with the http-ece, pywebpush and py-vapid packages of PyPI"
 	$(PYTHON) -m pytest -q Interop/test_webpush.py
-	echo "==> Connections over Noise and TLS, and a DHT of nine, with the libp2p package of PyPI"
-	LIBP2P_PEER="$${LIBP2P_PEER:-$$PWD/.build/debug/libp2p-peer}" timeout 900 Interop/libp2p.sh
+
+interop-libp2p: ## Connections over Noise and TLS, and a DHT of nine, with the libp2p package of PyPI
+	@scripts/setup run
+	swift build --product libp2p-peer $(SWIFT_FLAGS)
+	LIBP2P_PEER="$$PWD/.build/debug/libp2p-peer" timeout 900 Interop/libp2p.sh
 
 browser:
 	@echo "==> Two browsers call each other (headless Chromium, network namespace with loopback only)"

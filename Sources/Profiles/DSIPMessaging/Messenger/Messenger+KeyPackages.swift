@@ -199,7 +199,8 @@ extension Messenger {
             // They may be on their way to their mailbox for the first time.
             postpone(did, in: id, until: now + 5)
         case .mailboxNoKeyPackages, .policyRateLimited: postpone(did, in: id, until: now + 60)
-        case .policyFirstContactRequired: postpone(did, in: id, until: now + Self.introductionPatience)
+        case .policyFirstContactRequired where group.kind.effective != .direct:
+            postpone(did, in: id, until: now + Self.introductionPatience)
         case _ where group.kind.effective == .direct: postpone(did, in: id, until: now + 60)
         default:
             // Not to be had at all.
@@ -255,7 +256,7 @@ extension Messenger {
             }
             // Whoever is waited for is looked up again, but not at once.
             if try messenger.choice(for: did) == .none { messenger.resolving[did] = now + 60 }
-            if peer.mailboxes.isEmpty { messenger.unreachable(did) } else { messenger.hurry() }
+            if peer.mailboxes.isEmpty { messenger.postpone(did) } else { messenger.hurry() }
             try messenger.sendStatements(to: did)
             try messenger.unstall(did)
             try messenger.retryJoins(did)
@@ -271,12 +272,14 @@ extension Messenger {
 
     /// It could not be; it is tried again when it is needed again.
     public mutating func unresolved(_ did: DID, at now: Int64) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in messenger.unreachable(did) }.1
+        try turn(at: now) { messenger throws(MessagingError) in
+            messenger.resolving[did] = now + 60
+            messenger.postpone(did)
+        }.1
     }
 
-    /// No mailbox of theirs is known: they are looked for again, and nobody waits for them.
-    private mutating func unreachable(_ did: DID) {
-        resolving[did] = now + 60
+    /// No mailbox of theirs is known: nobody waits for them.
+    private mutating func postpone(_ did: DID) {
         for id in groups.keys.sorted() where groups[id]?.phase == .active {
             guard case .add(let list)? = groups[id]?.changes.first, list.contains(did) else { continue }
             postpone(did, in: id, until: now + 60)
