@@ -93,6 +93,27 @@ import Testing
         }
     }
 
+    @Test func `What is read on one device is read on the other, also when nobody else is to know`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let second = try world.device(world.people[1])
+        try world.run(120)
+        let thread = try open(devices[0], devices[1], world)
+        let said = try say("hello", devices[0], thread, world)
+        try world.run(60)
+        for device in [devices[1], second] {
+            var settings = device.messenger.settings
+            settings.sendsRead = false
+            let now = world.now
+            try world.act(device) { try $0.update(settings: settings, at: now) }
+        }
+        let here = try conversation(devices[1])
+        #expect(second.store.conversation(try conversation(second))?.unread == 1)
+        try world.act(devices[1]) { try $0.read(through: said, in: here, at: world.now) }
+        try world.run(60)
+        #expect(second.store.conversation(try conversation(second))?.unread == 0)
+        #expect(devices[0].store.message(said, in: thread)?.state == .delivered)
+    }
+
     /// At the hub's own service and at another one, which only its leaf names.
     @Test(arguments: [1, 2]) func `Who was removed reads nothing of what is said afterwards`(removed: Int) throws {
         let (world, all) = try scene(["alice", "bob", "carol"])

@@ -87,12 +87,9 @@ extension Messenger {
                 item.object = item.object.flatMap { Self.addressed($0, to: group.conversation) }?.utf8
                 item.isUnaddressed = false
             }
-            guard let kept = item.object else { break }
-            // It may have been said for a group of another conversation, which gave way to this one.
-            let object = Self.object(kept, of: group.conversation)
-            guard let made = try? mls.protect(object, using: &random) else { break }
+            item.object = item.object.map { addressed($0, to: group) }
+            guard let object = item.object, let made = try? mls.protect(object, using: &random) else { break }
             room -= 1
-            item.object = object
             item.group = id
             item.deposit = .application(mls: EncodedBytes(made.encoded), blobs: item.blobs)
             item.tries += 1
@@ -103,12 +100,16 @@ extension Messenger {
         }
     }
 
-    private static func object(_ bytes: [UInt8], of conversation: ULID) -> [UInt8] {
-        guard var object = (try? JSONValue(parsing: bytes))?.object, let named = object["conversation"]?.string,
-            named != conversation.description
-        else { return bytes }
-        object["conversation"] = .string(conversation.description)
-        return JSONValue.object(object).utf8
+    /// What was to be said in a group that its thread has left since names the conversation that goes on. M§7.2
+    private func addressed(_ object: [UInt8], to group: GroupState) -> [UInt8] {
+        guard case .object(var members)? = RowReader(object)?.value,
+            let named = members["conversation"]?.string.flatMap({ ULID($0) }), named != group.conversation,
+            groups.values.contains(where: {
+                $0.conversation == named && $0.thread == group.thread && $0.isPersonal == group.isPersonal
+            })
+        else { return object }
+        members["conversation"] = .string(group.conversation.description)
+        return JSONValue.object(members).utf8
     }
 
     /// A conversation says nothing to itself before its members are there, and a new group nothing to some of them before all are.
