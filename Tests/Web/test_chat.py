@@ -109,6 +109,8 @@ class ChatTest(People):
         await self.write_to(b, "Alice")
         await self.say(b, "Leaving now")
         await self.reads(a, "Leaving now")
+        # What was seen has been told.
+        await expect(b.get_by_role("link", name="Messages", exact=True)).to_be_visible()
         await b.context.close()
         await bob.down()
 

@@ -22,6 +22,8 @@ export class Messages {
   #composers = new Map();
   #read = new Map();
   #readTimer = null;
+  /** What was seen and is not told yet. */
+  #unsaid = null;
 
   constructor(agent) {
     this.#agent = agent;
@@ -93,8 +95,17 @@ export class Messages {
     const before = this.#read.get(conversation.id);
     if (before && !follows(message, before)) return;
     this.#read.set(conversation.id, message);
+    if (this.#unsaid && this.#unsaid.conversation !== conversation.id) this.#sayRead();
+    this.#unsaid = { conversation: conversation.id, through: message.id };
     clearTimeout(this.#readTimer);
-    this.#readTimer = setTimeout(() => this.#agent.call("messages.read", { conversation: conversation.id, through: message.id }).catch(() => this.#read.delete(conversation.id)), READ_DELAY);
+    this.#readTimer = setTimeout(() => this.#sayRead(), READ_DELAY);
+  }
+
+  #sayRead() {
+    const read = this.#unsaid;
+    this.#unsaid = null;
+    clearTimeout(this.#readTimer);
+    if (read) this.#agent.call("messages.read", read).catch(() => this.#read.delete(read.conversation));
   }
 
   played(message) {
