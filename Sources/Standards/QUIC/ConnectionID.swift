@@ -34,7 +34,9 @@ struct ConnectionID: Hashable, Sendable {
 
     static func fill(_ id: inout ngtcp2_cid, length: Int) {
         id.datalen = length
-        withUnsafeMutableBytes(of: &id.data) { Randomness.fill(UnsafeMutableRawBufferPointer(rebasing: $0.prefix(length))) }
+        withUnsafeMutableBytes(of: &id.data) {
+            Randomness.fill(UnsafeMutableRawBufferPointer(rebasing: $0.prefix(length)))
+        }
     }
 }
 

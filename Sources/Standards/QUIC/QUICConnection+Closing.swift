@@ -21,7 +21,7 @@ extension QUICConnection {
     func failed(_ result: Int32) {
         guard let library else { return }
         switch result {
-        case NGTCP2_ERR_DRAINING, NGTCP2_ERR_CLOSING: end(closeReason(library))
+        case NGTCP2_ERR_DRAINING, NGTCP2_ERR_CLOSING: end(closeReason(library), farewell: [])
         case NGTCP2_ERR_IDLE_CLOSE, NGTCP2_ERR_HANDSHAKE_TIMEOUT, NGTCP2_ERR_DROP_CONN, NGTCP2_ERR_RETRY,
             NGTCP2_ERR_NOMEM:
             end(.library(result))

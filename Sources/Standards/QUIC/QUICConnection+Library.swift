@@ -18,8 +18,19 @@ extension QUICConnection {
         var library: OpaquePointer?
         let result = path.withPath {
             ngtcp2_conn_client_new_versioned(
-                &library, &destination, &source, $0, NGTCP2_PROTO_VER_V1, NGTCP2_CALLBACKS_VERSION, &callbacks,
-                NGTCP2_SETTINGS_VERSION, &settings, NGTCP2_TRANSPORT_PARAMS_VERSION, &parameters, nil, user
+                &library,
+                &destination,
+                &source,
+                $0,
+                NGTCP2_PROTO_VER_V1,
+                NGTCP2_CALLBACKS_VERSION,
+                &callbacks,
+                NGTCP2_SETTINGS_VERSION,
+                &settings,
+                NGTCP2_TRANSPORT_PARAMS_VERSION,
+                &parameters,
+                nil,
+                user
             )
         }
         guard result == 0, let library else { throw QUICError.library(result) }
@@ -44,7 +55,9 @@ extension QUICConnection {
         }
         parameters.stateless_reset_token_present = 1
         if let endpoint {
-            withUnsafeMutableBytes(of: &parameters.stateless_reset_token) { endpoint.resetToken(for: &source, into: $0) }
+            withUnsafeMutableBytes(of: &parameters.stateless_reset_token) {
+                endpoint.resetToken(for: &source, into: $0)
+            }
         }
         var callbacks = makeCallbacks()
         callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb
@@ -52,8 +65,19 @@ extension QUICConnection {
         var library: OpaquePointer?
         let result = path.withPath {
             ngtcp2_conn_server_new_versioned(
-                &library, &destination, &source, $0, header.version, NGTCP2_CALLBACKS_VERSION, &callbacks,
-                NGTCP2_SETTINGS_VERSION, &settings, NGTCP2_TRANSPORT_PARAMS_VERSION, &parameters, nil, user
+                &library,
+                &destination,
+                &source,
+                $0,
+                header.version,
+                NGTCP2_CALLBACKS_VERSION,
+                &callbacks,
+                NGTCP2_SETTINGS_VERSION,
+                &settings,
+                NGTCP2_TRANSPORT_PARAMS_VERSION,
+                &parameters,
+                nil,
+                user
             )
         }
         guard result == 0, let library else { throw QUICError.library(result) }
@@ -99,7 +123,8 @@ extension QUICConnection {
         callbacks.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb
         callbacks.get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb
         callbacks.version_negotiation = ngtcp2_crypto_version_negotiation_cb
-        callbacks.rand = { bytes, count, _ in Randomness.fill(UnsafeMutableRawBufferPointer(start: bytes, count: count)) }
+        callbacks.rand = { bytes, count, _ in Randomness.fill(UnsafeMutableRawBufferPointer(start: bytes, count: count))
+        }
         callbacks.get_new_connection_id = { _, id, token, length, user in
             guard let id, let token, let connection = QUICConnection.of(user), let endpoint = connection.endpoint else {
                 return NGTCP2_ERR_CALLBACK_FAILURE
@@ -112,6 +137,15 @@ extension QUICConnection {
         callbacks.remove_connection_id = { _, id, user in
             guard let id, let connection = QUICConnection.of(user) else { return NGTCP2_ERR_CALLBACK_FAILURE }
             connection.endpoint?.unroute(id.pointee, from: connection)
+            return 0
+        }
+        callbacks.dcid_status = { _, status, _, _, token, user in
+            guard let token, let connection = QUICConnection.of(user), let endpoint = connection.endpoint else {
+                return 0
+            }
+            let key = ConnectionID(UnsafeRawBufferPointer(start: token, count: Int(NGTCP2_STATELESS_RESET_TOKENLEN)))
+            let isInUse = status == Int32(NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE.rawValue)
+            endpoint.expectReset(key, for: connection, isInUse)
             return 0
         }
         callbacks.handshake_completed = { _, user in

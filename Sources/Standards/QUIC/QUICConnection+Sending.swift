@@ -66,8 +66,18 @@ extension QUICConnection {
                 )
                 return inLibrary {
                     ngtcp2_conn_writev_datagram_versioned(
-                        library, scratch.path, NGTCP2_PKT_INFO_VERSION, nil, scratch.packet, QUICEndpoint.maximumPacket,
-                        &isAccepted, 0, 0, &vector, 1, now
+                        library,
+                        scratch.path,
+                        NGTCP2_PKT_INFO_VERSION,
+                        nil,
+                        scratch.packet,
+                        QUICEndpoint.maximumPacket,
+                        &isAccepted,
+                        0,
+                        0,
+                        &vector,
+                        1,
+                        now
                     )
                 }
             }
@@ -96,8 +106,18 @@ extension QUICConnection {
         let offersEnd = flags != 0
         let count = inLibrary {
             ngtcp2_conn_writev_stream_versioned(
-                library, scratch.path, NGTCP2_PKT_INFO_VERSION, nil, scratch.packet, QUICEndpoint.maximumPacket,
-                &written, flags, stream?.id ?? -1, scratch.vectors.baseAddress, vectors, now
+                library,
+                scratch.path,
+                NGTCP2_PKT_INFO_VERSION,
+                nil,
+                scratch.packet,
+                QUICEndpoint.maximumPacket,
+                &written,
+                flags,
+                stream?.id ?? -1,
+                scratch.vectors.baseAddress,
+                vectors,
+                now
             )
         }
         if let stream, written >= 0 {

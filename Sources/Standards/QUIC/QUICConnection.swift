@@ -25,6 +25,8 @@ public final class QUICConnection: @unchecked Sendable {
     var library: OpaquePointer?
     /// Ids under which the endpoint finds this connection.
     var ids: Set<ConnectionID> = []
+    /// What a reset of the peer ends with (RFC 9000 §10.3).
+    var resetTokens: Set<ConnectionID> = []
     var path: NetworkPath
     var streams: [Int64: QUICStreamChannel] = [:]
     /// Streams with something to send, in turn; and those that may not send before the peer grants more.
@@ -142,7 +144,9 @@ public final class QUICConnection: @unchecked Sendable {
     ///   - code: the application's code (RFC 9000 §20.2).
     ///   - linger: how long to wait for what has been written to arrive first.
     public func close(_ code: UInt64 = 0, reason: String = "", linger: TimeAmount = .zero) {
-        guard eventLoop.inEventLoop else { return eventLoop.execute { self.close(code, reason: reason, linger: linger) } }
+        guard eventLoop.inEventLoop else {
+            return eventLoop.execute { self.close(code, reason: reason, linger: linger) }
+        }
         guard library != nil, farewell == nil else { return }
         farewell = Farewell(code: code, reason: reason, deadline: eventLoop.now + linger)
         if linger > .zero {
@@ -262,8 +266,9 @@ public final class QUICConnection: @unchecked Sendable {
 
     /// Frees what the library holds, tells everyone. The only way out, taken once.
     ///
-    /// - Parameter farewell: the packet to answer stragglers with; empty for none.
-    func end(_ error: QUICError, farewell packet: [UInt8] = []) {
+    /// - Parameter farewell: the packet to answer stragglers with, empty to answer nothing; nil when the peer cannot know, and is to be
+    ///   told with a reset.
+    func end(_ error: QUICError, farewell packet: [UInt8]? = nil) {
         guard let library, let endpoint else { return }
         let linger = TimeAmount.nanoseconds(Int64(clamping: 3 * ngtcp2_conn_get_pto(library)))
         self.library = nil

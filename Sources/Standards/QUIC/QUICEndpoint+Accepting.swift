@@ -6,7 +6,7 @@ extension QUICEndpoint {
     /// How long a client has to come back with a retry token, in nanoseconds.
     private static let retryValidity: UInt64 = 10_000_000_000
     /// A packet this short cannot be answered with a reset that is shorter yet (RFC 9000 §10.3.3).
-    private static let minimumForReset = 43
+    private static let minimumForReset = 22
 
     /// A packet with a long header that belongs to no connection: perhaps the first of one.
     func accept(_ packet: UnsafeRawBufferPointer, _ header: ngtcp2_version_cid, along path: NetworkPath) {
@@ -17,7 +17,9 @@ extension QUICEndpoint {
         var first = ngtcp2_pkt_hd()
         let bytes = packet.baseAddress?.assumingMemoryBound(to: UInt8.self)
         let result = ngtcp2_accept(&first, bytes, packet.count)
-        guard result == 0 || result == NGTCP2_ERR_RETRY, first.type == UInt8(NGTCP2_PKT_INITIAL.rawValue) else { return }
+        guard result == 0 || result == NGTCP2_ERR_RETRY, first.type == UInt8(NGTCP2_PKT_INITIAL.rawValue) else {
+            return
+        }
         guard connectionCount < server.maximumConnections, handshakeCount < server.maximumHandshakes else { return }
         var original: ngtcp2_cid?
         if first.token.len > 0, first.token.base[0] == UInt8(NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY) {
@@ -75,14 +77,28 @@ extension QUICEndpoint {
         var token = [UInt8](repeating: 0, count: 128)
         let tokenCount = path.remote.withSockAddr { address, count in
             ngtcp2_crypto_generate_retry_token(
-                &token, secret, secret.count, header.version, address, socklen_t(count), &source, &header.dcid,
+                &token,
+                secret,
+                secret.count,
+                header.version,
+                address,
+                socklen_t(count),
+                &source,
+                &header.dcid,
                 eventLoop.now.uptimeNanoseconds
             )
         }
         guard tokenCount > 0 else { return }
         answer(along: path) { packet, capacity in
             ngtcp2_crypto_write_retry(
-                packet, capacity, header.version, &header.scid, &source, &header.dcid, token, tokenCount
+                packet,
+                capacity,
+                header.version,
+                &header.scid,
+                &source,
+                &header.dcid,
+                token,
+                tokenCount
             )
         }
     }
@@ -93,8 +109,17 @@ extension QUICEndpoint {
         var original = ngtcp2_cid()
         let result = path.remote.withSockAddr { address, count in
             ngtcp2_crypto_verify_retry_token(
-                &original, header.token.base, header.token.len, secret, secret.count, header.version, address,
-                socklen_t(count), &header.dcid, QUICEndpoint.retryValidity, eventLoop.now.uptimeNanoseconds
+                &original,
+                header.token.base,
+                header.token.len,
+                secret,
+                secret.count,
+                header.version,
+                address,
+                socklen_t(count),
+                &header.dcid,
+                QUICEndpoint.retryValidity,
+                eventLoop.now.uptimeNanoseconds
             )
         }
         return result == 0 ? original : nil
@@ -104,7 +129,14 @@ extension QUICEndpoint {
         var header = header
         answer(along: path) { packet, capacity in
             ngtcp2_crypto_write_connection_close(
-                packet, capacity, header.version, &header.scid, &header.dcid, UInt64(NGTCP2_INVALID_TOKEN), nil, 0
+                packet,
+                capacity,
+                header.version,
+                &header.scid,
+                &header.dcid,
+                UInt64(NGTCP2_INVALID_TOKEN),
+                nil,
+                0
             )
         }
     }
@@ -118,7 +150,15 @@ extension QUICEndpoint {
         withUnsafeMutableBytes(of: &unused) { Randomness.fill($0) }
         answer(along: path) { packet, capacity in
             ngtcp2_pkt_write_version_negotiation(
-                packet, capacity, unused, header.scid, header.scidlen, header.dcid, header.dcidlen, versions, 1
+                packet,
+                capacity,
+                unused,
+                header.scid,
+                header.scidlen,
+                header.dcid,
+                header.dcidlen,
+                versions,
+                1
             )
         }
     }
@@ -137,7 +177,7 @@ extension QUICEndpoint {
         var token = [UInt8](repeating: 0, count: Int(NGTCP2_STATELESS_RESET_TOKENLEN))
         token.withUnsafeMutableBytes { resetToken(for: &id, into: $0) }
         // Shorter than what it answers, so that two ends never reset each other for ever.
-        let padding = Randomness.bytes(min(packet.count - 1, 60) - token.count)
+        let padding = Randomness.bytes(min(packet.count - 1, 43) - token.count)
         answer(along: path) { packet, capacity in
             ngtcp2_pkt_write_stateless_reset(packet, capacity, token, padding, padding.count)
         }

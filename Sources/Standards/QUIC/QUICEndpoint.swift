@@ -16,6 +16,7 @@ public final class QUICEndpoint: @unchecked Sendable {
 
     /// Largest UDP payload sent; every path carries it (RFC 9000 §14).
     static let maximumPacket = 1200
+    private static let minimumPacket = 21
     private static let maximumRetired = 4096
     /// Resets said a second to packets of connections that nobody knows.
     static let maximumResets = 100
@@ -34,6 +35,8 @@ public final class QUICEndpoint: @unchecked Sendable {
     private var leftSockets: [UDPSocket] = []
     private var isClosed = false
     private var routes: [ConnectionID: QUICConnection] = [:]
+    /// Which connection a stateless reset ends, by the token that it ends with.
+    private var resetTokens: [ConnectionID: QUICConnection] = [:]
     private var retired: [ConnectionID: Retired] = [:]
     private var retirements = CircularBuffer<Retired>()
     private var dirty: [QUICConnection] = []
@@ -119,7 +122,9 @@ public final class QUICEndpoint: @unchecked Sendable {
     ) throws(QUICError) -> QUICConnection {
         guard let local = socket?.address else { throw QUICError(.socket, "the endpoint is closed") }
         var serverName: String?
-        if case .name(let name) = verification, (try? SocketAddress(ipAddress: name, port: 0)) == nil { serverName = name }
+        if case .name(let name) = verification, (try? SocketAddress(ipAddress: name, port: 0)) == nil {
+            serverName = name
+        }
         let tls = try TLSSession.client(
             credentials,
             applicationProtocols: configuration.applicationProtocols,
@@ -231,14 +236,19 @@ public final class QUICEndpoint: @unchecked Sendable {
         routes[id] = nil
     }
 
-    func isRouted(_ id: ngtcp2_cid) -> Bool { routes[ConnectionID(id)] != nil }
+    /// The peer can end `connection` with this token, or no longer. A token is as long as our ids and as random.
+    func expectReset(_ token: ConnectionID, for connection: QUICConnection, _ isExpected: Bool) {
+        resetTokens[token] = isExpected ? connection : nil
+        if isExpected { connection.resetTokens.insert(token) } else { connection.resetTokens.remove(token) }
+    }
 
-    /// The connection is over; stragglers are answered with `farewell` for a while, or not at all.
-    func removed(_ connection: QUICConnection, farewell: [UInt8], for linger: TimeAmount) {
+    /// The connection is over; stragglers are answered with `farewell` for a while.
+    func removed(_ connection: QUICConnection, farewell: [UInt8]?, for linger: TimeAmount) {
         for id in connection.ids { routes[id] = nil }
+        for token in connection.resetTokens { resetTokens[token] = nil }
         connectionCount -= 1
         if !connection.isEstablished { handshakeCount -= 1 }
-        guard !isClosed else { return }
+        guard !isClosed, let farewell else { return }
         if retirements.count >= QUICEndpoint.maximumRetired, let oldest = retirements.first { forget(oldest) }
         let retirement = Retired(connection.ids, farewell)
         for id in connection.ids { retired[id] = retirement }
@@ -268,6 +278,8 @@ public final class QUICEndpoint: @unchecked Sendable {
 
     func received(_ packet: UnsafeRawBufferPointer, along path: NetworkPath) {
         isReading = true
+        // Nothing of QUIC is shorter (RFC 9000 §10.3), and the library asserts that a packet is not empty.
+        guard packet.count >= QUICEndpoint.minimumPacket else { return }
         var header = ngtcp2_version_cid()
         let bytes = packet.baseAddress?.assumingMemoryBound(to: UInt8.self)
         let result = ngtcp2_pkt_decode_version_cid(&header, bytes, packet.count, ConnectionID.length)
@@ -283,6 +295,8 @@ public final class QUICEndpoint: @unchecked Sendable {
             }
         } else if packet.first.map({ $0 & 0x80 != 0 }) == true {
             accept(packet, header, along: path)
+        } else if let connection = resetTokens[ConnectionID(UnsafeRawBufferPointer(rebasing: packet.suffix(16)))] {
+            connection.received(packet, along: path)
         } else {
             reset(packet, header, along: path)
         }

@@ -63,7 +63,7 @@ struct SendQueue {
         for offset in sentChunks..<max(sentChunks, flushedChunks) where filled < vectors.count {
             let bytes = chunks[chunks.index(chunks.startIndex, offsetBy: offset)].bytes
             vectors[filled] = ngtcp2_vec(
-                base: UnsafeMutablePointer(mutating: bytes.baseAddress! .assumingMemoryBound(to: UInt8.self) + skip),
+                base: UnsafeMutablePointer(mutating: bytes.baseAddress!.assumingMemoryBound(to: UInt8.self) + skip),
                 len: bytes.count - skip
             )
             filled += 1

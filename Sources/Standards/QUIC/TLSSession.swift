@@ -42,7 +42,8 @@ final class TLSSession {
         gnutls_session_set_ptr(session, reference)
         guard configure(session) == 0,
             gnutls_priority_set(session, credentials.priority) == 0,
-            gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, UnsafeMutableRawPointer(credentials.certificates)) == 0,
+            gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, UnsafeMutableRawPointer(credentials.certificates))
+                == 0,
             offer(applicationProtocols) == 0
         else { throw QUICError(.failure, "TLS cannot be set up for QUIC") }
     }
@@ -119,7 +120,10 @@ final class TLSSession {
         case .chain(let verifier):
             chainVerifier = verifier
             gnutls_session_set_verify_function(session) { session in
-                guard let reference = gnutls_session_get_ptr(session)?.assumingMemoryBound(to: quic_session_reference.self),
+                guard
+                    let reference = gnutls_session_get_ptr(session)?.assumingMemoryBound(
+                        to: quic_session_reference.self
+                    ),
                     let owner = reference.pointee.owner
                 else { return GNUTLS_E_CERTIFICATE_ERROR }
                 let tls = Unmanaged<TLSSession>.fromOpaque(owner).takeUnretainedValue()

@@ -9,7 +9,10 @@ struct ConnectionTests {
     func handshake() async throws {
         let server = try await Peers.echoServer()
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         try await within {
             let connection = try await Peers.connect(client, to: server.localAddress!)
             let (name, certificates) = try await connection.eventLoop.submit {
@@ -24,7 +27,10 @@ struct ConnectionTests {
     func large() async throws {
         let server = try await Peers.echoServer()
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         try await within {
             let connection = try await Peers.connect(client, to: server.localAddress!)
             var payload = ByteBuffer()
@@ -39,7 +45,10 @@ struct ConnectionTests {
     func manyStreams() async throws {
         let server = try await Peers.echoServer { $0.transport.maximumStreams = 4 }
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         try await within {
             let connection = try await Peers.connect(client, to: server.localAddress!)
             try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -60,7 +69,10 @@ struct ConnectionTests {
             configuration.accepted = { $0.close(1008, reason: "not today") }
         }
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         try await within {
             let connection = try await Peers.connect(client, to: server.localAddress!)
             let end = try await connection.closed.get()
@@ -75,7 +87,10 @@ struct ConnectionTests {
     func lingeringClose() async throws {
         let server = try await Peers.echoServer()
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         try await within {
             let connection = try await Peers.connect(client, to: server.localAddress!)
             let ended = connection.closed
@@ -93,7 +108,10 @@ struct ConnectionTests {
     func wrongProtocol() async throws {
         let server = try await Peers.echoServer()
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         await #expect(throws: QUICError(.applicationProtocol, "", closeCode: 0x178)) {
             try await within {
                 _ = try await Peers.connect(
@@ -109,13 +127,18 @@ struct ConnectionTests {
     func badCertificate() async throws {
         let server = try await Peers.echoServer()
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         let address = server.localAddress!
         for (name, credentials) in [
             ("elsewhere.test", try Peers.clientCredentials()), ("relay.test", try QUICCredentials()),
         ] {
             do {
-                _ = try await within { try await Peers.connect(client, to: address, name: name, credentials: credentials) }
+                _ = try await within {
+                    try await Peers.connect(client, to: address, name: name, credentials: credentials)
+                }
                 Issue.record("connected to \(name)")
             } catch let error as QUICError {
                 #expect(error.code == .certificate, "\(error)")
@@ -129,7 +152,10 @@ struct ConnectionTests {
     func ownJudgement() async throws {
         let server = try await Peers.echoServer { $0.admitsClient = { $0.count == 1 } }
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         let credentials = try QUICCredentials(
             identity: .init(
                 .pem,
@@ -149,8 +175,13 @@ struct ConnectionTests {
         }
         await #expect(throws: QUICError.self) {
             try await within {
-                try await client.connect(to: address, credentials, verification: .chain { _ in false }, Peers.configuration())
-                    .get()
+                try await client.connect(
+                    to: address,
+                    credentials,
+                    verification: .chain { _ in false },
+                    Peers.configuration()
+                )
+                .get()
             }
         }
         // Without a certificate of its own the client is not admitted.
@@ -172,7 +203,10 @@ struct ConnectionTests {
     func idle() async throws {
         let server = try await Peers.echoServer()
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         try await within {
             let kept = try await Peers.connect(
                 client,
@@ -196,7 +230,10 @@ struct ConnectionTests {
     func retry() async throws {
         let server = try await Peers.echoServer { $0.retry = .always }
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         try await within {
             let connection = try await Peers.connect(client, to: server.localAddress!)
             #expect(try await connection.exchange(ByteBuffer(string: "hello")) == ByteBuffer(string: "hello"))
@@ -211,7 +248,9 @@ struct ConnectionTests {
         let client = try await Peers.client()
         defer { client.close() }
         let connection = try await within { try await Peers.connect(client, to: address) }
-        #expect(try await within { try await connection.exchange(ByteBuffer(string: "one")) } == ByteBuffer(string: "one"))
+        #expect(
+            try await within { try await connection.exchange(ByteBuffer(string: "one")) } == ByteBuffer(string: "one")
+        )
         try await server.vanish()
         let restarted = try await Peers.echoServer(secret: secret, at: address)
         defer { restarted.close() }
@@ -226,7 +265,10 @@ struct ConnectionTests {
     func connectionLimit() async throws {
         let server = try await Peers.echoServer { $0.maximumConnections = 2 }
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         let address = server.localAddress!
         let impatient = Peers.configuration { $0.handshakeTimeout = .seconds(1) }
         let first = try await within { try await Peers.connect(client, to: address) }
@@ -244,7 +286,10 @@ struct ConnectionTests {
             $0.transport.receivedDatagram = { connection, bytes in connection.sendDatagram(bytes) }
         }
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         let address = server.localAddress!
         let promise = client.eventLoop.makePromise(of: ByteBuffer.self)
         let configuration = Peers.configuration {
@@ -254,7 +299,10 @@ struct ConnectionTests {
         try await within {
             let connection = try await Peers.connect(client, to: address, configuration)
             let isTaken = try await connection.eventLoop.submit {
-                (connection.sendDatagram(ByteBuffer(string: "ping")), connection.sendDatagram(ByteBuffer(repeating: 0, count: 2000)))
+                (
+                    connection.sendDatagram(ByteBuffer(string: "ping")),
+                    connection.sendDatagram(ByteBuffer(repeating: 0, count: 2000))
+                )
             }.get()
             #expect(isTaken == (true, false))
             #expect(try await promise.futureResult.get() == ByteBuffer(string: "ping"))
@@ -265,7 +313,10 @@ struct ConnectionTests {
     func migration() async throws {
         let server = try await Peers.echoServer()
         let client = try await Peers.client()
-        defer { server.close(); client.close() }
+        defer {
+            server.close()
+            client.close()
+        }
         try await within {
             let connection = try await Peers.connect(client, to: server.localAddress!)
             #expect(try await connection.exchange(ByteBuffer(string: "before")) == ByteBuffer(string: "before"))
