@@ -20,6 +20,9 @@ let nioWebSocket: [Target.Dependency] = [
     product("NIOHTTP1", "swift-nio"), product("NIOWebSocket", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
 ]
 
+/// Only where the trait `QUIC` is on: what needs ngtcp2 and GnuTLS.
+let withQUIC = TargetDependencyCondition.when(traits: ["QUIC"])
+
 func target(_ name: String, _ floor: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
 }
@@ -38,6 +41,7 @@ let package = Package(
     products: [
         .library(name: "Encoding", targets: ["Encoding"]),
         .library(name: "Libp2p", targets: ["Libp2p"]),
+        .library(name: "QUIC", targets: ["QUIC"]),
         .library(name: "DoubleRatchet", targets: ["DoubleRatchet"]),
         .library(name: "MLS", targets: ["MLS"]),
         .library(name: "WebPush", targets: ["WebPush"]),
@@ -52,6 +56,9 @@ let package = Package(
         .executable(name: "dsip", targets: ["dsip"]),
         // For the benchmarks beside this package.
         .library(name: "KademliaSimulation", targets: ["KademliaSimulation"]),
+    ],
+    traits: [
+        .trait(name: "QUIC", description: "The binding quic/1.0, over ngtcp2 and GnuTLS of the system.")
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -90,6 +97,13 @@ let package = Package(
             pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"])]
         ),
+        .systemLibrary(
+            name: "CNgtcp2",
+            path: "Sources/Standards/CNgtcp2",
+            pkgConfig: "libngtcp2_crypto_gnutls",
+            providers: [.apt(["libngtcp2-dev", "libngtcp2-crypto-gnutls-dev", "libgnutls28-dev"])]
+        ),
+        target("QUIC", "Standards", [.target(name: "CNgtcp2", condition: withQUIC)] + nio),
         // Core
         target("DSIPIdentity", "Core", ["Encoding", "CQRencode", crypto, cryptoExtras]),
         target("DSIPSignaling", "Core", ["Encoding", "DSIPIdentity", crypto]),
@@ -98,8 +112,9 @@ let package = Package(
             "DSIPTransport",
             "Core",
             [
-                "DSIPSignaling", "DSIPIdentity", "Encoding", product("NIOTLS", "swift-nio"),
-                product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"), crypto,
+                "DSIPSignaling", "DSIPIdentity", "Encoding", .target(name: "QUIC", condition: withQUIC),
+                product("NIOTLS", "swift-nio"), product("X509", "swift-certificates"),
+                product("SwiftASN1", "swift-asn1"), crypto,
             ] + nio + nioWebSocket
         ),
         // Profiles
@@ -224,6 +239,12 @@ let package = Package(
                 "KademliaSimulation", "Encoding", crypto, product("X509", "swift-certificates"),
                 product("SwiftASN1", "swift-asn1"),
             ] + nio
+        ),
+        .testTarget(
+            name: "QUICTests",
+            dependencies: ["QUIC"] + nio,
+            path: "Tests/Standards/QUICTests",
+            swiftSettings: strict
         ),
         tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),

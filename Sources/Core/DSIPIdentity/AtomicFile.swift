@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #elseif canImport(Darwin)
-    import Darwin
+import Darwin
 #endif
 
 /// Files that are whole or as they were before, whatever happens while they are written.
@@ -172,29 +172,29 @@ package enum AtomicFile {
 private enum Glue {
     static func changed(_ status: stat) -> Int {
         #if canImport(Darwin)
-            status.st_mtimespec.tv_sec
+        status.st_mtimespec.tv_sec
         #else
-            status.st_mtim.tv_sec
+        status.st_mtim.tv_sec
         #endif
     }
 
     static func write(_ file: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
         #if canImport(Glibc)
-            Glibc.write(file, bytes, count)
+        Glibc.write(file, bytes, count)
         #elseif canImport(Musl)
-            Musl.write(file, bytes, count)
+        Musl.write(file, bytes, count)
         #else
-            Darwin.write(file, bytes, count)
+        Darwin.write(file, bytes, count)
         #endif
     }
 
     static func read(_ file: Int32, _ bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
         #if canImport(Glibc)
-            Glibc.read(file, bytes, count)
+        Glibc.read(file, bytes, count)
         #elseif canImport(Musl)
-            Musl.read(file, bytes, count)
+        Musl.read(file, bytes, count)
         #else
-            Darwin.read(file, bytes, count)
+        Darwin.read(file, bytes, count)
         #endif
     }
 }

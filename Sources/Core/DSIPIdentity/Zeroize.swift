@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #elseif canImport(Darwin)
-    import Darwin
+import Darwin
 #endif
 
 extension [UInt8] {
@@ -16,9 +16,9 @@ extension [UInt8] {
             guard let base = bytes.baseAddress else { return }
             // A store that the optimiser may not remove.
             #if canImport(Darwin)
-                _ = memset_s(base, bytes.count, 0, bytes.count)
+            _ = memset_s(base, bytes.count, 0, bytes.count)
             #else
-                explicit_bzero(base, bytes.count)
+            explicit_bzero(base, bytes.count)
             #endif
         }
     }

@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 
 /// A connection ID as a key: up to 20 bytes (RFC 9000 §5.1).
@@ -53,3 +54,4 @@ enum Randomness {
         return bytes
     }
 }
+#endif

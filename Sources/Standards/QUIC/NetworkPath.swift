@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import Glibc
 import NIOCore
@@ -54,3 +55,4 @@ extension SocketAddress {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import NIOCore
 
 /// What both ends of a connection settle for themselves before it begins: limits, times and what becomes of a peer's streams.
@@ -70,3 +71,4 @@ public struct QUICServerConfiguration: Sendable {
         self.accepted = accepted
     }
 }
+#endif

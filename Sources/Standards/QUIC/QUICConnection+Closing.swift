@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOCore
 
@@ -82,3 +83,4 @@ extension QUICConnection {
         return QUICError(.closed, reason, closeCode: error.error_code, isFromPeer: true)
     }
 }
+#endif

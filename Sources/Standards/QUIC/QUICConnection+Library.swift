@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOCore
 
@@ -207,3 +208,4 @@ extension QUICConnection {
         pending.opened.append(id)
     }
 }
+#endif

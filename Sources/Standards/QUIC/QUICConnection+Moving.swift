@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOCore
 
@@ -33,3 +34,4 @@ extension QUICConnection {
         if isValid { validatedPaths += 1 }
     }
 }
+#endif

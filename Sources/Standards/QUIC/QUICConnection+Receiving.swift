@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOCore
 
@@ -103,3 +104,4 @@ extension QUICConnection {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOCore
 
@@ -171,3 +172,4 @@ extension QUICConnection {
         return .ended
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOCore
 
@@ -290,3 +291,4 @@ public final class QUICConnection: @unchecked Sendable {
         closedPromise.succeed(error)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 
 /// A certificate chain with its key, and roots to believe: what TLS 1.3 needs at one end. Made once, used by any number of connections.
@@ -103,3 +104,4 @@ extension [UInt8] {
         }
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOCore
 
@@ -189,3 +190,4 @@ extension QUICEndpoint {
         send(UnsafeRawBufferPointer(start: scratch.packet, count: count), along: path)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOConcurrencyHelpers
 import NIOCore
@@ -375,3 +376,4 @@ final class PacketScratch {
         storage.deallocate()
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 
 /// Why a QUIC connection or stream failed or ended. Equal by code; `reason` is a sentence without secrets.
@@ -97,3 +98,4 @@ extension QUICError {
         }
     }
 }
+#endif

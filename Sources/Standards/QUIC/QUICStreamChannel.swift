@@ -1,3 +1,4 @@
+#if QUIC
 import NIOConcurrencyHelpers
 import NIOCore
 
@@ -334,3 +335,4 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
         connection?.wantsToSend(self)
     }
 }
+#endif

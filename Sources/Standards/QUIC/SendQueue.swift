@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import NIOCore
 
@@ -139,3 +140,4 @@ struct SendQueue {
         return promises
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import CNgtcp2
 import Glibc
 
@@ -150,3 +151,4 @@ final class TLSSession {
         return String(decoding: UnsafeBufferPointer(start: data, count: Int(selected.size)), as: UTF8.self)
     }
 }
+#endif

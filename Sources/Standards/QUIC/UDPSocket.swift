@@ -1,3 +1,4 @@
+#if QUIC
 import NIOCore
 import NIOPosix
 
@@ -100,3 +101,4 @@ final class UDPSocket: ChannelInboundHandler, @unchecked Sendable {
         endpoint?.lost(self)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import NIOCore
 import Testing
 
@@ -340,3 +341,4 @@ extension QUICEndpoint {
         try await eventLoop.submit { self.dropForTesting() }.get()
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import Glibc
 import NIOConcurrencyHelpers
 import NIOCore
@@ -148,3 +149,4 @@ struct HardshipTests {
         return (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE))
     }
 }
+#endif

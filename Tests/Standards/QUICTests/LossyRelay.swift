@@ -1,3 +1,4 @@
+#if QUIC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
@@ -104,3 +105,4 @@ struct SplitMix: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 }
+#endif

@@ -1,3 +1,4 @@
+#if QUIC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
@@ -161,3 +162,4 @@ func within<Result: Sendable>(
 struct TestTimeout: Error, CustomStringConvertible {
     var description: String { "nothing came of it within the limit" }
 }
+#endif

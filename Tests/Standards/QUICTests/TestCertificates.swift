@@ -1,3 +1,4 @@
+#if QUIC
 /// A root, a server it vouches for (`relay.test`, `localhost`, 127.0.0.1), and a certificate nobody vouches for. All expire in 2126.
 enum TestCertificates {
     static let root = """
@@ -59,3 +60,4 @@ enum TestCertificates {
         -----END PRIVATE KEY-----
         """
 }
+#endif

@@ -1,11 +1,11 @@
 import NIOPosix
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #elseif canImport(Darwin)
-    import Darwin
+import Darwin
 #endif
 
 /// Host name to addresses, by the system's resolver (RFC 3493 §6.1), in the order it prefers them.
@@ -38,9 +38,9 @@ public struct SystemHostResolver: HostResolver {
         hints.ai_family = AF_UNSPEC
         hints.ai_flags = AI_ADDRCONFIG
         #if canImport(Glibc)
-            hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         #else
-            hints.ai_socktype = SOCK_STREAM
+        hints.ai_socktype = SOCK_STREAM
         #endif
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(host, nil, &hints, &list)

@@ -2,11 +2,11 @@ import DSIPIdentity
 import GRDB
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #elseif canImport(Darwin)
-    import Darwin
+import Darwin
 #endif
 
 /// What has been said, in one SQLite file of mode 0600: WAL, `synchronous = FULL`, deleted text overwritten.

@@ -1,11 +1,11 @@
 import Crypto
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #elseif canImport(Darwin)
-    import Darwin
+import Darwin
 #endif
 
 /// A file written once, from beginning to end, under a key of its own (AES-256-GCM), mode 0600.

@@ -2,11 +2,11 @@ import Crypto
 import FoundationEssentials
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #elseif canImport(Darwin)
-    import Darwin
+import Darwin
 #endif
 
 /// 32 bytes of key material. Copies of a value share it, and it is overwritten when the last of them is gone.
@@ -55,9 +55,9 @@ package struct Secret: Sendable {
     static func wipe(_ buffer: UnsafeMutableRawBufferPointer) {
         guard let start = buffer.baseAddress else { return }
         #if canImport(Darwin)
-            memset_s(start, buffer.count, 0, buffer.count)
+        memset_s(start, buffer.count, 0, buffer.count)
         #else
-            explicit_bzero(start, buffer.count)
+        explicit_bzero(start, buffer.count)
         #endif
     }
 

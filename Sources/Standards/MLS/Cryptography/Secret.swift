@@ -1,9 +1,9 @@
 #if canImport(Darwin)
-    import Darwin
+import Darwin
 #elseif canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// Bytes that are overwritten with zeros when their last holder lets go of them.
@@ -76,9 +76,9 @@ public struct Secret: @unchecked Sendable, Equatable, CustomReflectable {
     static func wipe(_ buffer: UnsafeMutableRawBufferPointer) {
         guard let start = buffer.baseAddress else { return }
         #if canImport(Darwin)
-            memset_s(start, buffer.count, 0, buffer.count)
+        memset_s(start, buffer.count, 0, buffer.count)
         #else
-            explicit_bzero(start, buffer.count)
+        explicit_bzero(start, buffer.count)
         #endif
     }
 
