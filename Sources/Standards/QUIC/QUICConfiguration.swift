@@ -52,6 +52,8 @@ public struct QUICServerConfiguration: Sendable {
 
     public var transport: QUICConfiguration
     public var credentials: QUICCredentials
+    /// Asked at each connection where set: credentials may be replaced while the server runs.
+    public var renewCredentials: (@Sendable () -> QUICCredentials)?
     /// Asks clients for a certificate and admits those whose DER chain, leaf first, it holds for.
     public var admitsClient: (@Sendable ([[UInt8]]) -> Bool)?
     public var retry = Retry.above(handshakes: 64)

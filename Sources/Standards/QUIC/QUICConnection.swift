@@ -104,6 +104,8 @@ public final class QUICConnection: @unchecked Sendable {
     public var peerCertificates: [[UInt8]] { tls.peerChain }
     /// What the two ends agreed to speak.
     public var applicationProtocol: String? { tls.applicationProtocol }
+    /// Streams that exist.
+    public var streamCount: Int { streams.count }
     /// Round trip time as measured, smoothed.
     public var roundTripTime: TimeAmount {
         guard let library else { return .zero }

@@ -49,7 +49,7 @@ extension QUICEndpoint {
     ) {
         do throws(QUICError) {
             let tls = try TLSSession.server(
-                server.credentials,
+                server.renewCredentials?() ?? server.credentials,
                 applicationProtocols: server.transport.applicationProtocols,
                 admitsClient: server.admitsClient
             )

@@ -11,14 +11,15 @@ import Testing
 @testable import DSIPTransport
 
 @Suite(.timeLimit(.minutes(10))) struct ClientServerTests {
-    @Test("a client binds over TLS and learns who the relay is") func bind() async throws {
+    @Test("a client binds over TLS and learns who the relay is", arguments: TestBinding.all)
+    func bind(over binding: TestBinding) async throws {
         let recorder = Recorder()
         let key = SigningKey()
         let service = Loopback.service(recorder, key: key) { $0.capabilities.other["stun"] = ["stun:127.0.0.1:3478"] }
-        let server = try await SignalingServer.start(service, identity: Loopback.identity)
+        let server = try await TestServer.start(service, over: binding)
         let alice = Person()
         for host in ["localhost", "127.0.0.1"] {
-            try await running(Loopback.client(alice, port: server.port, host: host)) { events in
+            try await running(Loopback.client(alice, server, host: host)) { events in
                 let relay = try #require(await events.connected())
                 #expect(relay.identity == key.did)
                 #expect(relay.capabilities.other["stun"]?[0]?.string == "stun:127.0.0.1:3478")
@@ -29,15 +30,16 @@ import Testing
         #expect(service.connectionCount == 0)
     }
 
-    @Test("an envelope passes from socket to socket unchanged") func forward() async throws {
+    @Test("an envelope passes from socket to socket unchanged", arguments: TestBinding.all)
+    func forward(over binding: TestBinding) async throws {
         let recorder = Recorder()
-        let server = try await SignalingServer.start(Loopback.service(recorder), identity: Loopback.identity)
+        let server = try await TestServer.start(Loopback.service(recorder), over: binding)
         let (alice, bob) = (Person(), Person())
         recorder.onReceive { _, message in
             recorder.connection(message.body.to!)?.send(message.envelope.bytes)
         }
-        let sender = Loopback.client(alice, port: server.port)
-        let receiver = Loopback.client(bob, port: server.port)
+        let sender = Loopback.client(alice, server)
+        let receiver = Loopback.client(bob, server)
         try await running(sender) { sending in
             try await running(receiver) { receiving in
                 _ = await sending.connected()
@@ -79,9 +81,10 @@ import Testing
         try await impostor.close()
     }
 
-    @Test("another relay than the expected one is left") func expectedRelay() async throws {
-        let server = try await SignalingServer.start(Loopback.service(Recorder()), identity: Loopback.identity)
-        try await running(Loopback.client(Person(), port: server.port) { $0.relay = SigningKey().did }) { events in
+    @Test("another relay than the expected one is left", arguments: TestBinding.all)
+    func expectedRelay(over binding: TestBinding) async throws {
+        let server = try await TestServer.start(Loopback.service(Recorder()), over: binding)
+        try await running(Loopback.client(Person(), server) { $0.relay = SigningKey().did }) { events in
             let failure = await events.failure()
             #expect(failure == TransportError(.protocolViolation, ""), "\(String(describing: failure))")
         }
@@ -98,20 +101,21 @@ import Testing
         try await impostor.close()
     }
 
-    @Test("a refused hello is told with the relay's reason") func refusal() async throws {
+    @Test("a refused hello is told with the relay's reason", arguments: TestBinding.all)
+    func refusal(over binding: TestBinding) async throws {
         let service = Loopback.service(Recorder()) { $0.clock = { noon + 1000 } }
-        let server = try await SignalingServer.start(service, identity: Loopback.identity)
+        let server = try await TestServer.start(service, over: binding)
         // The clocks differ by more than the replay window, so the relay's error is not acceptable to the client either,
         // which tells the difference; a client with the relay's clock but an expired delegation hears the token.
         let alice = Person()
         let late = Loopback.service(Recorder()) { $0.clock = { noon + 2_000_000 } }
-        let lateServer = try await SignalingServer.start(late, identity: Loopback.identity)
-        try await running(Loopback.client(alice, port: lateServer.port) { $0.clock = { noon + 2_000_000 } }) { events in
+        let lateServer = try await TestServer.start(late, over: binding)
+        try await running(Loopback.client(alice, lateServer) { $0.clock = { noon + 2_000_000 } }) { events in
             let refusal = await events.first { if case .state(.refused(let refusal)) = $0 { refusal } else { nil } }
             #expect(refusal?.report.reason == .transportHelloRejected)
             #expect(await events.failure() == TransportError(.refused, ""))
         }
-        try await running(Loopback.client(alice, port: server.port)) { events in
+        try await running(Loopback.client(alice, server)) { events in
             let failure = await events.failure()
             #expect(failure == TransportError(.clock, ""), "\(String(describing: failure))")
             #expect(failure?.reason == "this device’s clock is 17 minutes behind the relay’s")
@@ -120,11 +124,12 @@ import Testing
         await lateServer.stop()
     }
 
-    @Test("a connection that is lost is dialled again, with a fresh hello") func reconnect() async throws {
+    @Test("a connection that is lost is dialled again, with a fresh hello", arguments: TestBinding.all)
+    func reconnect(over binding: TestBinding) async throws {
         let recorder = Recorder()
-        let server = try await SignalingServer.start(Loopback.service(recorder), identity: Loopback.identity)
+        let server = try await TestServer.start(Loopback.service(recorder), over: binding)
         let alice = Person()
-        try await running(Loopback.client(alice, port: server.port)) { events in
+        try await running(Loopback.client(alice, server)) { events in
             for _ in 0..<3 {
                 #expect(await events.connected() != nil)
                 recorder.connection(alice.device.did)?.close(.serviceRestart)
@@ -136,10 +141,11 @@ import Testing
         await server.stop()
     }
 
-    @Test("a stopping server lets its clients go and takes no new ones") func drain() async throws {
+    @Test("a stopping server lets its clients go and takes no new ones", arguments: TestBinding.all)
+    func drain(over binding: TestBinding) async throws {
         let service = Loopback.service(Recorder())
-        let server = try await SignalingServer.start(service, identity: Loopback.identity)
-        let client = Loopback.client(Person(), port: server.port)
+        let server = try await TestServer.start(service, over: binding)
+        let client = Loopback.client(Person(), server)
         try await running(client) { events in
             _ = await events.connected()
             await server.stop(within: .milliseconds(20))
@@ -223,18 +229,15 @@ import Testing
         await server.stop()
     }
 
-    @Test("a frame whose signer must be resolved first keeps its place among the others") func resolving() async throws
-    {
+    @Test("a frame whose signer must be resolved first keeps its place among the others", arguments: TestBinding.all)
+    func resolving(over binding: TestBinding) async throws {
         let recorder = Recorder()
         let web = DID("did:web:example.com:users:alice")!
         let controller = SigningKey()
         let source = SlowSource(web, controller)
-        let server = try await SignalingServer.start(
-            Loopback.service(recorder, source: source),
-            identity: Loopback.identity
-        )
+        let server = try await TestServer.start(Loopback.service(recorder, source: source), over: binding)
         let alice = Person()
-        let client = Loopback.client(alice, port: server.port)
+        let client = Loopback.client(alice, server)
         try await running(client) { events in
             _ = await events.connected()
             let signer = SigningKey(kid: DIDURL(did: web, fragment: "key-1"), key: source.key)
@@ -261,13 +264,14 @@ import Testing
         await server.stop()
     }
 
-    @Test("a peer that stops reading is cut off on a real socket") func stalled() async throws {
+    @Test("a peer that stops reading is cut off on a real socket", arguments: TestBinding.all)
+    func stalled(over binding: TestBinding) async throws {
         let recorder = Recorder()
         let service = Loopback.service(recorder) { $0.maximumOutboundBytes = 200_000 }
-        let server = try await SignalingServer.start(service, identity: Loopback.identity)
+        let server = try await TestServer.start(service, over: binding)
         let alice = Person()
         // Nobody listens to the events: the client's stream fills, then its socket, then the relay's outbox.
-        let client = Loopback.client(alice, port: server.port)
+        let client = Loopback.client(alice, server)
         let run = Task { await client.run() }
         await recorder.wait(for: 1)
         let connection = try #require(recorder.connection(alice.device.did), "\(recorder.events)")

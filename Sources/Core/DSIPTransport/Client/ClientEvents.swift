@@ -9,7 +9,8 @@ final class ClientEvents: NIOAsyncSequenceProducerDelegate, Sendable {
 
     private struct State {
         var isSaturated = false
-        var resume: (@Sendable () -> Void)?
+        /// By connection: one, and a second while the client goes over to it.
+        var resumes: [ObjectIdentifier: @Sendable () -> Void] = [:]
     }
 
     private let state = Mutex(State())
@@ -38,8 +39,10 @@ final class ClientEvents: NIOAsyncSequenceProducerDelegate, Sendable {
 
     var isSaturated: Bool { state.withLock(\.isSaturated) }
 
-    /// Whom to tell when the listener has caught up.
-    func onResume(_ resume: (@Sendable () -> Void)?) { state.withLock { $0.resume = resume } }
+    /// Whom to tell when the listener has caught up; nil when `connection` is over.
+    func onResume(_ connection: ClientLink, _ resume: (@Sendable () -> Void)?) {
+        state.withLock { $0.resumes[ObjectIdentifier(connection)] = resume }
+    }
 
     func finish() {
         let source = source.withLock { source in
@@ -50,11 +53,11 @@ final class ClientEvents: NIOAsyncSequenceProducerDelegate, Sendable {
     }
 
     func produceMore() {
-        let resume = state.withLock { state in
+        let resumes = state.withLock { state in
             state.isSaturated = false
-            return state.resume
+            return Array(state.resumes.values)
         }
-        resume?()
+        for resume in resumes { resume() }
     }
 
     func didTerminate() { produceMore() }

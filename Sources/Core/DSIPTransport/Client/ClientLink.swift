@@ -1,4 +1,9 @@
 import NIOCore
+import Synchronization
+
+#if QUIC
+import QUIC
+#endif
 
 /// One connection of a client, usable from any thread while it lasts.
 final class ClientLink: Sendable {
@@ -7,6 +12,10 @@ final class ClientLink: Sendable {
     let bound: EventLoopFuture<SignalingClient.Relay>
     /// Why the connection ended; fulfilled once it has.
     let ended: EventLoopFuture<TransportError>
+    #if QUIC
+    /// The socket that a QUIC connection leaves by.
+    let endpoint = Mutex<QUICEndpoint?>(nil)
+    #endif
     private let handler: NIOLoopBoundBox<SignalingClientHandler?>
 
     init(_ handler: SignalingClientHandler, on channel: any Channel) {
@@ -34,6 +43,11 @@ final class ClientLink: Sendable {
 
     func perform(_ body: @escaping @Sendable (SignalingClientHandler) -> Void) {
         channel.eventLoop.execute { if let handler = self.handler.value { body(handler) } }
+    }
+
+    /// Closes the connection, should the relay not have done so by then.
+    func leave(after patience: Duration) {
+        channel.eventLoop.scheduleTask(in: TimeAmount(patience)) { self.handler.value?.close(.normal) }
     }
 
     func detach() { handler.value = nil }

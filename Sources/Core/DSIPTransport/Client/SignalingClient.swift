@@ -34,6 +34,10 @@ public final class SignalingClient: Sendable {
         public var allows: (@Sendable ([UInt8]) -> Bool)?
         public var resolver: any HostResolver = SystemHostResolver()
         public var backoff = Backoff()
+        /// UDP port at which the relay is known to speak `quic/1.0`, which is then tried first. A relay's `hello` tells it as well.
+        public var quicPort: Int?
+        /// Whether `quic/1.0` is used where relay and network permit.
+        public var prefersQUIC = QUICBinding.isAvailable
         /// Unix seconds.
         public var clock: @Sendable () -> Int64
         public var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
@@ -59,6 +63,8 @@ public final class SignalingClient: Sendable {
         /// The id of its signed `hello`.
         public let hello: ULID
         public let capabilities: RelayCapabilities
+        /// Which binding carries the connection: `ws/1.0` or `quic/1.0`.
+        public let binding: String
     }
 
     /// A signed refusal of the `hello`.
@@ -95,6 +101,9 @@ public final class SignalingClient: Sendable {
         var link: ClientLink?
         var sleeper: Task<Void, Never>?
         var isClosed = false
+        /// The port for QUIC that the relay told, and until when UDP counts as blocked.
+        var quicPort: Int?
+        var quicBlockedUntil: ContinuousClock.Instant?
         var identity: DID?
         var delegations: [Envelope]
     }
@@ -179,9 +188,9 @@ public final class SignalingClient: Sendable {
 
     /// - Returns: how long the connection was bound, and why it ended.
     private func connect() async -> (Duration, TransportError) {
-        let link: ClientLink
+        var link: ClientLink
         do throws(TransportError) {
-            link = try await dial()
+            link = try await dialPreferred()
         } catch {
             return (.zero, error)
         }
@@ -189,17 +198,70 @@ public final class SignalingClient: Sendable {
         defer { live.withLock { $0.link = nil } }
         return await withTaskCancellationHandler {
             var lifetime = Duration.zero
-            if (try? await link.bound.get()) != nil {
+            if let relay = try? await link.bound.get() {
                 let start = ContinuousClock.now
+                if let better = await goOver(from: relay) {
+                    link.leave(after: Binding.helloTimeout)
+                    link = better
+                }
                 _ = try? await link.ended.get()
                 lifetime = ContinuousClock.now - start
             }
             let failure = try? await link.ended.get()
             return (lifetime, failure ?? TransportError(.unreachable, "the connection to the relay was lost"))
         } onCancel: {
-            link.perform { $0.close(.normal) }
+            live.withLock(\.link)?.perform { $0.close(.normal) }
         }
     }
+
+    // MARK: Two bindings
+
+    /// `quic/1.0` where the relay is known to speak it and UDP gets through, else `ws/1.0`.
+    private func dialPreferred() async throws(TransportError) -> ClientLink {
+        #if QUIC
+        if let link = await dialQUICIfOffered() { return link }
+        #endif
+        return try await dial()
+    }
+
+    /// A relay reached by `ws/1.0` that offers `quic/1.0` is dialled so as well. Its `hello` puts the new connection in the old one's
+    /// place; the relay then closes the old one behind what it still sends there, so that nothing is lost between the two (DSIP §13.2).
+    ///
+    /// - Returns: the connection that is used from now on; nil when it remains the one that is.
+    private func goOver(from relay: Relay) async -> ClientLink? {
+        #if QUIC
+        guard relay.binding == Binding.identifier,
+            case .int(let port)? = relay.capabilities.other[QUICBinding.capability], (1...65_535).contains(port)
+        else { return nil }
+        live.withLock { $0.quicPort = Int(port) }
+        guard let link = await dialQUICIfOffered() else { return nil }
+        guard (try? await link.bound.get()) != nil else {
+            blockQUIC()
+            return nil
+        }
+        if isFinished { link.perform { $0.close(.normal) } }
+        return link
+        #else
+        return nil
+        #endif
+    }
+
+    #if QUIC
+    private func dialQUICIfOffered() async -> ClientLink? {
+        guard configuration.prefersQUIC else { return nil }
+        let port = live.withLock { live in
+            live.quicBlockedUntil.map { $0 > .now } == true ? nil : live.quicPort ?? configuration.quicPort
+        }
+        guard let port else { return nil }
+        if let link = try? await dialQUIC(port: port) { return link }
+        blockQUIC()
+        return nil
+    }
+
+    private func blockQUIC() { live.withLock { $0.quicBlockedUntil = .now + QUICBinding.blockedFor } }
+    #endif
+
+    var currentLink: ClientLink? { live.withLock(\.link) }
 
     /// Makes `link` the connection that `send` and `close` mean.
     ///

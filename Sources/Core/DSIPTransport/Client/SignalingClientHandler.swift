@@ -4,7 +4,7 @@ import Encoding
 import NIOCore
 import NIOWebSocket
 
-/// The client's end of one `ws/1.0` connection: says `hello`, checks the answer, verifies what comes (DSIP §13.2).
+/// The client's end of one connection, of either binding: says `hello`, checks the answer, verifies what comes (DSIP §13.2).
 final class SignalingClientHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = Never
@@ -29,7 +29,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     /// The id of the `hello` that awaits its answer.
     private var sentHello: ULID?
     private var relay: SignalingClient.Relay?
-    private var reader = MessageReader(.client)
+    private let framing: Framing
+    private var reader: FrameReader
     private var pending = PendingFrames()
     private var liveness: Liveness
     private var timer: RepeatedTask?
@@ -41,8 +42,10 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private(set) var link: ClientLink!
 
-    init(_ client: SignalingClient, on eventLoop: any EventLoop) {
+    init(_ client: SignalingClient, _ framing: Framing = .webSocket, on eventLoop: any EventLoop) {
         self.client = client
+        self.framing = framing
+        self.reader = framing.reader(.client)
         self.eventLoop = eventLoop
         self.verifier = EnvelopeVerifier(policy: client.configuration.policy, cacheBytes: 1 << 18)
         self.replay = client.replay
@@ -59,7 +62,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         self.context = context
         let link = ClientLink(self, on: context.channel)
         self.link = link
-        client.sink.onResume { link.perform { $0.readAgain() } }
+        client.sink.onResume(link) { link.perform { $0.readAgain() } }
         let interval = TimeAmount(SignalingClientHandler.checkInterval)
         timer = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             link.perform { $0.tick() }
@@ -82,7 +85,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         while phase == .greeting || phase == .bound, let event = reader.next(&buffer) {
             switch event {
             case .message(let frame): received(frame)
-            case .ping(let payload): write(.pong, payload)
+            case .ping(let payload): writeControl(.pong, payload)
             case .pong, .fragment: break
             case .close(let code): closedByPeer(code)
             case .violation(let code): fail(code, "the relay broke the framing of the binding")
@@ -92,6 +95,12 @@ final class SignalingClientHandler: ChannelDuplexHandler {
 
     func read(context: ChannelHandlerContext) {
         if pending.isWaiting || client.sink.isSaturated { isReadWithheld = true } else { context.read() }
+    }
+
+    /// Why a connection ends is told before it does, where the binding knows.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? TransportError { failure = failure ?? event }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -114,7 +123,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
             return fail(.internalError, "the device key cannot sign")
         }
         sentHello = id
-        write(.text, envelope.bytes)
+        write(envelope.bytes)
         helloTimeout?.cancel()
         let link = link!
         helloTimeout = eventLoop.scheduleTask(in: TimeAmount(Binding.helloTimeout)) {
@@ -136,7 +145,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         let relay = SignalingClient.Relay(
             identity: message.identity,
             hello: message.body.id,
-            capabilities: capabilities
+            capabilities: capabilities,
+            binding: framing.binding
         )
         self.relay = relay
         phase = .bound
@@ -243,18 +253,29 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         let written = context.eventLoop.makePromise(of: Void.self)
         let link = link!
         written.futureResult.whenComplete { _ in link.perform { $0.outbound -= frame.count } }
-        write(.text, frame, written)
+        write(frame, written)
         return written.futureResult
     }
 
+    private func write(_ envelope: [UInt8], _ promise: EventLoopPromise<Void>? = nil) {
+        write(envelope.count, promise) { buffer in
+            self.framing.append(envelope, mask: .random(in: 0 ... .max), to: &buffer)
+        }
+    }
+
+    private func writeControl(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
+        guard framing.asksForLife else { return }
+        write(payload.count, nil) { FrameWriter.append(opcode, payload, mask: .random(in: 0 ... .max), to: &$0) }
+    }
+
     /// Flushes once for all that is written in a turn of the loop.
-    private func write(_ opcode: WebSocketOpcode, _ payload: [UInt8], _ promise: EventLoopPromise<Void>? = nil) {
+    private func write(_ count: Int, _ promise: EventLoopPromise<Void>?, _ append: (inout ByteBuffer) -> Void) {
         guard let context else {
             promise?.fail(TransportError(.notConnected, "not connected to the relay"))
             return
         }
-        var buffer = context.channel.allocator.buffer(capacity: payload.count + FrameWriter.maximumHeader)
-        FrameWriter.append(opcode, payload, mask: .random(in: 0 ... .max), to: &buffer)
+        var buffer = context.channel.allocator.buffer(capacity: count + FrameWriter.maximumHeader)
+        append(&buffer)
         context.write(Self.wrapOutboundOut(buffer), promise: promise)
         guard !isFlushScheduled else { return }
         isFlushScheduled = true
@@ -274,9 +295,10 @@ final class SignalingClientHandler: ChannelDuplexHandler {
             context?.close(promise: nil)
             return
         }
+        guard framing.asksForLife else { return }
         switch liveness.check(at: now, .client) {
         case .none: break
-        case .ping: write(.ping, [])
+        case .ping: writeControl(.ping, [])
         case .close: fail(.goingAway, "the relay has been silent for too long", .timeout)
         }
     }
@@ -299,6 +321,10 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         phase = .closing
         failure = failure ?? TransportError(.closed, "the connection was closed")
         pending.removeAll()
+        if case .stream(let farewell) = framing {
+            context.flush()
+            return farewell(code)
+        }
         var buffer = context.channel.allocator.buffer(capacity: FrameWriter.maximumHeader)
         FrameWriter.append(close: code, mask: .random(in: 0 ... .max), to: &buffer)
         let channel = context.channel
@@ -316,7 +342,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         timer?.cancel()
         helloTimeout?.cancel()
         pending.removeAll()
-        client.sink.onResume(nil)
+        client.sink.onResume(link, nil)
         let failure = failure ?? TransportError(.unreachable, "the connection to the relay was lost")
         bound.fail(failure)
         ended.succeed(failure)

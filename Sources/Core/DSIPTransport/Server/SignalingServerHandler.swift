@@ -4,10 +4,10 @@ import Encoding
 import NIOCore
 import NIOWebSocket
 
-/// The server's end of one `ws/1.0` connection: frames in, verified messages to the delegate, envelopes out (DSIP §13.2).
+/// The server's end of one connection, of either binding: frames in, verified messages to the delegate, envelopes out (DSIP §13.2).
 ///
-/// It comes last on a channel upgraded to WebSocket, whose frames it reads and writes itself; `SignalingService.install(on:)` puts it
-/// there. All that connections of one event loop share (verifier, timer, configuration) stands in a `ConnectionLoop`; an idle connection holds
+/// It comes last on a channel upgraded to WebSocket, or on the one stream of a QUIC connection, whose frames it reads and writes itself;
+/// `SignalingService.install(on:)` puts it there. All that connections of one event loop share (verifier, timer, configuration) stands in a `ConnectionLoop`; an idle connection holds
 /// no buffer and no timer of its own.
 final class SignalingServerHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
@@ -27,8 +27,9 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     private static let maximumMinorFrames = 256
 
     private let loop: ConnectionLoop
+    private let framing: Framing
     private var phase = Phase.unbound
-    private var reader = MessageReader(.server)
+    private var reader: FrameReader
     private var pending = PendingFrames()
     private var liveness: Liveness
     /// When the phase began, in nanoseconds of the loop's clock.
@@ -43,8 +44,10 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     /// Place in `ConnectionLoop`.
     var slot = -1
 
-    init(_ loop: ConnectionLoop) {
+    init(_ loop: ConnectionLoop, _ framing: Framing = .webSocket) {
         self.loop = loop
+        self.framing = framing
+        self.reader = framing.reader(.server)
         self.since = loop.now
         self.liveness = Liveness(at: loop.now)
     }
@@ -224,7 +227,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     func drain() {
         guard let context, let batch = connection.takeBatch() else { return }
         let connection = connection!
-        let buffers = batch.buffers(context.channel.allocator)
+        let buffers = batch.buffers(context.channel.allocator, framing)
         for buffer in buffers.dropLast() { context.write(Self.wrapOutboundOut(buffer), promise: nil) }
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.whenComplete { result in
@@ -248,12 +251,13 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         switch phase {
         case .unbound where now >= since + Binding.helloTimeout.nanoseconds: close(.policyViolation)
         case .unbound: break
-        case .bound:
+        case .bound where framing.asksForLife:
             switch liveness.check(at: now, .server) {
             case .none: break
             case .ping: write(.ping, [])
             case .close: close(.goingAway)
             }
+        case .bound: break
         case .closing where now >= since + ConnectionLoop.linger.nanoseconds: abandon()
         case .closing: break
         }
@@ -268,6 +272,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         since = loop.now
         pending.removeAll()
         connection.closeOutbox()
+        if case .stream(let farewell) = framing { return farewell(code) }
         var buffer = context.channel.allocator.buffer(capacity: FrameWriter.maximumHeader)
         FrameWriter.append(close: code, to: &buffer)
         let channel = context.channel

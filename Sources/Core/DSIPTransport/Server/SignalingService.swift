@@ -5,7 +5,7 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// The server side of `ws/1.0`: admits connections, verifies what they send and hands it to a delegate (DSIP §13.2).
+/// The server side of signaling: admits connections, verifies what they send and hands it to a delegate (DSIP §13.2).
 ///
 /// It owns no socket. Put it behind a listener of your own with `typedUpgrader(_:)` (on a channel that speaks HTTP/1.1 over TLS) or
 /// `install(on:)` (on a channel already upgraded to WebSocket), or use `SignalingServer`. It routes nothing and stores nothing.
@@ -103,8 +103,10 @@ public final class SignalingService: Sendable {
     }
 
     /// Takes over a channel that has been upgraded to WebSocket and carries bare bytes. Call on the channel's event loop.
-    public func install(on channel: any Channel) throws {
-        let handler = SignalingServerHandler(loop(of: channel.eventLoop))
+    public func install(on channel: any Channel) throws { try install(on: channel, .webSocket) }
+
+    func install(on channel: any Channel, _ framing: Framing) throws {
+        let handler = SignalingServerHandler(loop(of: channel.eventLoop), framing)
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
