@@ -217,6 +217,47 @@ extension Engine {
         return capabilities
     }
 
+    /// `quic/1.0` beside the TCP port, under the same limits and with the same certificate.
+    ///
+    /// - Returns: nil when it is off.
+    static func listenQUIC(
+        _ configuration: RelayConfiguration,
+        _ signaling: SignalingService,
+        _ tls: TLSIdentity,
+        _ gate: Gatekeeper,
+        _ metrics: RelayMetrics,
+        _ port: Int,
+        _ group: any EventLoopGroup
+    ) async throws(RelayError) -> QUICListener? {
+        guard configuration.quic.enabled else { return nil }
+        do {
+            return try await QUICListener.start(
+                signaling,
+                identity: tls,
+                host: configuration.host,
+                port: configuration.quic.port == 0 ? port : configuration.quic.port,
+                group: group,
+                admits: { address in
+                    guard gate.opened(AddressKey(address)) else {
+                        metrics.limited.add("connections")
+                        return false
+                    }
+                    metrics.connections.add(1)
+                    return true
+                },
+                ended: { address in
+                    gate.closed(AddressKey(address))
+                    metrics.connections.add(-1)
+                }
+            )
+        } catch {
+            throw RelayError(
+                .address,
+                "QUIC cannot listen: \(error). Choose another quic.port, or set quic.enabled to false."
+            )
+        }
+    }
+
     static func url(_ configuration: RelayConfiguration, _ port: Int) -> String {
         if let authority = configuration.hostname.flatMap(Authority.init) { return authority.signaling }
         let host = ["0.0.0.0", "::"].contains(configuration.host) ? "localhost" : configuration.host

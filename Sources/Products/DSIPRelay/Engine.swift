@@ -27,6 +27,7 @@ final class Engine: Sendable {
         var writer: StoreWriter
         var threads: NIOThreadPool
         var stun: STUNListener?
+        var quic: QUICListener?
         var tls: TLSIdentity
         var signaling: SignalingService
         var mailboxes: Mailboxes?
@@ -242,7 +243,9 @@ final class Engine: Sendable {
                 stunPort: stun?.address.port,
                 overlay: await overlay?.addresses.map(\.description) ?? []
             )
+            let quic: QUICListener?
             do throws(RelayError) {
+                quic = try await listenQUIC(configuration, signaling, tls, gate, metrics, port, group)
                 try mailboxes?.open(at: running.url, switchboard)
             } catch {
                 serving.cancel()
@@ -257,6 +260,7 @@ final class Engine: Sendable {
             if let capability = mailboxes?.capability(at: running.url) {
                 capabilities.other[MailboxCapability.member] = capability.json
             }
+            if let quic { capabilities.other[QUICBinding.capability] = .int(Int64(quic.port)) }
             if ratchet != nil {
                 capabilities.other[PreKeyService.member] = PreKeyService.capability(
                     retention: RatchetHost.Limits().retention
@@ -274,6 +278,7 @@ final class Engine: Sendable {
                 writer: writer,
                 threads: threads,
                 stun: stun,
+                quic: quic,
                 tls: tls,
                 signaling: signaling,
                 mailboxes: mailboxes,
@@ -427,6 +432,7 @@ final class Engine: Sendable {
         await within(.seconds(2)) { [parts] in try? await parts.server.shutdownGracefully() }
         parts.serving.cancel()
         _ = try? await parts.serving.value
+        parts.quic?.stop()
         await parts.stun?.stop()
         await parts.mailboxes?.stop()
         await parts.switchboard.ratchet?.stop()

@@ -180,6 +180,12 @@ struct RelayOptions: ParsableArguments {
     @Option(name: .customLong("stun-advertised"), help: help("stun.advertised"))
     var stunAdvertised: String?
 
+    @Option(name: .customLong("quic-enabled"), help: help("quic.enabled"))
+    var quicEnabled: Bool?
+
+    @Option(name: .customLong("quic-port"), help: help("quic.port"))
+    var quicPort: Int?
+
     @Option(name: .customLong("resolver-allow-private-addresses"), help: help("resolver.allow-private-addresses"))
     var resolverAllowPrivateAddresses: Bool?
 
@@ -260,6 +266,8 @@ struct RelayOptions: ParsableArguments {
             ("stun.enabled", stunEnabled.map(String.init)),
             ("stun.port", stunPort.map(String.init)),
             ("stun.advertised", stunAdvertised),
+            ("quic.enabled", quicEnabled.map(String.init)),
+            ("quic.port", quicPort.map(String.init)),
             ("resolver.allow-private-addresses", resolverAllowPrivateAddresses.map(String.init)),
             ("resolver.roots", resolverRoots),
             ("metrics.public", metricsPublic.map(String.init)),

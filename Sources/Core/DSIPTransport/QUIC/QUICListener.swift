@@ -1,8 +1,10 @@
-#if QUIC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+
+#if QUIC
 import QUIC
+#endif
 
 /// Accepts connections of the binding `quic/1.0` for a `SignalingService`, beside the WebSocket listener (DSIP §13.4, docs/quic.md).
 ///
@@ -12,13 +14,16 @@ import QUIC
 /// listener.stop()
 /// ```
 public final class QUICListener: Sendable {
+    #if QUIC
     private let endpoint: QUICEndpoint
     /// The UDP port bound, which matters where port 0 was asked for.
     public var port: Int { endpoint.localAddress?.port ?? 0 }
 
     private init(_ endpoint: QUICEndpoint) { self.endpoint = endpoint }
 
-    /// - Parameter admits: whether an address, 4 or 16 bytes in network order, may connect now.
+    /// - Parameters:
+    ///   - admits: whether an address, 4 or 16 bytes in network order, may connect now.
+    ///   - ended: a connection from an address that was admitted is over.
     /// - Throws: `.unreachable` when the address cannot be bound, `.credentials` when the certificate cannot be used.
     public static func start(
         _ service: SignalingService,
@@ -26,7 +31,8 @@ public final class QUICListener: Sendable {
         host: String = "127.0.0.1",
         port: Int = 0,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
-        admits: @escaping @Sendable ([UInt8]) -> Bool = { _ in true }
+        admits: @escaping @Sendable ([UInt8]) -> Bool = { _ in true },
+        ended: @escaping @Sendable ([UInt8]) -> Void = { _ in }
     ) async throws(TransportError) -> QUICListener {
         let credentials = try ServerCredentials(identity)
         var transport = QUICConfiguration(applicationProtocols: [QUICBinding.applicationProtocol]) {
@@ -44,6 +50,7 @@ public final class QUICListener: Sendable {
             guard service.isAdmitting, admits(address) else {
                 return connection.close(UInt64(CloseCode.tryAgainLater.rawValue))
             }
+            connection.closed.whenComplete { _ in ended(address) }
             connection.eventLoop.scheduleTask(in: TimeAmount(Binding.helloTimeout)) {
                 if connection.streamCount == 0 { connection.close(UInt64(CloseCode.policyViolation.rawValue)) }
             }
@@ -62,7 +69,29 @@ public final class QUICListener: Sendable {
 
     /// Closes what is still connected. Let the service drain first.
     public func stop() { endpoint.close(UInt64(CloseCode.goingAway.rawValue)) }
+    #else
+    public let port = 0
+
+    private init() {}
+
+    /// - Throws: always `.unreachable`: this build has no QUIC (`QUICBinding.isAvailable`).
+    public static func start(
+        _ service: SignalingService,
+        identity: TLSIdentity,
+        host: String = "127.0.0.1",
+        port: Int = 0,
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        admits: @escaping @Sendable ([UInt8]) -> Bool = { _ in true },
+        ended: @escaping @Sendable ([UInt8]) -> Void = { _ in }
+    ) async throws(TransportError) -> QUICListener {
+        throw TransportError(.unreachable, "this build has no QUIC; it was made without the trait")
+    }
+
+    public func stop() {}
+    #endif
 }
+
+#if QUIC
 
 /// A `TLSIdentity` as QUIC's TLS reads it; follows when that is reloaded.
 private final class ServerCredentials: Sendable {

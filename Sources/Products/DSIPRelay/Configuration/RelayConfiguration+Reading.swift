@@ -69,6 +69,8 @@ extension RelayConfiguration {
         try read.flag("stun.enabled") { stun.enabled = $0 }
         try read.number("stun.port") { stun.port = $0 }
         try read.text("stun.advertised") { stun.advertised = $0 }
+        try read.flag("quic.enabled") { quic.enabled = $0 }
+        try read.number("quic.port") { quic.port = $0 }
         try read.flag("resolver.allow-private-addresses") { resolver.allowPrivateAddresses = $0 }
         try read.text("resolver.roots") { resolver.additionalRoots = RelayConfiguration.expand($0, environment) }
         try read.flag("metrics.public") { publicMetrics = $0 }

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPTransport
 import Logging
 
 /// Everything that can be chosen about a relay. The defaults make a development relay on this machine alone.
@@ -41,6 +42,7 @@ public struct RelayConfiguration: Sendable {
     public var discovery = Discovery()
     public var dht = DHT()
     public var stun = STUN()
+    public var quic = QUIC()
     public var resolver = Resolver()
     /// Seconds that a graceful shutdown may take.
     public var drainSeconds = 10
@@ -181,6 +183,13 @@ public struct RelayConfiguration: Sendable {
         public var advertised: String?
     }
 
+    public struct QUIC: Sendable, Hashable {
+        /// Speak `quic/1.0` beside `ws/1.0`.
+        public var enabled = false
+        /// UDP port; 0 for the number of the TCP port.
+        public var port = 0
+    }
+
     public struct Resolver: Sendable, Hashable {
         /// Fetch did:web documents from private and loopback addresses too. For development only.
         public var allowPrivateAddresses = false
@@ -196,6 +205,11 @@ public struct RelayConfiguration: Sendable {
         }
         try demand((0...65_535).contains(port), "port is \(port); give a TCP port from 0 to 65535.")
         try demand((0...65_535).contains(stun.port), "stun.port is \(stun.port); give a UDP port from 0 to 65535.")
+        try demand((0...65_535).contains(quic.port), "quic.port is \(quic.port); give a UDP port from 0 to 65535.")
+        try demand(
+            !quic.enabled || QUICBinding.isAvailable,
+            "quic.enabled is true, and this build has no QUIC; build with `--traits QUIC`, or set it to false."
+        )
         try demand(!stateFolder.isEmpty, "state is empty; name a folder that the relay may write to.")
         try demand(
             (tls.certificate == nil) == (tls.key == nil),

@@ -175,6 +175,8 @@ public struct RelaySetting: Sendable {
         .init("stun.enabled", .flag, "true", "Answer STUN binding requests on UDP."),
         .init("stun.port", .number, "3478", "UDP port for STUN. 0 takes any free one."),
         .init("stun.advertised", .text, "hostname, else host", "What clients are told to ask, host or host:port."),
+        .init("quic.enabled", .flag, "false", "Speak quic/1.0 on UDP beside WebSocket on TCP."),
+        .init("quic.port", .number, "0", "UDP port for QUIC. 0 takes the number of the TCP port."),
         .init(
             "resolver.allow-private-addresses",
             .flag,

@@ -20,6 +20,7 @@ enum HelloProbe {
     {
         var configuration = SignalingClient.Configuration(address, key: SigningKey(), clock: clock)
         configuration.roots = roots
+        configuration.prefersQUIC = false
         let client = SignalingClient(configuration, source: SelfCertifyingSource())
         let running = Task { await client.run() }
         let timer = Task {
