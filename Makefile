@@ -65,6 +65,10 @@ interop:
 	$(PYTHON) -m pytest -q Interop/test_ratchet.py
 	echo "==> Web Push with the http-ece, pywebpush and py-vapid packages of PyPI"
 	$(PYTHON) -m pytest -q Interop/test_webpush.py
+	if [ -n "$(QUIC)" ]; then
+	  echo "==> QUIC with the aioquic package of PyPI"
+	  $(PYTHON) -m pytest -q Interop/test_quic.py
+	fi
 
 interop-libp2p: ## Connections over Noise and TLS, and a DHT of nine, with the libp2p package of PyPI
 	@scripts/setup run

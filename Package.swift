@@ -195,6 +195,12 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(
+            name: "quic-peer",
+            dependencies: ["QUIC"] + nio,
+            path: "Interop/QUICPeer",
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "ratchet-peer",
             dependencies: ["DoubleRatchet", "Encoding", "LinePeer"],
             path: "Interop/RatchetPeer",

@@ -21,8 +21,8 @@ struct RelayQUICTests {
         try await harness.until("the old connections to be gone") { harness.metric("dsip_relay_connections") == 2 }
         let session = try await alice.invite(bob.did)
         #expect(try await phone.next(.invite).body.id == session)
-        try await phone.say(answer, to: alice.did, session: session)
-        #expect(try await alice.next(.answer).body.from == phone.did)
+        try await phone.say(Progress(.ringing, ringTimeout: 60), to: alice.did, session: session)
+        #expect(try await alice.next(.progress).body.from == phone.did)
         await harness.relay.stop()
     }
 }
