@@ -201,6 +201,12 @@ let package = Package(
             swiftSettings: strict
         ),
         .executableTarget(
+            name: "roaming-peer",
+            dependencies: ["DSIPTransport", "DSIPSignaling", "DSIPIdentity", "Encoding"],
+            path: "Interop/RoamingPeer",
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "ratchet-peer",
             dependencies: ["DoubleRatchet", "Encoding", "LinePeer"],
             path: "Interop/RatchetPeer",
