@@ -10,16 +10,15 @@ extension SignalingClient {
     /// A QUIC connection with its one stream, within `QUICBinding.connectTimeout`. The `hello` is on its way when this returns.
     func dialQUIC(port: Int) async throws(TransportError) -> ClientLink {
         let host = configuration.address.host
-        let address = try await quicAddress(port)
         do {
+            let addresses = try await quicAddresses(port)
             let credentials = try QUICCredentials(roots: try configuration.roots.forQUIC())
-            let isFour = address.protocol == .inet
-            let local = try SocketAddress(ipAddress: isFour ? "0.0.0.0" : "::", port: 0)
-            let endpoint = try await QUICEndpoint.bind(to: local, on: configuration.group.next()).get()
+            let (endpoint, connection, address) = try await firstAnswer(of: addresses, credentials)
             do {
-                return try await dialQUIC(endpoint, address, credentials)
+                try await checkName(connection)
+                return try await openStream(endpoint, connection, toward: address)
             } catch {
-                endpoint.close()
+                connection.close(UInt64(CloseCode.policyViolation.rawValue))
                 throw error
             }
         } catch let error as TransportError {
@@ -31,21 +30,69 @@ extension SignalingClient {
         }
     }
 
-    private func dialQUIC(
-        _ endpoint: QUICEndpoint,
-        _ address: SocketAddress,
-        _ credentials: QUICCredentials
-    ) async throws -> ClientLink {
+    private typealias Answer = (endpoint: QUICEndpoint, connection: QUICConnection, address: SocketAddress)
+
+    /// Dials both families, the second a little later, and keeps who answers first (RFC 8305).
+    private func firstAnswer(of addresses: [SocketAddress], _ credentials: QUICCredentials) async throws -> Answer {
+        try await withThrowingTaskGroup(of: Answer.self) { group in
+            for (place, address) in addresses.enumerated() {
+                group.addTask {
+                    try await Task.sleep(for: .milliseconds(250 * place))
+                    return try await self.shakeHands(with: address, credentials)
+                }
+            }
+            var answer: Answer?
+            var failure: any Error = TransportError(.unreachable, "no address to dial")
+            while let result = await group.nextResult() {
+                switch result {
+                case .success(let late) where answer != nil: late.connection.close()
+                case .success(let first):
+                    answer = first
+                    group.cancelAll()
+                case .failure(let error) where !(error is CancellationError): failure = error
+                case .failure: break
+                }
+                if let answer, addresses.count == 1 { return answer }
+            }
+            guard let answer else { throw failure }
+            return answer
+        }
+    }
+
+    private func shakeHands(with address: SocketAddress, _ credentials: QUICCredentials) async throws -> Answer {
+        let local = try SocketAddress(ipAddress: address.protocol == .inet ? "0.0.0.0" : "::", port: 0)
+        let endpoint = try await QUICEndpoint.bind(to: local, on: configuration.group.next()).get()
         var transport = QUICConfiguration(applicationProtocols: [QUICBinding.applicationProtocol])
         transport.maximumStreams = 0
         transport.handshakeTimeout = TimeAmount(QUICBinding.connectTimeout)
         transport.idleTimeout = .nanoseconds(Int64(Liveness.Thresholds.client.close))
         transport.keepAlive = .nanoseconds(Int64(Liveness.Thresholds.client.ping))
+        let dialled = endpoint.connect(
+            to: address,
+            credentials,
+            verification: .name(configuration.address.host),
+            transport
+        )
+        do {
+            let connection = try await withTaskCancellationHandler {
+                try await dialled.get()
+            } onCancel: {
+                endpoint.close()
+            }
+            connection.closed.whenComplete { _ in endpoint.close() }
+            return (endpoint, connection, address)
+        } catch {
+            endpoint.close()
+            throw error
+        }
+    }
+
+    private func openStream(
+        _ endpoint: QUICEndpoint,
+        _ connection: QUICConnection,
+        toward address: SocketAddress
+    ) async throws -> ClientLink {
         let host = configuration.address.host
-        let connection = try await endpoint.connect(to: address, credentials, verification: .name(host), transport)
-            .get()
-        connection.closed.whenComplete { _ in endpoint.close() }
-        try await checkName(connection)
         let follower = RouteFollower(endpoint, toward: address)
         let link = connection.eventLoop.makePromise(of: ClientLink.self)
         do {
@@ -82,29 +129,24 @@ extension SignalingClient {
         let chain = try await connection.eventLoop.submit { connection.peerCertificates }.get()
         guard let leaf = chain.first, let certificate = try? Certificate(derEncoded: leaf), certificate.names(host)
         else {
-            connection.close(UInt64(CloseCode.policyViolation.rawValue))
             throw TransportError(.tls, "the certificate presented is not for \(host)")
         }
     }
 
-    private func quicAddress(_ port: Int) async throws(TransportError) -> SocketAddress {
-        let host = configuration.address.host
-        do {
-            guard let allows = configuration.allows else { return try await SocketAddress.resolved(host, port) }
-            let resolver = configuration.resolver
-            let addresses = try await withTimeout(Binding.connectTimeout, "\(host) was not resolved in time") {
+    /// Where to dial: one address of each family, of those that are permitted.
+    private func quicAddresses(_ port: Int) async throws -> [SocketAddress] {
+        let (host, resolver) = (configuration.address.host, configuration.resolver)
+        var addresses = [HostAddress(host)?.bytes].compactMap { $0 }
+        if addresses.isEmpty {
+            addresses = try await withTimeout(Binding.connectTimeout, "\(host) was not resolved in time") {
                 () async throws(TransportError) in
                 try await resolver.addresses(of: host)
             }
-            guard let address = addresses.first(where: allows) else {
-                throw TransportError(.address, "\(host) is not at a permitted address")
-            }
-            return try SocketAddress(packedIPAddress: ByteBuffer(bytes: address), port: port)
-        } catch let error as TransportError {
-            throw error
-        } catch {
-            throw TransportError(.unreachable, "\(host) cannot be resolved: \(error)")
         }
+        if let allows = configuration.allows { addresses = addresses.filter(allows) }
+        let chosen = [16, 4].compactMap { size in addresses.first { $0.count == size } }
+        guard !chosen.isEmpty else { throw TransportError(.address, "\(host) is not at a permitted address") }
+        return try chosen.map { try SocketAddress(packedIPAddress: ByteBuffer(bytes: $0), port: port) }
     }
 }
 
