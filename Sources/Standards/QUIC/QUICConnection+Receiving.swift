@@ -77,9 +77,10 @@ extension QUICConnection {
     /// Streams that both ends are done with.
     private func finish(_ finished: [(id: Int64, error: QUICError?)]) {
         for (id, error) in finished {
-            guard let stream = streams.removeValue(forKey: id) else { continue }
+            guard let stream = streams[id] else { continue }
             if stream.isQueued { ready.removeAll { $0 === stream } }
-            stream.finished(error)
+            blocked.removeAll { $0 === stream }
+            if stream.finished(error) { streams[id] = nil }
             guard let library, ngtcp2_conn_is_local_stream(library, id) == 0 else { continue }
             // The place is free for another.
             if ngtcp2_is_bidi_stream(id) != 0 {
@@ -89,6 +90,9 @@ extension QUICConnection {
             }
         }
     }
+
+    /// A stream that the library was done with has been read to its end.
+    func forget(_ stream: QUICStreamChannel) { streams[stream.id] = nil }
 
     /// The peer may have granted more to streams that waited for it.
     private func unblock(_ library: OpaquePointer) {

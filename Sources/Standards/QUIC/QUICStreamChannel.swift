@@ -48,6 +48,8 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
     private var autoRead = true
     private var allowsHalfClosure = false
     private var isClosed = false
+    /// Whether only what was not read yet keeps the channel.
+    private var outlivesLibrary = false
 
     init(_ id: Int64, of connection: QUICConnection) {
         self.id = id
@@ -208,14 +210,19 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
     }
 
     /// The library is done with the stream. What the application has not read yet stays readable.
-    func finished(_ error: QUICError?) {
+    ///
+    /// - Returns: whether the channel is over too; when it is not, it says so itself once it is.
+    func finished(_ error: QUICError?) -> Bool {
         guard error == nil, isActive, inbound.readableBytes > 0 else {
-            return ended(error ?? QUICError(.closed, "the stream is over"))
+            ended(error ?? QUICError(.closed, "the stream is over"))
+            return true
         }
         for promise in outbound.removeAll() { promise.fail(ChannelError.outputClosed) }
         isOutputClosed = true
         isFinSent = true
         isInputFinished = true
+        outlivesLibrary = true
+        return false
     }
 
     /// The stream, or its connection, is over: nothing can be sent and nothing comes.
@@ -244,6 +251,10 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
         if wasActive {
             pipeline.fireChannelInactive()
             pipeline.fireChannelUnregistered()
+        }
+        if outlivesLibrary {
+            connection?.forget(self)
+            connection = nil
         }
         // Handlers may still be on the stack.
         eventLoop.execute {

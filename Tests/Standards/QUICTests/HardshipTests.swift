@@ -67,6 +67,40 @@ struct HardshipTests {
         }
     }
 
+    @Test("What arrived before the end of a stream stays readable after it")
+    func lateReader() async throws {
+        let held = Peers.group.next().makePromise(of: (any Channel).self)
+        let server = try await Peers.echoServer { configuration in
+            configuration.transport.streamInitializer = { channel, _ in
+                try channel.syncOptions?.setOption(.autoRead, value: false)
+                try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+                held.succeed(channel)
+            }
+        }
+        let client = try await Peers.client()
+        defer {
+            server.close()
+            client.close()
+        }
+        try await within {
+            let connection = try await Peers.connect(client, to: server.localAddress!)
+            let channel = try await connection.openStream { _ in }.get()
+            channel.writeAndFlush(ByteBuffer(repeating: 5, count: 5000), promise: nil)
+            channel.close(mode: .output, promise: nil)
+            let stream = try await held.futureResult.get()
+            try await stream.close(mode: .output)
+            // The client is done with the stream when the server's end has come, and by then the server has the client's.
+            try await channel.closeFuture.get()
+            let collected = stream.eventLoop.makePromise(of: ByteBuffer.self)
+            try await stream.eventLoop.submit {
+                try stream.pipeline.syncOperations.addHandler(Collector(collected))
+                try stream.syncOptions?.setOption(.autoRead, value: true)
+            }.get()
+            #expect(try await collected.futureResult.get().readableBytes == 5000)
+            try await stream.closeFuture.get()
+        }
+    }
+
     @Test("What is no QUIC, cut short or altered does no harm")
     func garbage() async throws {
         let server = try await Peers.echoServer()
