@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format imports bench fuzz unit interop interop-libp2p browser conformance release soak soak-messages soak-kill soak-relay clean
+.PHONY: help run test lint format imports bench fuzz unit interop interop-libp2p interop-roaming browser conformance release soak soak-messages soak-kill soak-relay clean
 
 # quic/1.0 where its libraries are (scripts/setup installs them).
 QUIC := $$(pkg-config --exists libngtcp2 libngtcp2_crypto_gnutls gnutls 2>/dev/null && echo --traits QUIC || true)
@@ -74,6 +74,11 @@ interop-libp2p: ## Connections over Noise and TLS, and a DHT of nine, with the l
 	@scripts/setup run
 	swift build --product libp2p-peer $(SWIFT_FLAGS)
 	LIBP2P_PEER="$$PWD/.build/debug/libp2p-peer" timeout 900 Interop/libp2p.sh
+
+interop-roaming: ## A device changes networks under its signaling connection over QUIC: two network namespaces (as root)
+	@scripts/setup run
+	swift build --product roaming-peer $(SWIFT_FLAGS)
+	Interop/roaming.sh .build/debug/roaming-peer
 
 browser:
 	@echo "==> Two browsers call each other (headless Chromium, network namespace with loopback only)"
