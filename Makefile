@@ -76,7 +76,7 @@ interop-libp2p: ## Connections over Noise and TLS, and a DHT of nine, with the l
 	LIBP2P_PEER="$$PWD/.build/debug/libp2p-peer" timeout 900 Interop/libp2p.sh
 
 interop-roaming: ## A device changes networks under its signaling connection over QUIC: two network namespaces (as root)
-	@scripts/setup run
+	@scripts/setup test
 	swift build --product roaming-peer $(SWIFT_FLAGS)
 	Interop/roaming.sh .build/debug/roaming-peer
 

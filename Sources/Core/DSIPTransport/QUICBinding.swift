@@ -5,7 +5,7 @@ public enum QUICBinding {
     /// Member of a relay's capabilities (DSIP §13.2): the UDP port at which it speaks `quic/1.0`, on the host that was dialled.
     public static let capability = "quic_port"
     /// How long a handshake may take before the WebSocket binding is tried instead.
-    static let connectTimeout: Duration = .seconds(3)
+    public static let connectTimeout: Duration = .seconds(3)
     /// How long UDP counts as blocked after that.
     static let blockedFor: Duration = .seconds(300)
     /// How long an end that closes waits for what it has written to arrive.

@@ -45,6 +45,8 @@ enum Loopback {
         )
         configuration.roots = roots
         configuration.backoff = Backoff(initial: .milliseconds(20), maximum: .milliseconds(50))
+        // A slow machine is no blocked network.
+        configuration.quicTimeout = .seconds(60)
         change(&configuration)
         return SignalingClient(configuration, source: SelfCertifyingSource())
     }

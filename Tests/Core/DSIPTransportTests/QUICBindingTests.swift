@@ -55,7 +55,10 @@ import Testing
         let port = blackHole.localAddress!.port!
         let service = Loopback.service(Recorder()) { $0.capabilities.other[QUICBinding.capability] = .int(Int64(port)) }
         let server = try await SignalingServer.start(service, identity: Loopback.identity)
-        let client = Loopback.client(Person(), port: server.port) { $0.quicPort = port }
+        let client = Loopback.client(Person(), port: server.port) {
+            $0.quicPort = port
+            $0.quicTimeout = .seconds(1)
+        }
         try await running(client) { events in
             #expect(await events.connected()?.binding == Binding.identifier)
         }

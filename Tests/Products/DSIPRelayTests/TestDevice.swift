@@ -68,6 +68,7 @@ final class TestDevice: Sendable {
         configuration.policy.supported = configuration.policy.supported.withRatchet()
         configuration.profiles = .messaging.joined(with: .ratchet)
         configuration.roots = TrustRoots(additionalFiles: relay.rootPath.map { [$0] } ?? [])
+        configuration.quicTimeout = .seconds(60)
         self.client = SignalingClient(configuration, source: source)
     }
 

@@ -213,14 +213,14 @@ struct ConnectionTests {
                 client,
                 to: server.localAddress!,
                 Peers.configuration {
-                    $0.idleTimeout = .seconds(1)
-                    $0.keepAlive = .milliseconds(200)
+                    $0.idleTimeout = .seconds(4)
+                    $0.keepAlive = .milliseconds(400)
                 }
             )
             let left = try await Peers.connect(
                 client,
                 to: server.localAddress!,
-                Peers.configuration { $0.idleTimeout = .seconds(1) }
+                Peers.configuration { $0.idleTimeout = .seconds(4) }
             )
             #expect(try await left.closed.get().code == .idle)
             #expect(try await kept.exchange(ByteBuffer(string: "still here")) == ByteBuffer(string: "still here"))

@@ -10,7 +10,7 @@ enum Peers {
     static let group = MultiThreadedEventLoopGroup.singleton
     static let loopback = try! SocketAddress(ipAddress: "127.0.0.1", port: 0)
     /// What stops a test that hangs; no outcome depends on it.
-    static let limit: Duration = .seconds(120)
+    static let limit: Duration = .seconds(600)
 
     static func serverCredentials() throws -> QUICCredentials {
         try QUICCredentials(

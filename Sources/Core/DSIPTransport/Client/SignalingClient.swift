@@ -38,6 +38,8 @@ public final class SignalingClient: Sendable {
         public var quicPort: Int?
         /// Whether `quic/1.0` is used where relay and network permit.
         public var prefersQUIC = QUICBinding.isAvailable
+        /// How long a handshake over UDP may take before `ws/1.0` is used instead.
+        public var quicTimeout = QUICBinding.connectTimeout
         /// Unix seconds.
         public var clock: @Sendable () -> Int64
         public var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton

@@ -7,7 +7,7 @@ import Synchronization
 import X509
 
 extension SignalingClient {
-    /// A QUIC connection with its one stream, within `QUICBinding.connectTimeout`. The `hello` is on its way when this returns.
+    /// A QUIC connection with its one stream, within `Configuration.quicTimeout`. The `hello` is on its way when this returns.
     func dialQUIC(port: Int) async throws(TransportError) -> ClientLink {
         let host = configuration.address.host
         do {
@@ -64,7 +64,7 @@ extension SignalingClient {
         let endpoint = try await QUICEndpoint.bind(to: local, on: configuration.group.next()).get()
         var transport = QUICConfiguration(applicationProtocols: [QUICBinding.applicationProtocol])
         transport.maximumStreams = 0
-        transport.handshakeTimeout = TimeAmount(QUICBinding.connectTimeout)
+        transport.handshakeTimeout = TimeAmount(configuration.quicTimeout)
         transport.idleTimeout = .nanoseconds(Int64(Liveness.Thresholds.client.close))
         transport.keepAlive = .nanoseconds(Int64(Liveness.Thresholds.client.ping))
         let dialled = endpoint.connect(
