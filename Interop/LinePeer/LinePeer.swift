@@ -1,11 +1,11 @@
 import Encoding
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #elseif canImport(Darwin)
-    import Darwin
+import Darwin
 #endif
 
 /// One end of an interop test: it reads one JSON object a line and answers each with one, `{"error": …}` for what it throws.

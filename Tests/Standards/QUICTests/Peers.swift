@@ -2,8 +2,12 @@
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import Testing
 
 @testable import QUIC
+
+/// One test at a time: one of them looks at the memory of the process.
+@Suite("QUIC", .serialized) enum QUICSuite {}
 
 /// A server and clients in this process, over loopback.
 enum Peers {
