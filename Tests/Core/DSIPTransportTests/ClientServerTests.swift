@@ -145,7 +145,8 @@ import Testing
     func drain(over binding: TestBinding) async throws {
         let service = Loopback.service(Recorder())
         let server = try await TestServer.start(service, over: binding)
-        let client = Loopback.client(Person(), server)
+        // Nobody says that a UDP port is closed: the client finds out by waiting.
+        let client = Loopback.client(Person(), server) { $0.quicTimeout = .seconds(10) }
         try await running(client) { events in
             _ = await events.connected()
             await server.stop(within: .milliseconds(20))
