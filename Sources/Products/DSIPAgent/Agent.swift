@@ -42,6 +42,8 @@ public actor Agent {
     var announcing: Set<DID> = []
     /// Notices of missed calls whose evidence is being verified.
     var unsettledEvidence = 0
+    /// What pages were woken for, the last few.
+    var wokenFor: [ULID] = []
     /// Devices of ours that wait at the relay to be paired.
     var waiting: Set<DID> = []
     private var timer: Task<Void, Never>?
