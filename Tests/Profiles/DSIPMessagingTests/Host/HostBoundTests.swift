@@ -93,6 +93,62 @@ import Testing
         #expect(try bob.deposit(deposit)?.accepted != nil)
     }
 
+    @Test("M§7.4: a group may come back to the hub it left, which goes on counting and brings what it still owed")
+    func comesBack() throws {
+        let pair = try Pair(services: 2)
+        let (world, alice, bob) = (pair.world, pair.alice, pair.bob)
+        let group = try pair.converse()
+        try bob.sync()
+        try bob.process()
+        func move(_ mover: HostWorld.Device, _ other: HostWorld.Device) throws -> Int64 {
+            let to = mover.node.service
+            var extensions = try #require(mover.groups[group]?.extensions)
+            var conversation = try #require(ConversationExtension(of: extensions))
+            conversation.hub = HubReference(did: to.did, uri: to.uri)
+            extensions[ExtensionType(rawValue: ConversationExtension.extensionType)] = conversation.json.utf8
+            let answer = try mover.commit([.groupContextExtensions(extensions)], in: group)
+            let seq = try #require(answer?.accepted?.seq)
+            for device in [mover, other] {
+                try device.sync()
+                try device.process()
+                let entry = MailboxConfig.Group(group, .joined, hub: to.did, hubURI: to.uri, handoverSeq: seq)
+                let config = MailboxConfig(subject: device.identity.did, groups: [entry])
+                try #require(world.send(.mailboxConfig(config), from: device)?.accepted != nil)
+            }
+            try #require(mover.publishInfo(of: group, handoverSeq: seq)?.accepted != nil)
+            return seq
+        }
+        let away = try move(bob, alice)
+        #expect(try alice.say("there", in: group)?.accepted?.seq == away + 1)
+        let back = try move(alice, bob)
+        #expect(back == away + 2)
+        #expect(try alice.say("and back", in: group)?.accepted?.seq == back + 1)
+        world.restart(alice.node)
+        #expect(try bob.say("here again", in: group)?.accepted?.seq == back + 2)
+        world.pass(120)
+        for device in [alice, bob] {
+            try device.sync()
+            try device.process()
+        }
+        #expect(bob.texts == ["there", "and back"] && alice.texts == ["here again"])
+    }
+
+    @Test("M§7.4: a hub that a group comes back to owes what it had not brought, and nothing that the other ordered")
+    func owed() throws {
+        let (alice, bob) = (DID("did:web:alice.example")!, DID("did:web:bob.example")!)
+        let roster = Roster([alice: [DID("did:web:a1.example")!], bob: [DID("did:web:b1.example")!]])
+        let group = GroupID(ULID("01J5Y0QBD8EF9GH0JK1MN2PQ3R")!)
+        var hub = Hub(group: group, kind: .direct, epoch: 3, roster: roster, handoverSeq: 20)
+        hub.returned(
+            owing: [
+                alice: MemberQueue(stretches: [.init(first: 11)]), bob: MemberQueue(stretches: [.init(first: 9)]),
+            ],
+            through: 10
+        )
+        #expect(hub.queues[alice]?.seqs(before: 23) == [21, 22])
+        #expect(hub.queues[bob]?.seqs(before: 23) == [9, 10, 21, 22])
+    }
+
     @Test("M§5.5, M§4.3: a device uploads for its own identity alone")
     func uploads() throws {
         let pair = try Pair()
@@ -102,5 +158,23 @@ import Testing
         #expect(try world.send(.keyPackages(stolen), from: alice)?.reason == .policyBlocked)
         let config = MailboxConfig(subject: bob.identity.did, admit: .open)
         #expect(try world.send(.mailboxConfig(config), from: alice)?.reason == .policyBlocked)
+    }
+
+    @Test(
+        "M§16: every reason of the category is known, is said of errors, and falls back to its category when it is not"
+    )
+    func reasons() throws {
+        let known: [Reason] = [
+            .mailboxCommitConflict, .mailboxStaleEpoch, .mailboxUnknownGroup, .mailboxCursorInvalid,
+            .mailboxObjectTooLarge, .mailboxBlobMismatch, .mailboxQuotaExceeded, .mailboxNoKeyPackages,
+            .mailboxUnsupportedClass, .mailboxUnsupportedMode, .mailboxHubUnreachable,
+        ]
+        #expect(Set(known).count == 11)
+        for reason in known {
+            #expect(reason.category == "mailbox")
+            #expect(ReasonRegistry.effective(reason).fallback == .none, "\(reason.token)")
+        }
+        let later = try #require(Reason("mailbox.something-new"))
+        #expect(ReasonRegistry.effective(later).fallback == .category)
     }
 }
