@@ -130,7 +130,7 @@ struct GroupTests {
         let week: Int64 = 604_800
         var now = clock()
         while now < end + week {
-            now += 2 * week
+            now += 4 * week
             time.withLockedValue { $0 = now }
             for person in [alice, bob] {
                 await person.agent.advance()
