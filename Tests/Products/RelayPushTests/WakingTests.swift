@@ -71,8 +71,10 @@ private final class WakingScene {
         try await until("the relay knows") { self.engine.metrics?.contains("dsip_relay_push_devices 1\n") == true }
     }
 
-    func startBobAgain() async throws {
+    /// - Parameter look: at what happens from the first moment on.
+    func startBobAgain(_ look: (AsyncStream<AgentEvent>) -> Void = { _ in }) async throws {
         bob = try Self.agent("Bob", folders["Bob"]!, relay)
+        look(bob.events())
         try await bob.start()
         try await connected(bob)
     }
@@ -150,15 +152,16 @@ struct WakingTests {
         let wake = try #require(try scene.wakes().last)
         #expect(wake.envelope.description == place.session && wake.relay == scene.relay.did)
         let rung = NIOLockedValueBox<String?>(nil)
-        try await scene.startBobAgain()
-        let events = scene.bob.events()
-        let listening = Task {
-            for await event in events {
-                if case .call(let call) = event, call.state == .incoming { rung.withLockedValue { $0 = call.session } }
+        try await scene.startBobAgain { events in
+            Task {
+                for await event in events {
+                    if case .call(let call) = event, call.state == .incoming {
+                        rung.withLockedValue { $0 = call.session }
+                    }
+                }
             }
         }
         try await until("it rings") { rung.withLockedValue { $0 } == place.session }
-        listening.cancel()
         await scene.stop()
     }
 

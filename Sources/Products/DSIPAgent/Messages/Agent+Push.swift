@@ -70,7 +70,7 @@ extension Agent {
 
     /// Nobody looks at this agent: the browsers that want to know are woken by way of the relay, which alone can.
     private func wakePages(_ kind: Wake.Kind, for envelope: ULID, _ desk: Desk) {
-        guard configuration.mode == .full, !hub.hasListeners, !wokenFor.contains(envelope),
+        guard configuration.mode == .full, !hub.hasListeners,
             let relay = links.connected(owner: desk.identity, url: desk.relay),
             links.capabilities(at: desk.relay)?.other["push"] != nil, let targets = try? pushTargets(), !targets.isEmpty
         else { return }
@@ -89,14 +89,15 @@ extension Agent {
 
     func wakePages(forCall session: ULID, _ desk: Desk) { wakePages(.call, for: session, desk) }
 
-    /// A message that has just come and that a page would make a sound for.
+    /// A message that has just come and that a page would make a sound for. It is told of once, whatever becomes of it afterwards.
     func wakePages(for message: MessageRecord, _ desk: Desk) {
-        guard !hub.hasListeners, !message.isMine, message.isContent, !message.isRetracted,
+        guard !message.isMine, message.isContent, !message.isRetracted, !toldOf.contains(message.id),
             message.receivedAt >= now() - Agent.newMessageSeconds,
             let conversation = try? desk.mail?.store.conversation(message.conversation),
-            message.order > conversation.readOrder, !conversation.isMuted, !conversation.isRequest
+            message.order > conversation.readOrder
         else { return }
-        wakePages(.message, for: message.id, desk)
+        toldOf = toldOf.suffix(63) + [message.id]
+        if !conversation.isMuted, !conversation.isRequest { wakePages(.message, for: message.id, desk) }
     }
 
     private static let newMessageSeconds: Int64 = 60
