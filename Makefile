@@ -125,14 +125,19 @@ soak-kill: ## Kill agents and relay without a word, ROUNDS (default 50) times: n
 	swift build --product dsip $(SWIFT_FLAGS)
 	DSIP_KILL_ROUNDS=$${ROUNDS:-50} scripts/in-namespace $(PYTHON) -m pytest -q -s Tests/Web/test_kill.py
 
-soak-relay: ## Send MESSAGES (default 100000) through one relay process: its memory at each tenth, and the time of delivery
+soak-relay: ## Send MESSAGES (default 100000) through one relay process: its memory at each tenth, the time of delivery, the rate
 	@scripts/setup run
-	swift build --build-tests $(SWIFT_FLAGS)
-	DSIP_RELAY_SOAK=$${MESSAGES:-100000} swift test --skip-build --filter 'MailboxThroughputTests/soak' $(SWIFT_FLAGS)
+	build="swift build -c release --package-path Benchmarks --scratch-path .build-bench --static-swift-stdlib"
+	$$build --product dsip
+	$$build --product dsip-bench
+	.build-bench/release/dsip-bench soak --messages $${MESSAGES:-100000}
 
-release: ## Build one release binary, linked statically against the Swift libraries
+release: ## Build one release binary, linked statically against the Swift libraries, without its symbols (they stay beside it)
 	@scripts/setup run
 	swift build $(RELEASE_FLAGS) $(SWIFT_FLAGS)
+	objcopy --only-keep-debug $(RELEASE_BIN) $(RELEASE_BIN).debug
+	strip $(RELEASE_BIN)
+	objcopy --add-gnu-debuglink=$(RELEASE_BIN).debug $(RELEASE_BIN)
 	ls -l $(RELEASE_BIN)
 
 clean: ## Remove what was built

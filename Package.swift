@@ -296,7 +296,8 @@ let package = Package(
         .testTarget(
             name: "RelayPushTests",
             dependencies: [
-                "DSIPRelay", "DSIPIdentity", "DSIPMessaging", "DSIPTransport", "Encoding", "WebPush", crypto,
+                "DSIPAgent", "DSIPRelay", "DSIPIdentity", "DSIPMessaging", "DSIPTransport", "Encoding", "WebPush",
+                crypto,
                 cryptoExtras,
                 log, product("Hummingbird", "hummingbird"), product("HummingbirdCore", "hummingbird"),
                 product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),

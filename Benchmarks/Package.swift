@@ -18,7 +18,7 @@ let package = Package(
                 .product(name: "Encoding", package: "dsip"), .product(name: "DSIPIdentity", package: "dsip"),
                 .product(name: "DoubleRatchet", package: "dsip"),
                 .product(name: "DSIPSignaling", package: "dsip"), .product(name: "DSIPSession", package: "dsip"),
-                .product(name: "DSIPTransport", package: "dsip"),
+                .product(name: "DSIPTransport", package: "dsip"), .product(name: "DSIPMessaging", package: "dsip"),
                 .product(name: "KademliaSimulation", package: "dsip"),
                 .product(name: "MLS", package: "dsip"),
                 .product(name: "dsip", package: "dsip"), .product(name: "Crypto", package: "swift-crypto"),

@@ -14,6 +14,8 @@ enum Main {
         ("ringing", RingingBenchmark.run),
         ("start", StartBenchmark.run),
     ]
+    /// Only when named.
+    static let long: [(name: String, run: @Sendable (Options) async throws -> Void)] = [("soak", SoakBenchmark.run)]
 
     static func main() async throws {
         let arguments = Array(CommandLine.arguments.dropFirst())
@@ -24,8 +26,9 @@ enum Main {
         default: break
         }
         do {
-            let options = try Options(arguments, benchmarks: benchmarks.map(\.name))
-            for benchmark in benchmarks where options.names.isEmpty || options.names.contains(benchmark.name) {
+            let options = try Options(arguments, benchmarks: (benchmarks + long).map(\.name))
+            for benchmark in options.names.isEmpty ? benchmarks : benchmarks + long
+            where options.names.isEmpty || options.names.contains(benchmark.name) {
                 try await benchmark.run(options)
             }
         } catch let error as BenchmarkError {

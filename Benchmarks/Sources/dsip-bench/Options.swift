@@ -1,8 +1,8 @@
 /// What the command line asks for.
 ///
 /// ```
-/// dsip-bench [--dsip PATH] [--connections N] [--rounds N]
-///     [verify] [scan] [mls] [ratchet] [dht] [relay] [memory] [ringing] [start]
+/// dsip-bench [--dsip PATH] [--connections N] [--rounds N] [--messages N]
+///     [verify] [scan] [mls] [ratchet] [dht] [relay] [memory] [ringing] [start] [soak]
 /// ```
 struct Options: Sendable {
     /// The program whose relay is measured.
@@ -11,7 +11,9 @@ struct Options: Sendable {
     var connections = 5_000
     /// Interleaved rounds of the benchmarks that start processes; the median counts.
     var rounds = 5
-    /// Empty for all.
+    /// Messages of `soak`.
+    var messages = 100_000
+    /// Empty for all but `soak`.
     var names: [String] = []
 
     init(_ arguments: [String], benchmarks: [String]) throws {
@@ -21,11 +23,12 @@ struct Options: Sendable {
             case "--dsip": dsip = try Options.value(argument, &rest)
             case "--connections": connections = try Options.number(argument, &rest)
             case "--rounds": rounds = try Options.number(argument, &rest)
+            case "--messages": messages = try Options.number(argument, &rest)
             case let name where benchmarks.contains(name): names.append(name)
             default:
                 throw BenchmarkError(
                     "\(argument) is not known. Benchmarks: \(benchmarks.joined(separator: ", ")). "
-                        + "Options: --dsip PATH, --connections N, --rounds N"
+                        + "Options: --dsip PATH, --connections N, --rounds N, --messages N"
                 )
             }
         }

@@ -20,6 +20,7 @@ enum Report {
     static func two(_ value: Double) -> String { String(format: "%.2f", value) }
     static func milliseconds(_ seconds: Double) -> String { String(format: "%.1f ms", seconds * 1000) }
     static func microseconds(_ nanoseconds: Double) -> String { String(format: "%.2f µs", nanoseconds / 1000) }
+    static func mebibytes(_ bytes: Double) -> String { String(format: "%.1f MiB", bytes / 1_048_576) }
     static func kibibytes(_ bytes: Double) -> String { String(format: "%.1f KiB", bytes / 1024) }
 }
 

@@ -42,6 +42,10 @@ public actor Agent {
     var announcing: Set<DID> = []
     /// Notices of missed calls whose evidence is being verified.
     var unsettledEvidence = 0
+    /// Messages that have come, the last few: seen by a page, or told to one that is closed.
+    var toldOf: [ULID] = []
+    /// What pages were woken for, the last few.
+    var wokenFor: [ULID] = []
     /// Devices of ours that wait at the relay to be paired.
     var waiting: Set<DID> = []
     private var timer: Task<Void, Never>?

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import FoundationEssentials
 
 /// Where an agent keeps its things and whom it talks to.
@@ -22,6 +23,8 @@ public struct AgentConfiguration: Sendable {
     public var createsIdentity: Bool
     /// What this agent is there for.
     public var mode = Mode.full
+    /// Seconds for which a group's hub may be gone before the group goes on without it. M§9.4
+    public var hubTimeout = MessagingProfile.hubTimeout
     /// Unix seconds.
     public var clock: @Sendable () -> Int64
     public var version: String

@@ -60,6 +60,7 @@ final class TestRelay {
     /// Counts when it is started again.
     var hasMailboxes: Bool
     private let hosts: [String]?
+    private let clock: @Sendable () -> Int64
     /// A PEM file whose roots it trusts when it dials other relays; counts when it is started again.
     var trusted: String?
 
@@ -67,14 +68,19 @@ final class TestRelay {
     ///   - isNamed: it goes by the name `localhost` and registers names.
     ///   - hasMailboxes: whether messaging is switched on.
     ///   - hosts: of the DHT that it joins; nil for none.
-    init(isNamed: Bool = false, hasMailboxes: Bool = true, knowing hosts: [String]? = nil) async throws {
-        (self.isNamed, self.hasMailboxes, self.hosts) = (isNamed, hasMailboxes, hosts)
+    init(
+        isNamed: Bool = false,
+        hasMailboxes: Bool = true,
+        knowing hosts: [String]? = nil,
+        clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
+    ) async throws {
+        (self.isNamed, self.hasMailboxes, self.hosts, self.clock) = (isNamed, hasMailboxes, hosts, clock)
         var configuration = TestRelay.configuration(folder, port: 0)
         configuration.messaging.enabled = hasMailboxes
         configuration.dht.enabled = hosts != nil
         configuration.dht.listen = ["/ip4/127.0.0.1/tcp/0"]
         configuration.dht.bootstrap = hosts ?? []
-        relay = Relay(configuration)
+        relay = Relay(configuration, clock: clock)
         running = try await relay.start()
         // Its name has the port, which is known only now.
         if isNamed { try await restart() }
@@ -103,8 +109,23 @@ final class TestRelay {
         var configuration = TestRelay.configuration(folder, port: port, hostname: isNamed ? "localhost:\(port)" : nil)
         configuration.messaging.enabled = hasMailboxes
         configuration.resolver.additionalRoots = trusted
-        relay = Relay(configuration)
+        relay = Relay(configuration, clock: clock)
         running = try await relay.start()
+    }
+
+    /// A number of `/metrics`.
+    func metric(_ name: String) -> Int {
+        let line = (relay.metrics ?? "").split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line.flatMap { Int($0.split(separator: " ")[1]) } ?? 0
+    }
+
+    /// Two that dial each other.
+    static func pair() async throws -> (TestRelay, TestRelay) {
+        let (first, second) = (try await TestRelay(), try await TestRelay())
+        (first.trusted, second.trusted) = (second.running.rootPath, first.running.rootPath)
+        try await first.restart()
+        try await second.restart()
+        return (first, second)
     }
 }
 
@@ -137,23 +158,23 @@ final class Person: Sendable {
         kind: Device.Kind = .computer,
         trusting others: [TestRelay] = [],
         clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
-        awaitsConnection: Bool = true
+        awaitsConnection: Bool = true,
+        adjusting adjust: (inout AgentConfiguration) -> Void = { _ in }
     ) async throws {
         self.name = name
         self.folder = folder
-        agent = try Agent(
-            AgentConfiguration(
-                stateFolder: folder.path,
-                relay: relay.running.url,
-                trustRoots: ([relay] + others).compactMap(\.running.rootPath),
-                displayName: name,
-                deviceKind: kind,
-                allowedAddresses: [AddressRange("127.0.0.1/32")!, AddressRange("::1/128")!],
-                createsIdentity: createsIdentity,
-                clock: clock
-            ),
-            log: Person.logger(name)
+        var configuration = AgentConfiguration(
+            stateFolder: folder.path,
+            relay: relay.running.url,
+            trustRoots: ([relay] + others).compactMap(\.running.rootPath),
+            displayName: name,
+            deviceKind: kind,
+            allowedAddresses: [AddressRange("127.0.0.1/32")!, AddressRange("::1/128")!],
+            createsIdentity: createsIdentity,
+            clock: clock
         )
+        adjust(&configuration)
+        agent = try Agent(configuration, log: Person.logger(name))
         if watching { watch() }
         try await agent.start()
         if createsIdentity, awaitsConnection { try await connected() }

@@ -129,6 +129,42 @@ struct MessagingTests {
         for harness in [first, second] { await harness.relay.stop() }
     }
 
+    @Test("a group moves to another relay while its own lives, and back: everybody follows, and nothing is lost")
+    func moved() async throws {
+        let (first, second) = try await relayPair()
+        let people = try await Correspondents(first, second)
+        let (alice, bob) = (people.alice, people.bob)
+        try await bob.sync()
+        try await alice.sync()
+        let group = try await people.converse()
+        try await alice.say("before", in: group)
+        try await bob.read(1)
+        let away = try await bob.move(group, from: first.running.did)
+        // Alice has not heard of it yet: the old hub takes nothing more.
+        let early = try alice.encrypt("too late", in: group)
+        await #expect(throws: TestDevice.Refused(reason: .mailboxUnknownGroup)) {
+            try await alice.device.ask(alice.deposit(early, in: group), of: first.running.did)
+        }
+        try await alice.readOn { $0.hub(of: group)?.did == second.running.did }
+        try await alice.follow(group, through: away)
+        #expect(try await alice.say("at yours", in: group, hub: second.running.did) == away + 1)
+        try await bob.read(2)
+        #expect(try await bob.say("welcome", in: group) == away + 2)
+        try await alice.read(1)
+        // And back, where it goes on counting.
+        let back = try await alice.move(group, from: second.running.did)
+        #expect(back == away + 3)
+        try await bob.readOn { $0.hub(of: group)?.did == first.running.did }
+        try await bob.follow(group, through: back)
+        #expect(try await alice.say("at mine", in: group) == back + 1)
+        #expect(try await bob.say("thanks", in: group, hub: first.running.did) == back + 2)
+        try await bob.read(3, seconds: 40)
+        try await alice.read(2, seconds: 40)
+        #expect(bob.texts == ["before", "at yours", "at mine"] && alice.texts == ["welcome", "thanks"])
+        people.hangUp()
+        for harness in [first, second] { await harness.relay.stop() }
+    }
+
     @Test("the hello says what mailboxes there are; with messaging off it says nothing, and deposits are unknown")
     func capability() async throws {
         let on = try await RelayHarness { $0.messaging.quotaBytes = 12345 }

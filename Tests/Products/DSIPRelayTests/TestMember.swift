@@ -122,10 +122,47 @@ final class TestMember {
         return group
     }
 
-    private func publishInfo(of group: GroupID) async throws {
+    private func publishInfo(of group: GroupID, handoverSeq: Int64? = nil) async throws {
         let info = EncodedBytes(try groups[group]!.groupInfo().encoded)
-        let deposit = Deposit(group: group, .groupInfo(mls: info, ratchetTree: nil, handoverSeq: nil))
+        let deposit = Deposit(group: group, .groupInfo(mls: info, ratchetTree: nil, handoverSeq: handoverSeq))
         _ = try await device.ask(.deposit(deposit), of: relay.did)
+    }
+
+    // MARK: Moving
+
+    /// Has the own relay order the group from now on. M§7.4
+    ///
+    /// - Returns: the `seq` of the commit that moves it.
+    func move(_ group: GroupID, from hub: DID) async throws -> Int64 {
+        var extensions = groups[group]!.extensions
+        let type = ExtensionType(rawValue: ConversationExtension.extensionType)
+        guard var conversation = ConversationExtension(of: extensions) else { throw Failure(what: "no conversation") }
+        conversation.hub = HubReference(did: relay.did, uri: relay.url)
+        extensions[type] = conversation.json.utf8
+        let options = CommitOptions([.groupContextExtensions(extensions)])
+        let bundle = try groups[group]!.commit(options, at: UInt64(now), using: &random)
+        let handshake = Deposit.Handshake(mls: EncodedBytes(bundle.commit.encoded))
+        let accepted = try await device.ask(.deposit(Deposit(group: group, .handshake(handshake))), of: hub)
+        let seq = accepted.seq ?? 0
+        try groups[group]!.mergePendingCommit()
+        processed[group, default: []].insert(seq)
+        try await follow(group, through: seq)
+        try await publishInfo(of: group, handoverSeq: seq)
+        return seq
+    }
+
+    /// Tells the own mailbox which hub the group has since the commit `seq`.
+    func follow(_ group: GroupID, through seq: Int64) async throws {
+        guard let hub = hub(of: group) else { throw Failure(what: "no hub") }
+        let entry = MailboxConfig.Group(group, .joined, hub: hub.did, hubURI: hub.uri, handoverSeq: seq)
+        _ = try await device.ask(
+            .mailboxConfig(MailboxConfig(subject: device.identity, groups: [entry])),
+            of: relay.did
+        )
+    }
+
+    func hub(of group: GroupID) -> HubReference? {
+        groups[group].flatMap { ConversationExtension(of: $0.extensions)?.hub }
     }
 
     func encrypt(_ text: String, in group: GroupID) throws -> EncodedBytes {
@@ -165,6 +202,17 @@ final class TestMember {
     /// Takes what is pushed until `count` texts have been read.
     func read(_ count: Int, seconds: Double = 20) async throws {
         while texts.count < count {
+            let delivery = try await device.mail("a push", seconds: seconds) { answer -> ItemsDelivery? in
+                guard case .items(let items) = answer.body, items.inReplyTo == nil else { return nil }
+                return items
+            }
+            for item in delivery.items { try await take(item) }
+        }
+    }
+
+    /// Takes what is pushed until the group is as it is expected to be.
+    func readOn(seconds: Double = 20, until isReached: (TestMember) -> Bool) async throws {
+        while !isReached(self) {
             let delivery = try await device.mail("a push", seconds: seconds) { answer -> ItemsDelivery? in
                 guard case .items(let items) = answer.body, items.inReplyTo == nil else { return nil }
                 return items

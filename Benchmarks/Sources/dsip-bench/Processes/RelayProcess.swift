@@ -27,6 +27,7 @@ final class RelayProcess {
         let configuration = """
             {
                 "host": "127.0.0.1", "port": \(port), "state": "\(folder)/state", "limits": {\(limits)},
+                "messaging": {"messages-per-minute": 0},
                 "stun": {"enabled": true, "port": 0}, "log": {"level": "critical"}
             }
             """

@@ -211,6 +211,7 @@ extension Agent {
         open(live, name: invite.identity?.displayName ?? peer.name)
         publish(live)
         alert(live, desk)
+        if !live.mayAlert { wakePages(forCall: session, desk) }
     }
 
     /// Tells the caller that it rings, once somebody can hear it.

@@ -22,13 +22,15 @@ extension Agent {
         let mail: Mail
         let ratchet: MessagingDesk.Ratchet
         do throws(MessagingError) {
+            var settings = MessengerConfiguration(
+                identity: desk.identity,
+                device: desk.key,
+                delegation: delegation,
+                mailboxes: known.map { [$0] } ?? []
+            )
+            settings.hubTimeout = configuration.hubTimeout
             mail = try Mail(
-                MessengerConfiguration(
-                    identity: desk.identity,
-                    device: desk.key,
-                    delegation: delegation,
-                    mailboxes: known.map { [$0] } ?? []
-                ),
+                settings,
                 store: rows,
                 random: SystemRandomNumberGenerator(),
                 at: now()
@@ -223,6 +225,7 @@ extension Agent {
                 touch(conversation)
                 if let message = try? messages.store.message(id, in: conversation), isShown(message, desk) {
                     hub.publish(.message(shown(message, desk, messages)))
+                    wakePages(for: message, desk)
                     if let call = message.call { noteMissed(call, from: message.sender, desk) }
                 }
             case .messageGone(_, let conversation), .reset(let conversation):

@@ -65,11 +65,48 @@ extension Agent {
             expiresAt: now() + MessagingProfile.maximumLifetime,
             targets: targets
         )
-        guard let envelope = try? Envelope(signing: config.json.utf8, by: desk.key, delegations: desk.delegations)
-        else {
-            return logger.error("a push registration could not be signed")
+        say(config.json, until: config.head.expiresAt, desk)
+    }
+
+    /// Nobody looks at this agent: the browsers that want to know are woken by way of the relay, which alone can.
+    private func wakePages(_ kind: Wake.Kind, for envelope: ULID, _ desk: Desk) {
+        guard configuration.mode == .full, !hub.hasListeners,
+            let relay = links.connected(owner: desk.identity, url: desk.relay),
+            links.capabilities(at: desk.relay)?.other["push"] != nil, let targets = try? pushTargets(), !targets.isEmpty
+        else { return }
+        wokenFor = wokenFor.suffix(63) + [envelope]
+        let request = WakeRequest(
+            id: makeID(),
+            from: desk.key.did,
+            to: relay.identity,
+            issuedAt: now(),
+            expiresAt: now() + MessagingProfile.maximumLifetime,
+            kind: kind,
+            envelope: envelope
+        )
+        say(request.json, until: request.head.expiresAt, desk)
+    }
+
+    func wakePages(forCall session: ULID, _ desk: Desk) { wakePages(.call, for: session, desk) }
+
+    /// A message that has just come and that a page would make a sound for. It is told of once, whatever becomes of it afterwards.
+    func wakePages(for message: MessageRecord, _ desk: Desk) {
+        guard !message.isMine, message.isContent, !message.isRetracted, !toldOf.contains(message.id),
+            message.receivedAt >= now() - Agent.newMessageSeconds,
+            let conversation = try? desk.mail?.store.conversation(message.conversation),
+            message.order > conversation.readOrder
+        else { return }
+        toldOf = toldOf.suffix(63) + [message.id]
+        if !conversation.isMuted, !conversation.isRequest { wakePages(.message, for: message.id, desk) }
+    }
+
+    private static let newMessageSeconds: Int64 = 60
+
+    private func say(_ payload: JSONValue, until end: Int64, _ desk: Desk) {
+        guard let envelope = try? Envelope(signing: payload.utf8, by: desk.key, delegations: desk.delegations) else {
+            return logger.error("a word about push could not be signed")
         }
-        var item = RelayLink.Item(envelope: envelope, expiresAt: config.head.expiresAt)
+        var item = RelayLink.Item(envelope: envelope, expiresAt: end)
         item.isMail = true
         links.link(owner: desk.identity, url: desk.relay).enqueue(item)
     }

@@ -36,6 +36,7 @@ final class RelayMetrics: Sendable {
     let replications = CounterFamily(label: "outcome")
     let handoversExpired = Counter()
     let wakes = CounterFamily(label: "outcome")
+    let wakeable = Gauge()
     let ratchet = CounterFamily(label: "what")
 
     func render(uptime seconds: Int) -> String {
@@ -97,5 +98,6 @@ final class RelayMetrics: Sendable {
         )
         page.counters("dsip_relay_ratchet_total", "Sealed messages and prekeys, by what became of them.", ratchet)
         page.counters("dsip_relay_push_wakes_total", "Wakes of devices that are away, by outcome.", wakes)
+        page.gauge("dsip_relay_push_devices", "Devices that have said how they are woken.", wakeable.value)
     }
 }

@@ -54,6 +54,7 @@ final class WakeDesk: Sendable {
                 state.put(entry)
                 state.plan.configured(entry.device, entry.targets, isBound: false, at: now)
             }
+            metrics.wakeable.set(state.registered.count)
         }
     }
 
@@ -92,6 +93,7 @@ final class WakeDesk: Sendable {
             state.put(entry)
             let isBound = state.bound.contains(entry.device)
             state.plan.configured(entry.device, entry.targets, isBound: isBound, at: now)
+            metrics.wakeable.set(state.registered.count)
         }
         let bytes = voice.accepted(Accepted(inReplyTo: message.body.head.id), to: message.body.head.from)
         if let bytes { connection.send(bytes) }
@@ -103,12 +105,24 @@ final class WakeDesk: Sendable {
         if let bytes { connection.send(bytes) }
     }
 
+    /// A device that is here wants the screen it is seen on woken. It speaks on its own connection.
+    func requested(_ message: Verified<WakeRequest>, on connection: SignalingConnection) {
+        let (head, now) = (message.body.head, voice.clock())
+        guard head.from == connection.device?.device, head.to == voice.key.did else { return }
+        perform(
+            state.withLockedValue { state in
+                state.plan.requested(message.body.envelope, by: head.from, message.body.kind, at: now)
+            }
+        )
+    }
+
     /// The device's delegation was revoked.
     func revoked(_ device: DID) {
         let isKnown = state.withLockedValue { state in
             defer {
                 state.take(device)
                 state.plan.remove(device)
+                metrics.wakeable.set(state.registered.count)
             }
             return state.registered[device] != nil
         }
@@ -172,6 +186,7 @@ final class WakeDesk: Sendable {
             guard var entry = state.registered[device] else { return }
             entry.targets.removeAll { $0 == target }
             state.put(entry)
+            metrics.wakeable.set(state.registered.count)
         }
     }
 }
@@ -190,8 +205,9 @@ extension PushOutcome {
 
 extension ProfileReader {
     /// Reads what devices say of push.
-    static let push = ProfileReader([PushConfig.type]) { payload throws(Refusal) in
+    static let push = ProfileReader([PushConfig.type, WakeRequest.type]) { payload throws(Refusal) in
         do throws(MessagingError) {
+            if payload["type"]?.string == WakeRequest.type { return try WakeRequest(payload) }
             return try PushConfig(payload)
         } catch {
             throw Refusal(error.reason ?? .policyBlocked, error.code.rawValue)

@@ -7,6 +7,11 @@ extension Switchboard {
     /// Messages of profiles go to whoever serves the profile; what a device may send of them is bounded by itself. M§14.3
     func received(_ connection: SignalingConnection, profile message: Verified<any Sendable>) {
         if let config = message.narrowed(as: PushConfig.self) { wakes?.configured(config, on: connection) }
+        if let request = message.narrowed(as: WakeRequest.self) {
+            guard gate.admitsMessage(from: message.principal, isService: false) == nil else { return }
+            wakes?.requested(request, on: connection)
+            return
+        }
         if let ratchet, received(connection, message, ratchet) { return }
         guard let desk, let message = message.narrowed(as: MailboxMessage.self) else { return }
         let isService = connection.device?.isService ?? false

@@ -230,6 +230,19 @@ public struct Hub: Sendable {
             }
     }
 
+    /// The group is back at a hub that it had left.
+    ///
+    /// - Parameters:
+    ///   - former: the queues of then.
+    ///   - last: the `seq` of the commit that moved the group away.
+    public mutating func returned(owing former: [DID: MemberQueue], through last: Int64) {
+        let first = nextSeq
+        for (identity, var queue) in former where !queue.isIdle(before: last + 1) {
+            queue.returned(from: last, at: first, isMember: roster.contains(identity))
+            queues[identity] = queue
+        }
+    }
+
     /// Nobody waits for anything.
     public var isIdle: Bool { queues.values.allSatisfy { $0.isIdle(before: nextSeq) } }
 

@@ -62,6 +62,13 @@ public struct MemberQueue: Hashable, Sendable {
         stretches[last].last = seq
     }
 
+    /// What another hub ordered between `last` and `first` is not of this queue.
+    mutating func returned(from last: Int64, at first: Int64, isMember: Bool) {
+        left(with: last)
+        stretches.removeAll { stretch in stretch.last.map { stretch.first > $0 } ?? false }
+        if isMember { joined(after: first - 1) }
+    }
+
     /// The head is acknowledged, or kept no more.
     mutating func pop() {
         guard !stretches.isEmpty else { return }

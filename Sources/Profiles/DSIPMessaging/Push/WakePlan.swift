@@ -3,7 +3,7 @@ import Encoding
 
 /// Which devices are woken, when, and how often it is tried: the rules of push at a relay.
 ///
-/// A device that is bound is never woken. One that is not is woken at most once in ``Limits/interval`` for messages, whatever comes
+/// A device that is bound is woken when it asks for it, and never else. One that is not is woken at most once in ``Limits/interval`` for messages, whatever comes
 /// in between; for calls it is not made to wait. A push that the service does not take is repeated with growing pauses, until the
 /// device binds or a day has passed. Lost in a restart is only what waits to be pushed; the next item wakes again.
 public struct WakePlan: Sendable {
@@ -73,7 +73,13 @@ public struct WakePlan: Sendable {
 
     /// Something durable was stored for a device.
     public mutating func stored(_ envelope: ULID, for device: DID, _ kind: Wake.Kind, at now: Int64) -> [WakeAction] {
-        guard var entry = devices[device], !entry.isBound else { return [] }
+        guard devices[device]?.isBound == false else { return [] }
+        return requested(envelope, by: device, kind, at: now)
+    }
+
+    /// The device wants it, bound or not: see ``WakeRequest``.
+    public mutating func requested(_ envelope: ULID, by device: DID, _ kind: Wake.Kind, at now: Int64) -> [WakeAction] {
+        guard var entry = devices[device] else { return [] }
         // A call that waits is not made a message by what comes after it.
         let kind = entry.pending?.kind == .call ? .call : kind
         entry.pending = WakingDevice.Owed(envelope: envelope, kind: kind, since: now)

@@ -20,6 +20,8 @@ public struct PreKeyShelf: Hashable, Sendable {
     public enum Change: Hashable, Sendable {
         case put(DID, number: UInt64, PreKeys.Bundle)
         case remove(DID, number: UInt64)
+        /// When somebody fetched within the last day: Unix seconds, the earliest first.
+        case fetched(by: DID, at: [Int64])
     }
 
     public enum Fetched: Hashable, Sendable {
@@ -43,14 +45,21 @@ public struct PreKeyShelf: Hashable, Sendable {
     private var next: UInt64 = 1
     private var rate: RateWindow
 
-    /// - Parameter rows: what was kept.
+    /// - Parameters:
+    ///   - rows: what was kept.
+    ///   - fetches: who fetched, and when.
     public init(
         _ rows: [(device: DID, number: UInt64, bundle: PreKeys.Bundle)] = [],
+        fetches: [(requester: DID, at: [Int64])] = [],
         limits: Limits = Limits()
     ) {
         self.limits = limits
         // Counted by who asks alone: the target is one, and a window's limit for it would let few lock out all.
-        rate = RateWindow(limit: limits.fetches, window: 86_400)
+        rate = RateWindow(limit: limits.fetches, window: Self.fetchWindow)
+        rate.deposits =
+            fetches.flatMap { fetch in
+                fetch.at.map { RateWindow.Deposit(at: $0, sender: fetch.requester, recipient: fetch.requester) }
+            }.sorted { $0.at < $1.at }.suffix(RateWindow.maximumDeposits)
         for row in rows.sorted(by: { $0.number < $1.number }) {
             if row.number == 0 {
                 stock[row.device, default: Stock()].lastResort = row.bundle
@@ -62,6 +71,9 @@ public struct PreKeyShelf: Hashable, Sendable {
             next = max(next, row.number &+ 1)
         }
     }
+
+    /// Seconds within which fetches are counted.
+    static let fetchWindow: Int64 = 86_400
 
     public var devices: [DID] { stock.keys.sorted { $0.string < $1.string } }
 
@@ -107,10 +119,16 @@ public struct PreKeyShelf: Hashable, Sendable {
         asking: DID? = nil,
         at now: Int64
     ) -> Fetched {
+        var (bundles, changes): ([PreKeys.Bundle], [Change]) = ([], [])
         if requester != target {
             if let wait = rate.admit(from: requester, to: requester, at: now) { return .limited(wait) }
+            // Where there is nothing to take there is nothing to be kept of who asked.
+            if !stock.isEmpty {
+                changes.append(
+                    .fetched(by: requester, at: rate.deposits.filter { $0.sender == requester }.map(\.at))
+                )
+            }
         }
-        var (bundles, changes): ([PreKeys.Bundle], [Change]) = ([], [])
         var size = 0
         for (name, held) in stock.sorted(by: { $0.key.string < $1.key.string })
         where (device == nil || device == name) && name != asking {

@@ -132,12 +132,27 @@ extension RatchetHost {
                 else { throw .corrupt }
                 rows.append((device, number, bundle))
             }
-            shelf = PreKeyShelf(rows, limits: limits.shelf)
+            shelf = PreKeyShelf(rows, fetches: try fetches(of: identity, at: now), limits: limits.shelf)
         }
         for device in shelf.devices where (try record(of: device))?.until ?? 0 <= now {
             try apply(shelf.removed(device), to: identity)
         }
         return shelf
+    }
+
+    /// Who fetched from an identity's shelf within the last day. What is older goes.
+    func fetches(of identity: DID, at now: Int64) throws(StoreFailure) -> [(requester: DID, at: [Int64])] {
+        var fetches: [(requester: DID, at: [Int64])] = []
+        let scope = Self.fetchScope(identity)
+        for row in try store.records(in: scope, after: nil, limit: RateWindow.maximumDeposits) {
+            let times = RowReader(row.value)?.value["at"]?.array?.compactMap(\.int) ?? []
+            if let requester = DID(row.key.name), let last = times.last, now - last < PreKeyShelf.fetchWindow {
+                fetches.append((requester, times))
+            } else {
+                try store.apply(.remove(row.key))
+            }
+        }
+        return fetches
     }
 
     private func apply(_ changes: [PreKeyShelf.Change], to identity: DID) throws(StoreFailure) {
@@ -146,6 +161,10 @@ extension RatchetHost {
             case .put(let device, let number, let bundle):
                 try store.apply(.put(MailboxRecord(Self.key(identity, device, number), bundle.json.utf8)))
             case .remove(let device, let number): try store.apply(.remove(Self.key(identity, device, number)))
+            case .fetched(let requester, let times):
+                var row = RowWriter()
+                row.put("at", list: times.map { .int($0) })
+                try store.apply(.put(MailboxRecord(.init(Self.fetchScope(identity), requester.string), row.bytes)))
             }
         }
     }
@@ -174,6 +193,7 @@ extension RatchetHost {
     private static let forever: Int64 = 1 << 50
 
     private static func scope(_ identity: DID) -> String { "prekeys/\(identity.string)" }
+    private static func fetchScope(_ identity: DID) -> String { "fetches/\(identity.string)" }
 
     /// Neither DIDs nor numbers hold a space.
     private static func key(_ identity: DID, _ device: DID, _ number: UInt64) -> MailboxRecord.Key {

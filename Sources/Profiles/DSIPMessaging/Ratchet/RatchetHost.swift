@@ -11,6 +11,7 @@ import Encoding
 /// ```
 /// record  "device"             <device>            whose it is, until when, and what is kept for it
 /// record  "prekeys/<identity>" <device>/<number>   a bundle; the last resort has the number 0
+/// record  "fetches/<identity>" <requester>         when who asks fetched within the last day
 /// item    <device>, position                       an envelope, `digest` its id
 /// ```
 public struct RatchetHost: Sendable {
@@ -226,6 +227,7 @@ public struct RatchetHost: Sendable {
                 }
                 let ended = ItemSelection.ended(now: now, messages: .min, archive: nil)
                 try me.remove(try me.store.items(of: device, ended, limit: Self.swept), of: device)
+                _ = try me.fetches(of: record.subject, at: now)
             }
             me.sweepAfter = page.count < Self.swept ? nil : page.last?.key.name
             me.sweepAt = now + (me.sweepAfter == nil ? Self.sweepInterval : 10)

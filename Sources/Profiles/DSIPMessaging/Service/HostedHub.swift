@@ -70,6 +70,14 @@ final class HostedHub {
         released = handoverSeq + 1
     }
 
+    /// The group was here before: what is still owed from then is brought first. M§7.4
+    func goOn(from former: HostedHub) {
+        hub.returned(owing: former.hub.queues, through: former.hub.nextSeq - 1)
+        (oldest, released) = (former.oldest, former.released)
+        (savedQueues, savedOwing, isDue) = (former.savedQueues, former.savedOwing, former.isDue)
+        formerHints = former.formerHints
+    }
+
     /// - Returns: nil when the group has no hub here.
     static func load(_ group: GroupID, from store: any MailboxStore) throws(StoreFailure) -> HostedHub? {
         let scope = Self.scope(of: group)

@@ -28,6 +28,12 @@ extension MailboxHost {
             }
             return try begin(mls, tree, handoverSeq, deposit, verified, on: connection, at: now)
         }
+        // A group that moved away may come back, with what the other hub ordered meanwhile behind it.
+        if hosted.hub.movedTo != nil, case .groupInfo(let mls, let tree, let last?) = deposit.content,
+            last >= hosted.hub.nextSeq
+        {
+            return try begin(mls, tree, last, deposit, verified, after: hosted, on: connection, at: now)
+        }
         var facts = HubDeposit(
             id: message.id,
             device: message.from,
@@ -275,6 +281,7 @@ extension MailboxHost {
         _ handoverSeq: Int64?,
         _ deposit: Deposit,
         _ verified: Verified<MailboxMessage>,
+        after former: HostedHub? = nil,
         on connection: ConnectionID,
         at now: Int64
     ) throws(HostStop) {
@@ -326,6 +333,7 @@ extension MailboxHost {
             handoverSeq: handoverSeq ?? 0,
             in: store
         )
+        if let former { hosted.goOn(from: former) }
         hubs.put(hosted, for: group)
         // Its owner's device has made it, so the owner is in it.
         if owner.mailbox.groups[group] == nil {

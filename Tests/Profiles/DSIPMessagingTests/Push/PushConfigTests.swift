@@ -84,4 +84,26 @@ struct PushConfigTests {
         #expect(PushCapability(["kinds": ["webpush"], "vapid": "AAAA"]) == nil)
         #expect(PushCapability([:]) == nil)
     }
+
+    @Test("a request to be woken names its kind and an envelope, and nothing else")
+    func requests() throws {
+        func request(_ members: String) throws -> WakeRequest {
+            let text = """
+                {"dsip":{"core":"1.0","min_core":"1.0","profiles":["messaging/1.0"],"extensions":["push-wake/1.0"],"critical":[]},
+                "type":"wake-request","id":"01J5Y0QBD8EF9GH0JK1MN2PQ3R","from":"did:web:phone.example","to":"did:web:relay.example",
+                \(members),"issued_at":1760000000,"expires_at":1760000060}
+                """
+            return try WakeRequest(JSONValue(parsing: Array(text.utf8)))
+        }
+        let call = try request(#""kind":"call","envelope_id":"01J5Y0QBD8EF9GH0JK1MN2PQ3S""#)
+        #expect(call.kind == .call && call.envelope == ULID("01J5Y0QBD8EF9GH0JK1MN2PQ3S"))
+        #expect(try WakeRequest(call.json) == call)
+        for members in [
+            #""kind":"alarm","envelope_id":"01J5Y0QBD8EF9GH0JK1MN2PQ3S""#, #""kind":"call""#,
+            #""kind":"call","envelope_id":"x""#,
+            #""kind":"call","envelope_id":"01J5Y0QBD8EF9GH0JK1MN2PQ3S","text":"hi""#,
+        ] {
+            #expect(throws: MessagingError(.schemaInvalid, "")) { try request(members) }
+        }
+    }
 }

@@ -37,6 +37,18 @@ struct WakePlanTests {
         #expect(plan.stored(envelope(4), for: DID("did:web:other.example")!, .message, at: 90).isEmpty)
     }
 
+    @Test("a device that is here is woken when it asks, as often as any other")
+    func requested() {
+        var plan = plan([browser])
+        plan.bound(device)
+        let first = sent(plan.requested(envelope(1), by: device, .message, at: 0))
+        #expect(first.map(\.envelope) == [envelope(1)])
+        for wake in first { #expect(plan.answered(wake.id, .accepted, at: 0).isEmpty) }
+        #expect(plan.requested(envelope(2), by: device, .message, at: 1).isEmpty)
+        #expect(sent(plan.requested(envelope(3), by: device, .call, at: 2)).map(\.kind) == [.call])
+        #expect(plan.requested(envelope(4), by: DID("did:web:other.example")!, .call, at: 3).isEmpty)
+    }
+
     @Test("of many messages in thirty seconds the first wakes at once and the last of the rest once more")
     func coalescing() {
         var plan = plan([browser, phone])

@@ -89,9 +89,9 @@ private struct HostScene {
     }
 
     /// As after a crash: what was committed is there, and nobody is connected.
-    mutating func restart() {
+    mutating func restart(_ limits: RatchetHost.Limits = .init()) {
         store = store.reopened()
-        host = RatchetHost(Self.relay, store: store, random: SeededRandom(seed: 7), at: now)
+        host = RatchetHost(Self.relay, store: store, limits: limits, random: SeededRandom(seed: 7), at: now)
     }
 }
 
@@ -127,6 +127,29 @@ struct RatchetHostTests {
         scene.host.bound(scene.alice.did, on: scene.hers, at: scene.now)
         #expect(try scene.fetch().bundles == [2])
         #expect(try scene.fetch().bundles.isEmpty)
+    }
+
+    @Test("how often somebody fetched is counted over restarts, for a day, and forgotten then")
+    func fetchLimit() throws {
+        var limits = RatchetHost.Limits()
+        limits.shelf.fetches = 3
+        var scene = try HostScene(limits)
+        _ = try scene.leave(1...10)
+        for number: UInt8 in 1...3 {
+            #expect(try scene.fetch().bundles == [number])
+            scene.restart(limits)
+        }
+        let refused = try scene.fetch()
+        #expect(refused.refusals(.policyRateLimited) == 1 && refused.bundles.isEmpty)
+        scene.now += 86_400
+        scene.restart(limits)
+        #expect(try scene.fetch().bundles == [4])
+        let scope = "fetches/\(scene.bob.did.string)"
+        #expect(try scene.store.records(in: scope, after: nil, limit: 10).count == 1)
+        scene.now += 86_400
+        scene.host.advance(to: scene.now)
+        _ = scene.host.commit(at: scene.now)
+        #expect(try scene.store.records(in: scope, after: nil, limit: 10).isEmpty)
     }
 
     @Test("what is kept is delivered in a window, goes with its acknowledgement, and with its time")
