@@ -131,7 +131,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia",
-                "DSIPMessaging", "DSIPDiscovery",
+                "DSIPMessaging", "DSIPDiscovery", "Libp2p",
                 "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"),
                 product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),

@@ -75,7 +75,11 @@ public actor Agent {
             timeout: Agent.transferTime
         )
         self.fetcher = fetcher
-        self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
+        self.directory = Directory(
+            fetcher: fetcher,
+            dht: configuration.mode == .full ? configuration.dht : .off,
+            clock: configuration.clock
+        )
         self.links = RelayLinks(
             roots: roots,
             resolver: directory.resolver,
@@ -105,6 +109,7 @@ public actor Agent {
             }
         }
         guard configuration.mode == .full else { return }
+        joinDHT()
         try endLeftOvers()
         publishPeople()
         reschedule()
@@ -118,6 +123,7 @@ public actor Agent {
             }
         }
         timer?.cancel()
+        await leaveDHT()
         await links.close()
         deliveries?.cancel()
         hub.finish()
@@ -127,6 +133,7 @@ public actor Agent {
     func vanish() async {
         timer?.cancel()
         deliveries?.cancel()
+        await leaveDHT()
         await links.close()
         desks = [:]
         hub.finish()
@@ -171,6 +178,7 @@ public actor Agent {
         case .ratchet(let message, let owner, let path): receivedRatchet(message, owner: owner, path: path)
         case .status(let owner, let url, let state):
             if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
+            if case .connected(_, let capabilities) = state { learnHosts(capabilities, of: url) }
             if let desk = desks[owner] {
                 mailLink(state, at: url, desk)
                 if state.isConnected, desk.relay == url { announce(desk) }

@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import FoundationEssentials
 
@@ -22,6 +23,8 @@ public struct AgentConfiguration: Sendable {
     public var createsIdentity: Bool
     /// What this agent is there for.
     public var mode = Mode.full
+    /// The DHT in which people are found by their address alone. Joined in `full` mode only.
+    public var dht = DHT.off
     /// Unix seconds.
     public var clock: @Sendable () -> Int64
     public var version: String
@@ -33,6 +36,15 @@ public struct AgentConfiguration: Sendable {
         case errand
         /// Never connects to a relay.
         case offline
+    }
+
+    public enum DHT: Sendable {
+        /// Asked through the relay, where that is a host.
+        case off
+        /// With a host of its own: a client unless it listens.
+        case own(Overlay.Configuration)
+        /// With the host of a relay in the same process, which starts and stops it.
+        case shared(Overlay)
     }
 
     public init(

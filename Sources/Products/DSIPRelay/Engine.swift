@@ -7,6 +7,7 @@ import DSIPTransport
 import Encoding
 import Hummingbird
 import HummingbirdCore
+import Libp2p
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -46,6 +47,8 @@ final class Engine: Sendable {
         self.metrics = metrics
         self.began = began
     }
+
+    var overlay: Overlay? { parts.overlay }
 
     var metricsText: String { metrics.render(uptime: Engine.uptime(began)) }
 
@@ -261,6 +264,9 @@ final class Engine: Sendable {
                 capabilities.other[PreKeyService.member] = PreKeyService.capability(
                     retention: RatchetHost.Limits().retention
                 )
+            }
+            if !running.overlay.isEmpty {
+                capabilities.other["dht"] = .array(running.overlay.prefix(8).map { .string($0) })
             }
             if let pushes {
                 let key = try? VAPIDKey.kept(in: folder)

@@ -48,6 +48,55 @@ struct FindingTests {
         await host.stop()
     }
 
+    @Test("two agents on one network find each other, though their relays are in no DHT and nobody names a host")
+    func ownNetwork() async throws {
+        let (here, there) = (try await TestRelay(), try await TestRelay())
+        let local = Overlay.LocalNetwork.loopback(port: Int.random(in: 20_000...50_000))
+        let alice = try await Person("Alice", at: here, trusting: [there], dht: .own(.init(local: local)))
+        let bob = try await Person("Bob", at: there, trusting: [here], dht: .own(.init(local: local)))
+        try await until("they have met", within: .seconds(60)) {
+            await alice.agent.network()["hosts"]?.int == 1
+        }
+        #expect(await alice.agent.network()["local"]?.bool == true)
+        let route = try await found(await bob.did, by: alice)
+        #expect(route.relay == there.running.url)
+        for person in [alice, bob] { await person.agent.stop() }
+        await here.stop()
+        await there.stop()
+    }
+
+    @Test(
+        "an agent whose relay is in no DHT asks the DHT itself, says itself where it is, and begins with whom it knew"
+    )
+    func client() async throws {
+        let host = Overlay(.init(listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+        try await host.start()
+        let hosts = await host.addresses
+        let (here, there) = (try await TestRelay(), try await TestRelay())
+        let alice = try await Person("Alice", at: here, trusting: [there], dht: .own(.init(bootstrap: hosts)))
+        let bob = try await Person("Bob", at: there, trusting: [here], dht: .own(.init(bootstrap: hosts)))
+        #expect(try await found(await bob.did, by: alice).relay == there.running.url)
+        #expect(await alice.agent.network()["dht"]?.string == "client")
+        await alice.agent.stop()
+        let again = try await Person("Alice", at: here, folder: alice.folder, dht: .own(.init()))
+        try await until("she knows the host", within: .seconds(60)) { await again.agent.network()["hosts"]?.int == 1 }
+        for person in [again, bob] { await person.agent.stop() }
+        await here.stop()
+        await there.stop()
+        await host.stop()
+    }
+
+    @Test("an agent learns of the host that its relay is")
+    func relayNamesItself() async throws {
+        let relay = try await TestRelay(knowing: [])
+        let alice = try await Person("Alice", at: relay, dht: .own(.init()))
+        try await until("the relay is known", within: .seconds(60)) {
+            await alice.agent.network()["hosts"]?.int == 1
+        }
+        await alice.agent.stop()
+        await relay.stop()
+    }
+
     @Test("whoever does not want to be found is not, and a host of the DHT keeps no record of theirs")
     func notFindable() async throws {
         let (alice, bob, here, there, host) = try await world()

@@ -136,24 +136,24 @@ final class Person: Sendable {
         createsIdentity: Bool = true,
         kind: Device.Kind = .computer,
         trusting others: [TestRelay] = [],
+        dht: AgentConfiguration.DHT = .off,
         clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
         awaitsConnection: Bool = true
     ) async throws {
         self.name = name
         self.folder = folder
-        agent = try Agent(
-            AgentConfiguration(
-                stateFolder: folder.path,
-                relay: relay.running.url,
-                trustRoots: ([relay] + others).compactMap(\.running.rootPath),
-                displayName: name,
-                deviceKind: kind,
-                allowedAddresses: [AddressRange("127.0.0.1/32")!, AddressRange("::1/128")!],
-                createsIdentity: createsIdentity,
-                clock: clock
-            ),
-            log: Person.logger(name)
+        var configuration = AgentConfiguration(
+            stateFolder: folder.path,
+            relay: relay.running.url,
+            trustRoots: ([relay] + others).compactMap(\.running.rootPath),
+            displayName: name,
+            deviceKind: kind,
+            allowedAddresses: [AddressRange("127.0.0.1/32")!, AddressRange("::1/128")!],
+            createsIdentity: createsIdentity,
+            clock: clock
         )
+        configuration.dht = dht
+        agent = try Agent(configuration, log: Person.logger(name))
         if watching { watch() }
         try await agent.start()
         if createsIdentity, awaitsConnection { try await connected() }

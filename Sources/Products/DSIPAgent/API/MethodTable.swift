@@ -36,6 +36,9 @@ enum MethodTable {
         "settings.update": method { agent, p, _ throws(AgentError) in
             try await agent.update(findable: p.optionalBool("findable"))
         },
+        "network.get": slow { agent, p, _ throws(AgentError) in
+            await agent.network(examining: try p.optionalBool("examine") ?? false)
+        },
         "peer.lookup": slow { agent, p, _ throws(AgentError) in
             try await agent.lookup(p.text("input", limit: 2048)).json
         },

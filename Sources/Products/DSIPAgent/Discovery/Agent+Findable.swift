@@ -31,7 +31,7 @@ extension Agent {
             let base = RelayDirectory.base(of: desk.relay)
         else { return }
         let now = now()
-        let records: [(path: String, bytes: [UInt8])]
+        let records: [Announcement]
         do throws(DiscoveryError) {
             records = try isFindable ? found(desk, at: now) : [home(desk, .init(), lifetime: 3600, at: now)]
         } catch {
@@ -41,6 +41,7 @@ extension Agent {
         desk.announceAt = again ? now + desk.hint.lifetime * 2 / 3 : nil
         Task {
             for record in records {
+                if let host = ownHost { Task { await host.put(record.key, record.bytes) } }
                 let answer = try? await fetcher.post(url: base + record.path, record.bytes)
                 // A relay without discovery is not asked again and again.
                 guard answer.map({ (200..<500).contains($0.status) }) != true else { continue }
@@ -50,13 +51,21 @@ extension Agent {
         }
     }
 
-    private func found(_ desk: Desk, at now: Int64) throws(DiscoveryError) -> [(path: String, bytes: [UInt8])] {
+    /// What is said of an identity, where the relay takes it and where the DHT keeps it.
+    private struct Announcement {
+        let path: String
+        let key: [UInt8]
+        let bytes: [UInt8]
+    }
+
+    private func found(_ desk: Desk, at now: Int64) throws(DiscoveryError) -> [Announcement] {
         let mailboxes = desk.mail?.mailbox == nil ? [] : [desk.relay]
         let places = HomeRecord.Places(relays: [desk.relay], mailboxes: mailboxes)
         desk.hint.endpoints = [.init(uri: desk.relay)]
         let hint = try desk.hint.sign(at: now, id: makeID(), by: desk.key, delegations: desk.delegations)
         return [
-            try home(desk, places, lifetime: HomeRecord.maximumLifetime, at: now), ("/dsip/v1/hints", hint),
+            try home(desk, places, lifetime: HomeRecord.maximumLifetime, at: now),
+            Announcement(path: "/dsip/v1/hints", key: HintKey.path(of: desk.identity), bytes: hint),
         ]
     }
 
@@ -65,7 +74,7 @@ extension Agent {
         _ places: HomeRecord.Places,
         lifetime: Int64,
         at now: Int64
-    ) throws(DiscoveryError) -> (path: String, bytes: [UInt8]) {
+    ) throws(DiscoveryError) -> Announcement {
         let record = try HomeRecord.sign(
             places,
             of: desk.identity,
@@ -75,8 +84,11 @@ extension Agent {
             by: desk.key,
             delegation: desk.delegations.first
         )
-        return (
-            "/dsip/v1/records/" + String(decoding: DiscoveryKey.home(desk.identity).suffix(64), as: UTF8.self), record
+        let key = DiscoveryKey.home(desk.identity)
+        return Announcement(
+            path: "/dsip/v1/records/" + String(decoding: key.suffix(64), as: UTF8.self),
+            key: key,
+            bytes: record
         )
     }
 

@@ -19,15 +19,24 @@ final class Directory: Sendable {
     }
 
     let resolver: CachingResolver
+    /// Our own host in the DHT, or the one we share.
+    let overlay: Overlay?
     private let fetcher: HTTPDocumentFetcher
     private let clock: @Sendable () -> Int64
     /// Those who look for people without a document, by the relay they ask.
     private let discoverers = NIOLockedValueBox<[String: Discoverer]>([:])
 
-    init(fetcher: HTTPDocumentFetcher, clock: @escaping @Sendable () -> Int64) {
+    init(fetcher: HTTPDocumentFetcher, dht: AgentConfiguration.DHT, clock: @escaping @Sendable () -> Int64) {
         self.fetcher = fetcher
         self.clock = clock
-        self.resolver = CachingResolver(upstream: MethodResolver(fetcher: fetcher, clock: clock), clock: clock)
+        let resolver = CachingResolver(upstream: MethodResolver(fetcher: fetcher, clock: clock), clock: clock)
+        self.resolver = resolver
+        self.overlay =
+            switch dht {
+            case .off: nil
+            case .own(let configuration): Overlay(configuration, documents: { resolver.lookup($0) })
+            case .shared(let overlay): overlay
+            }
     }
 
     /// - Parameter relay: whom to ask for the relay of an address that names none.
@@ -65,7 +74,7 @@ final class Directory: Sendable {
                 throw AgentError(.unresolvable, "This address is damaged: it holds no usable key. Ask for it again.")
             }
             steps.append("The address is its own key.")
-            if found.relay == nil, let relay, let route = await published(found.did, asking: relay) {
+            if found.relay == nil, let route = await published(found.did, asking: relay) {
                 found.relay = route.relay
                 steps.append("Its relay was found \(route.origin.text).")
             }
@@ -83,9 +92,9 @@ final class Directory: Sendable {
         return found
     }
 
-    /// The relay that somebody without a document says is theirs, by a record or a hint that they signed; nil when nobody whom `relay`
-    /// can ask knows.
-    func published(_ did: DID, asking relay: String) async -> (relay: String, origin: DiscoveredRoute.Origin)? {
+    /// The relay that somebody without a document says is theirs, by a record or a hint that they signed; nil when nobody whom `relay` or
+    /// we ourselves can ask knows.
+    func published(_ did: DID, asking relay: String?) async -> (relay: String, origin: DiscoveredRoute.Origin)? {
         guard did.method == "key", let discoverer = discoverer(asking: relay),
             let found = try? await discoverer.find(.did(did))
         else { return nil }
@@ -93,14 +102,18 @@ final class Directory: Sendable {
         return nil
     }
 
-    private func discoverer(asking relay: String) -> Discoverer? {
-        guard let base = RelayDirectory.base(of: relay) else { return nil }
+    private func discoverer(asking relay: String?) -> Discoverer? {
+        let base = relay.flatMap { RelayDirectory.base(of: $0) }
+        guard base != nil || overlay != nil else { return nil }
+        let relay = relay ?? ""
         return discoverers.withLockedValue { discoverers in
             if let known = discoverers[relay] { return known }
             var source = NetworkSource(resolver: resolver, fetcher: fetcher, clock: clock)
-            source.directory = RelayDirectory(fetcher: fetcher, relay: relay)
+            var places: [any RecordDirectory] = overlay.map { [$0] } ?? []
+            if base != nil { places.append(RelayDirectory(fetcher: fetcher, relay: relay)) }
+            source.directory = JoinedDirectory(places, documents: { [resolver] in resolver.lookup($0) }, clock: clock)
             var sources = Discovery.Sources()
-            sources.hints = [.relay(base)]
+            sources.hints = (base.map { [.relay($0)] } ?? []) + (overlay == nil ? [] : [.overlay])
             sources.directory = true
             let made = Discoverer(source: source, sources: sources, verifier: HintVerifier()) { [clock] in
                 clock() * 1000

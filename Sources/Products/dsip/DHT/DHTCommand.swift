@@ -25,13 +25,7 @@ struct BootstrapOptions: ParsableArguments {
     var texts: [String] = []
 
     func addresses() throws -> [Multiaddr] {
-        try texts.map { text in
-            let address = try DHTCommand.address(text)
-            guard address.peerID != nil else {
-                throw CommandFailure(.usage, "\(text) names no peer; give the whole address, up to /p2p/12D3Koo….")
-            }
-            return address
-        }
+        try texts.map(DHTCommand.host)
     }
 }
 
@@ -39,6 +33,14 @@ extension DHTCommand {
     static func address(_ text: String) throws -> Multiaddr {
         guard let address = try? Multiaddr(text), address.transport.tcpEndpoint != nil else {
             throw CommandFailure(.usage, "\(text) is no TCP address; give one such as /ip4/0.0.0.0/tcp/4001.")
+        }
+        return address
+    }
+
+    static func host(_ text: String) throws -> Multiaddr {
+        let address = try address(text)
+        guard address.peerID != nil else {
+            throw CommandFailure(.usage, "\(text) names no peer; give the whole address, up to /p2p/12D3Koo….")
         }
         return address
     }

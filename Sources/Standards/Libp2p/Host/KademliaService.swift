@@ -43,7 +43,7 @@ public actor KademliaService {
             guard let identify = await host.identify(of: peer) else { continue }
             identified(peer, identify, await host.addresses(of: peer))
         }
-        if engine.mode == .server { await serve() }
+        await serve()
         drain()
     }
 
@@ -56,14 +56,20 @@ public actor KademliaService {
         waiting = [:]
     }
 
-    /// Becomes a server or a client.
+    /// Serves others from now on, or no longer.
     public func setMode(_ mode: KademliaConfiguration.Mode) async {
+        guard mode != engine.mode else { return }
         engine.setMode(mode)
-        if mode == .server { await serve() } else { await host.stopHandling(configuration.protocolID) }
+        await serve()
     }
 
     public var statistics: KademliaEngine.Statistics { engine.statistics }
+    public var mode: KademliaConfiguration.Mode { engine.mode }
     public var peerCount: Int { engine.table.count }
+    /// Servers that are known, those nearest to this one first.
+    public var peers: [KademliaPeer] {
+        engine.table.closest(to: engine.table.own, count: engine.table.count).map(\.peer)
+    }
     public var recordCount: Int { engine.recordCount }
     public func offences(of peer: PeerID) -> Int { engine.offences(of: peer) }
 
@@ -243,7 +249,10 @@ public actor KademliaService {
     // MARK: Serving
 
     private func serve() async {
-        await host.handle(configuration.protocolID) { [weak self] in try await self?.serve($0) }
+        guard engine.mode != .client else { return await host.stopHandling(configuration.protocolID) }
+        await host.handle(configuration.protocolID, forOwnNetwork: engine.mode == .local) { [weak self] in
+            try await self?.serve($0)
+        }
     }
 
     private nonisolated func serve(_ stream: PeerStream) async throws {
