@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPMedia
 import DSIPMessaging
@@ -164,7 +165,8 @@ public actor Agent {
             delegations: delegations,
             relay: identity.relay,
             name: identity.name,
-            contacts: try contactBook(of: identity.did)
+            contacts: try contactBook(of: identity.did),
+            lastPresence: lastSequence(.presence, of: identity.did)
         )
         desks[identity.did] = desk
         try openMail(desk)
@@ -245,7 +247,7 @@ public actor Agent {
     func reschedule() {
         timer?.cancel()
         let due = desks.values.flatMap {
-            [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt, renewalDue($0)]
+            [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt, $0.presenceAt, renewalDue($0)]
         }.compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
@@ -317,15 +319,17 @@ public actor Agent {
 
     private var settings: JSONValue {
         [
-            "ring_unknown": false, "findable": .bool(isFindable),
+            "ring_unknown": false, "visibility": .string(visibility.rawValue), "region": .optional(region?.text),
             "display_name": .string(ownIdentities().first(where: \.current)?.name ?? ""),
             "version": .string(configuration.version),
         ]
     }
 
     /// Changes what is given, and says what holds then.
-    public func update(findable: Bool?) throws(AgentError) -> JSONValue {
-        if let findable { try setFindable(findable) }
+    ///
+    /// - Parameter region: a geohash of one to five characters; empty for none.
+    public func update(visibility: Visibility? = nil, region: String? = nil) throws(AgentError) -> JSONValue {
+        try setVisibility(visibility, region: region)
         return settings
     }
 

@@ -273,6 +273,10 @@ final class Engine: Sendable {
                 capabilities.other["push"] = PushCapability(kinds: pushes.kinds, vapidKey: key?.publicKey).json
             }
             signaling.advertise(capabilities)
+            if let overlay, let region = configuration.dht.region.flatMap({ Geohash($0) }) {
+                let about = HostAbout(did: identity.did, relays: [running.url], region: region)
+                Task { await overlay.announce(about) }
+            }
             let parts = Parts(
                 configuration: configuration,
                 folder: folder,

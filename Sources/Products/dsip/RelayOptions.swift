@@ -171,6 +171,9 @@ struct RelayOptions: ParsableArguments {
     @Option(name: .customLong("dht-bootstrap"), help: help("dht.bootstrap"))
     var dhtBootstrap: String?
 
+    @Option(name: .customLong("dht-region"), help: help("dht.region"))
+    var dhtRegion: String?
+
     @Option(name: .customLong("dht-local"), help: help("dht.local"))
     var dhtLocal: Bool?
 
@@ -263,6 +266,7 @@ struct RelayOptions: ParsableArguments {
             ("dht.enabled", dhtEnabled.map(String.init)),
             ("dht.listen", dhtListen),
             ("dht.bootstrap", dhtBootstrap),
+            ("dht.region", dhtRegion),
             ("dht.local", dhtLocal.map(String.init)),
             ("dht.circuits", dhtCircuits.map(String.init)),
             ("stun.enabled", stunEnabled.map(String.init)),

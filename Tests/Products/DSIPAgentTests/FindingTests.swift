@@ -101,7 +101,7 @@ struct FindingTests {
     func notFindable() async throws {
         let (alice, bob, here, there, host) = try await world()
         _ = try await found(await bob.did, by: alice)
-        _ = try await bob.agent.update(findable: false)
+        _ = try await bob.agent.update(visibility: .nobody)
         let key = DiscoveryKey.home(await bob.did)
         let now = Int64(Date().timeIntervalSince1970)
         try await until("the home record names no relay any more", within: .seconds(60)) {
@@ -111,6 +111,82 @@ struct FindingTests {
         for person in [alice, bob] { await person.agent.stop() }
         await here.stop()
         await there.stop()
+        await host.stop()
+    }
+
+    @Test("whom somebody lets see them does: strangers learn the relay, contacts the device, everybody what is open, nobody a throw-away")
+    func presence() async throws {
+        let host = Overlay(.init(listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+        try await host.start()
+        var dht = Overlay.Configuration(
+            listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")],
+            bootstrap: await host.addresses
+        )
+        dht.witnesses = 1
+        let relay = try await TestRelay(knowing: await host.addresses.map(\.description))
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay, dht: .own(dht)))
+        let carol = try await Person("Carol", at: relay)
+        let contact = try await bob.agent.addContact(await alice.uri, name: "Alice")
+        let throwaway = try await bob.agent.perform(
+            "identity.create",
+            ["name": "Nobody", "throwaway_for": .string(contact.id)]
+        )["did"]?.string.flatMap { DID($0) }
+        try await until("Bob can be dialled", within: .seconds(90)) {
+            await bob.agent.network(examining: true)["reach"]?.string == "direct"
+        }
+        // By default whoever has the address learns the relay, and that somebody is there.
+        let did = await bob.did
+        try await until("he is there", within: .seconds(60)) { (try? await carol.agent.presence(of: did)) != nil }
+        let open = try #require(try await carol.agent.presence(of: did))
+        #expect(open.relays == [relay.running.url] && open.direct.isEmpty && open.region == nil && !open.isSealed)
+        // For contacts: sealed to them, and nothing beside it.
+        _ = try await bob.agent.update(visibility: .contacts, region: "u33d")
+        let key = DiscoveryKey.presence(did)
+        func record() async -> PresenceRecord? {
+            let now = Int64(Date().timeIntervalSince1970)
+            return await host.held(key).flatMap { try? PresenceRecord(verifying: $0, at: now) }
+        }
+        try await until("it is sealed", within: .seconds(90)) { await record()?.sealed != nil }
+        #expect(await record()?.reach.isEmpty == true)
+        try await until("Alice learns it", within: .seconds(300)) {
+            (try? await alice.agent.presence(of: did))?.isSealed == true
+        }
+        let sealed = try #require(try await alice.agent.presence(of: did))
+        #expect(sealed.region == "u33d" && sealed.direct.count == 1)
+        // Everybody.
+        _ = try await bob.agent.update(visibility: .everybody)
+        try await until("it is open", within: .seconds(90)) { await record()?.reach.direct.count == 1 }
+        #expect(await record()?.reach.geo?.geohash.text == "u33d")
+        try await until("he is found in his region", within: .seconds(60)) {
+            await host.nearest(Geohash("u33e")!).first?.did == did
+        }
+        for key in [DiscoveryKey.presence(try #require(throwaway)), DiscoveryKey.home(try #require(throwaway))] {
+            #expect(try await host.values(key).isEmpty)
+        }
+        await #expect(throws: AgentError.self) { try await bob.agent.update(region: "nowhere") }
+        for person in [alice, bob, carol] { await person.agent.stop() }
+        await relay.stop()
+        await host.stop()
+    }
+
+    @Test("a client finds the relays near to it, and what they say they are")
+    func regions() async throws {
+        let host = Overlay(.init(listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+        try await host.start()
+        let hosts = await host.addresses
+        let relays = [
+            try await TestRelay(knowing: hosts.map(\.description), in: "u33d"),
+            try await TestRelay(knowing: hosts.map(\.description), in: "u281"),
+        ]
+        let alice = try await Person("Alice", at: relays[0], dht: .own(.init(bootstrap: hosts)))
+        try await until("the near one is found", within: .seconds(60)) {
+            (try? await alice.agent.relays(near: "u33"))?.first?.relays == [relays[0].running.url]
+        }
+        try await until("both are in the region around", within: .seconds(60)) {
+            (try? await alice.agent.relays(near: "u"))?.count == 2
+        }
+        await alice.agent.stop()
+        for relay in relays { await relay.stop() }
         await host.stop()
     }
 

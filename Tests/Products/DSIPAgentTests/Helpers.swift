@@ -67,13 +67,20 @@ final class TestRelay {
     ///   - isNamed: it goes by the name `localhost` and registers names.
     ///   - hasMailboxes: whether messaging is switched on.
     ///   - hosts: of the DHT that it joins; nil for none.
-    init(isNamed: Bool = false, hasMailboxes: Bool = true, knowing hosts: [String]? = nil) async throws {
+    ///   - region: under which it announces itself there.
+    init(
+        isNamed: Bool = false,
+        hasMailboxes: Bool = true,
+        knowing hosts: [String]? = nil,
+        in region: String? = nil
+    ) async throws {
         (self.isNamed, self.hasMailboxes, self.hosts) = (isNamed, hasMailboxes, hosts)
         var configuration = TestRelay.configuration(folder, port: 0)
         configuration.messaging.enabled = hasMailboxes
         configuration.dht.enabled = hosts != nil
         configuration.dht.listen = ["/ip4/127.0.0.1/tcp/0"]
         configuration.dht.bootstrap = hosts ?? []
+        configuration.dht.region = region
         relay = Relay(configuration)
         running = try await relay.start()
         // Its name has the port, which is known only now.

@@ -84,11 +84,4 @@ extension Overlay.Standing {
         case .unreachable: "unreachable"
         }
     }
-
-    fileprivate var addresses: [Multiaddr] {
-        switch self {
-        case .direct(let addresses), .punched(let addresses), .relayed(let addresses): addresses
-        case .unknown, .unreachable: []
-        }
-    }
 }

@@ -10,62 +10,75 @@ import Logging
 ///
 /// Throw-away identities publish nothing, and those with a document need not.
 extension Agent {
-    private static let setting = "findable"
     /// Seconds after which an announcement that failed is tried again.
     private static let retryTime: Int64 = 120
 
-    /// Whether whoever has an address of this person can find their relay by it.
-    var isFindable: Bool { ((try? store.setting(Agent.setting)) ?? nil) != "no" }
-
-    func setFindable(_ isFindable: Bool) throws(AgentError) {
-        guard isFindable != self.isFindable else { return }
-        try store.set(Agent.setting, isFindable ? "yes" : "no")
-        for desk in desks.values { announce(desk) }
-    }
-
-    /// Tells the desk's relay where the identity lives, or that it is not to be found any more.
-    func announce(_ desk: Desk) {
-        desk.announceAt = nil
-        guard configuration.mode == .full, desk.identity.method == "key", !keyring.isThrowaway(desk.identity),
-            links.connected(owner: desk.identity, url: desk.relay) != nil,
-            let base = RelayDirectory.base(of: desk.relay)
-        else { return }
-        let now = now()
-        let records: [Announcement]
-        do throws(DiscoveryError) {
-            records = try isFindable ? found(desk, at: now) : [home(desk, .init(), lifetime: 3600, at: now)]
-        } catch {
-            return logger.error("Where an identity lives cannot be signed", metadata: ["error": "\(error)"])
-        }
-        let again = isFindable
-        desk.announceAt = again ? now + desk.hint.lifetime * 2 / 3 : nil
-        Task {
-            for record in records {
-                if let host = ownHost { Task { await host.put(record.key, record.bytes) } }
-                let answer = try? await fetcher.post(url: base + record.path, record.bytes)
-                // A relay without discovery is not asked again and again.
-                guard answer.map({ (200..<500).contains($0.status) }) != true else { continue }
-                if again { desks[desk.identity]?.announceAt = now + Agent.retryTime }
-            }
-            reschedule()
-        }
-    }
-
     /// What is said of an identity, where the relay takes it and where the DHT keeps it.
-    private struct Announcement {
+    struct Announcement {
         let path: String
         let key: [UInt8]
         let bytes: [UInt8]
+
+        init(hint: [UInt8], of identity: DID) {
+            (path, key, bytes) = ("/dsip/v1/hints", HintKey.path(of: identity), hint)
+        }
+
+        /// A record of the directory.
+        init(_ bytes: [UInt8], under key: [UInt8]) {
+            (path, self.key, self.bytes) = (
+                "/dsip/v1/records/\(String(decoding: key.suffix(64), as: UTF8.self))", key, bytes
+            )
+        }
     }
 
-    private func found(_ desk: Desk, at now: Int64) throws(DiscoveryError) -> [Announcement] {
+    /// Tells the desk's relay where the identity lives and that it is there, or that it is not to be found any more.
+    func announce(_ desk: Desk) {
+        desk.announceAt = nil
+        desk.presenceAt = nil
+        guard configuration.mode == .full, desk.identity.method == "key", !keyring.isThrowaway(desk.identity),
+            links.connected(owner: desk.identity, url: desk.relay) != nil
+        else { return }
+        let now = now()
+        let isFindable = visibility != .nobody
+        let records: [Announcement]
+        do throws(DiscoveryError) {
+            records = try isFindable ? whereabouts(desk, at: now) : [home(desk, .init(), lifetime: 3600, at: now)]
+        } catch {
+            return logger.error("Where an identity lives cannot be signed", metadata: ["error": "\(error)"])
+        }
+        desk.announceAt = isFindable ? now + desk.hint.lifetime * 2 / 3 : nil
+        schedulePresence(desk, at: now)
+        let (owner, relay) = (desk.identity, desk.relay)
+        Task {
+            if !isFindable { await ownHost?.withdraw(HintKey.path(of: owner)) }
+            for record in records where await !publish(record, at: relay) && isFindable {
+                desks[owner]?.announceAt = self.now() + Agent.retryTime
+            }
+            reschedule()
+        }
+        reschedule()
+    }
+
+    /// Gives a record to the relay, and to the DHT where we are a host ourselves.
+    ///
+    /// - Returns: whether the relay need not be asked again.
+    @discardableResult
+    func publish(_ record: Announcement, at relay: String) async -> Bool {
+        if let host = ownHost { Task { await host.put(record.key, record.bytes) } }
+        guard let base = RelayDirectory.base(of: relay) else { return true }
+        let answer = try? await fetcher.post(url: base + record.path, record.bytes)
+        // A relay without discovery is not asked again and again.
+        return answer.map { (200..<500).contains($0.status) } ?? false
+    }
+
+    private func whereabouts(_ desk: Desk, at now: Int64) throws(DiscoveryError) -> [Announcement] {
         let mailboxes = desk.mail?.mailbox == nil ? [] : [desk.relay]
         let places = HomeRecord.Places(relays: [desk.relay], mailboxes: mailboxes)
         desk.hint.endpoints = [.init(uri: desk.relay)]
         let hint = try desk.hint.sign(at: now, id: makeID(), by: desk.key, delegations: desk.delegations)
         return [
             try home(desk, places, lifetime: HomeRecord.maximumLifetime, at: now),
-            Announcement(path: "/dsip/v1/hints", key: HintKey.path(of: desk.identity), bytes: hint),
+            Announcement(hint: hint, of: desk.identity),
         ]
     }
 
@@ -79,21 +92,38 @@ extension Agent {
             places,
             of: desk.identity,
             at: now,
-            seq: now,
+            seq: sequence(.home, of: desk.identity, at: now),
             lifetime: lifetime,
             by: desk.key,
             delegation: desk.delegations.first
         )
-        let key = DiscoveryKey.home(desk.identity)
-        return Announcement(
-            path: "/dsip/v1/records/" + String(decoding: key.suffix(64), as: UTF8.self),
-            key: key,
-            bytes: record
-        )
+        return Announcement(record, under: DiscoveryKey.home(desk.identity))
     }
 
     func advanceAnnouncements() {
         let now = now()
-        for desk in desks.values where desk.announceAt.map({ $0 <= now }) ?? false { announce(desk) }
+        for desk in desks.values {
+            if desk.announceAt.map({ $0 <= now }) ?? false { announce(desk) }
+            if desk.presenceAt.map({ $0 <= now }) ?? false { publishPresence(desk) }
+        }
+    }
+
+    // MARK: Order
+
+    enum Sequence: String { case home, presence }
+
+    /// The highest number ever signed, kept, so that a clock that goes back does not silence us.
+    func lastSequence(_ kind: Sequence, of did: DID) -> Int64 {
+        ((try? store.setting("seq.\(kind.rawValue) \(did)")) ?? nil).flatMap { Int64($0) } ?? 0
+    }
+
+    func keep(_ sequence: Int64, _ kind: Sequence, of did: DID) {
+        try? store.set("seq.\(kind.rawValue) \(did)", "\(sequence)")
+    }
+
+    private func sequence(_ kind: Sequence, of did: DID, at now: Int64) -> Int64 {
+        let next = max(now, lastSequence(kind, of: did) + 1)
+        keep(next, kind, of: did)
+        return next
     }
 }

@@ -74,8 +74,8 @@ final class Directory: Sendable {
                 throw AgentError(.unresolvable, "This address is damaged: it holds no usable key. Ask for it again.")
             }
             steps.append("The address is its own key.")
-            if found.relay == nil, let route = await published(found.did, asking: relay) {
-                found.relay = route.relay
+            if found.relay == nil, let route = await published(found.did, asking: relay)?.relay {
+                found.relay = route.url
                 steps.append("Its relay was found \(route.origin.text).")
             }
         default:
@@ -92,14 +92,23 @@ final class Directory: Sendable {
         return found
     }
 
-    /// The relay that somebody without a document says is theirs, by a record or a hint that they signed; nil when nobody whom `relay` or
-    /// we ourselves can ask knows.
-    func published(_ did: DID, asking relay: String?) async -> (relay: String, origin: DiscoveredRoute.Origin)? {
+    /// What somebody without a document says of where they are, in records and hints that they signed; nil when nobody whom `relay` or we
+    /// ourselves can ask knows.
+    func published(_ did: DID, asking relay: String?) async -> Published? {
         guard did.method == "key", let discoverer = discoverer(asking: relay),
             let found = try? await discoverer.find(.did(did))
         else { return nil }
-        for route in found.routes { if case .relay(let url) = route.way { return (url, route.origin) } }
-        return nil
+        for route in found.routes {
+            if case .relay(let url) = route.way {
+                return Published(relay: (url, route.origin), presence: found.presence)
+            }
+        }
+        return found.presence.map { Published(relay: nil, presence: $0) }
+    }
+
+    struct Published: Sendable {
+        var relay: (url: String, origin: DiscoveredRoute.Origin)?
+        var presence: PresenceRecord?
     }
 
     private func discoverer(asking relay: String?) -> Discoverer? {

@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import Logging
 
@@ -171,6 +172,8 @@ public struct RelayConfiguration: Sendable {
         public var listen = ["/ip4/0.0.0.0/tcp/4001"]
         /// Hosts to begin with, `/ip4/…/tcp/…/p2p/…`.
         public var bootstrap: [String] = []
+        /// A geohash of one to five characters, under which clients find the relays near to them.
+        public var region: String?
         /// Multicast DNS.
         public var local = false
         /// Hosts that cannot be dialled and are connected with others (circuit relay v2); none when 0.
@@ -219,6 +222,12 @@ public struct RelayConfiguration: Sendable {
             try demand(
                 subject.hasPrefix("mailto:") || subject.hasPrefix("https://"),
                 "push.subject is \"\(subject)\"; give an address such as mailto:admin@example.com."
+            )
+        }
+        if let region = dht.region {
+            try demand(
+                Geohash(region) != nil,
+                "dht.region is \"\(region)\"; give a geohash of one to five characters, such as u33d."
             )
         }
         switch scope {

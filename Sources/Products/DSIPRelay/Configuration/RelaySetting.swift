@@ -172,6 +172,7 @@ public struct RelaySetting: Sendable {
         ),
         .init("dht.listen", .list, "/ip4/0.0.0.0/tcp/4001", "TCP addresses of that host, as multiaddresses."),
         .init("dht.bootstrap", .list, "none", "Hosts to begin with, such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…."),
+        .init("dht.region", .text, "none", "The region the relay is in and is found under, a geohash such as u33d."),
         .init("dht.local", .flag, "false", "Meet hosts of the own network by multicast DNS."),
         .init(
             "dht.circuits",

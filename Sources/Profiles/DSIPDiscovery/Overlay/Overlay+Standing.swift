@@ -14,6 +14,14 @@ extension Overlay {
         case relayed([Multiaddr])
         /// Nobody can dial it, and no relay is known.
         case unreachable
+
+        /// Where they dial.
+        public var addresses: [Multiaddr] {
+            switch self {
+            case .direct(let addresses), .punched(let addresses), .relayed(let addresses): addresses
+            case .unknown, .unreachable: []
+            }
+        }
     }
 
     /// Relays at which a host that cannot be dialled is connected.

@@ -24,9 +24,16 @@ public actor Overlay: RecordDirectory {
     private let relaying: CircuitRelayService?
     private var hosts: [Multiaddr]
     private var joining: Task<Void, Never>?
+    private var watcher: Task<Void, Never>?
+    /// Put while nobody was there to take it; put anew as soon as somebody is.
+    private var waiting: [[UInt8]: [UInt8]] = [:]
+    private static let maximumWaiting = 256
     /// What the last examination found, and when it was.
     var known = Standing.unknown
     var examinedAt: ContinuousClock.Instant?
+
+    /// What this host says it is.
+    var about = HostAbout()
 
     /// Hosts to begin with that are remembered.
     public static let maximumHosts = 32
@@ -74,6 +81,8 @@ public actor Overlay: RecordDirectory {
         if configuration.listen.isEmpty, local != nil { try await host.listen(on: Overlay.anyPort) }
         await directory.start()
         await hints.start()
+        let events = await host.subscribe()
+        watcher = Task { [weak self] in for await event in events { await self?.take(event) } }
         if isDialled {
             await reachability.start()
             await punches.start()
@@ -87,6 +96,7 @@ public actor Overlay: RecordDirectory {
     public func stop() async {
         joining?.cancel()
         joining = nil
+        watcher?.cancel()
         await circuits.stop()
         await local?.stop()
         await relaying?.stop()
@@ -142,6 +152,18 @@ public actor Overlay: RecordDirectory {
         return await directory.peerCount == 0
     }
 
+    /// The first that is known of ends being alone.
+    private func take(_ event: PeerHost.Event) async {
+        let wasAlone = await directory.peerCount == 0
+        await directory.take(event)
+        await hints.take(event)
+        guard await directory.peerCount > 0 else { return }
+        let records = waiting
+        waiting = [:]
+        for (key, value) in records { Task { await put(key, value) } }
+        if wasAlone, !about.regions.isEmpty { Task { await announce(about.regions) } }
+    }
+
     // MARK: State
 
     /// Where others reach this host, each address naming it.
@@ -169,11 +191,22 @@ public actor Overlay: RecordDirectory {
         await [service(key).first(key)].compactMap(\.self)
     }
 
+    /// The record that this host keeps for others; nobody is asked.
+    public func held(_ key: [UInt8]) async -> [UInt8]? { await service(key).held(key) }
+
     /// Puts a record where it is looked for, and again while it lives. What does not hold is not put.
-    public func put(_ key: [UInt8], _ value: [UInt8]) async { _ = try? await service(key).publish(key, value) }
+    public func put(_ key: [UInt8], _ value: [UInt8]) async {
+        if await service(key).peerCount == 0, waiting[key] != nil || waiting.count < Overlay.maximumWaiting {
+            waiting[key] = value
+        }
+        _ = try? await service(key).publish(key, value)
+    }
 
     /// Puts the record under `key` no more.
-    public func withdraw(_ key: [UInt8]) async { await service(key).withdraw(key) }
+    public func withdraw(_ key: [UInt8]) async {
+        waiting[key] = nil
+        await service(key).withdraw(key)
+    }
 
     private func service(_ key: [UInt8]) -> KademliaService { key.starts(with: HintKey.prefix) ? hints : directory }
 }

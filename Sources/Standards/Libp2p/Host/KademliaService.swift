@@ -34,10 +34,7 @@ public actor KademliaService {
         engine.ownAddresses = await host.listenAddresses
         let events = await host.subscribe()
         watcher = Task { [weak self] in
-            for await event in events {
-                guard case .identified(let peer, let identify, let addresses) = event else { continue }
-                await self?.identified(peer, identify, addresses)
-            }
+            for await event in events { await self?.take(event) }
         }
         for peer in await host.connectedPeers {
             guard let identify = await host.identify(of: peer) else { continue }
@@ -71,6 +68,8 @@ public actor KademliaService {
         engine.table.closest(to: engine.table.own, count: engine.table.count).map(\.peer)
     }
     public var recordCount: Int { engine.recordCount }
+    /// The record that is kept here.
+    public func held(_ key: [UInt8]) -> [UInt8]? { engine.records.record(key, at: host.clock.now)?.value }
     public func offences(of peer: PeerID) -> Int { engine.offences(of: peer) }
 
     // MARK: Lookups
@@ -161,6 +160,12 @@ public actor KademliaService {
     }
 
     // MARK: Engine
+
+    /// Takes note of what the host tells, as this does by itself a moment later.
+    public func take(_ event: PeerHost.Event) {
+        guard case .identified(let peer, let identify, let addresses) = event else { return }
+        identified(peer, identify, addresses)
+    }
 
     private func identified(_ peer: PeerID, _ identify: Identify, _ addresses: [Multiaddr]) {
         engine.identified(
