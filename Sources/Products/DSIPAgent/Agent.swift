@@ -79,6 +79,8 @@ public actor Agent {
         self.directory = Directory(
             fetcher: fetcher,
             dht: configuration.mode == .full ? configuration.dht : .off,
+            dns: configuration.dns,
+            seen: SeenMemory(store: store, clock: configuration.clock),
             clock: configuration.clock
         )
         self.links = RelayLinks(
@@ -247,7 +249,10 @@ public actor Agent {
     func reschedule() {
         timer?.cancel()
         let due = desks.values.flatMap {
-            [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt, $0.presenceAt, renewalDue($0)]
+            [
+                $0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt, $0.presenceAt,
+                renewalDue($0),
+            ]
         }.compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())

@@ -25,6 +25,8 @@ public struct AgentConfiguration: Sendable {
     public var mode = Mode.full
     /// The DHT in which people are found by their address alone. Joined in `full` mode only.
     public var dht = DHT.off
+    /// Asked for aliases beside their domains' web servers; nil where nothing validates DNSSEC.
+    public var dns: (any ValidatingDNS)?
     /// Unix seconds.
     public var clock: @Sendable () -> Int64
     public var version: String

@@ -209,6 +209,8 @@ final class Engine: Sendable {
                     desk: DiscoveryDesk(
                         overlay: overlay,
                         documents: { documents.document(of: $0, at: clock()) },
+                        restoring: stored.records,
+                        write: { writer.submit($0) },
                         clock: clock
                     ),
                     metrics: metrics,

@@ -35,6 +35,7 @@ struct UpCommand: Subcommand {
     var passphrase = false
 
     @OptionGroup var dht: DHTOptions
+    @OptionGroup var dns: DNSOptions
     @OptionGroup var state: StateOptions
 
     func perform() async throws {
@@ -76,6 +77,7 @@ struct UpCommand: Subcommand {
             allowedAddresses: try state.network.allowed(with: url),
             createsIdentity: !pair
         )
+        configuration.dns = try dns.resolver()
         configuration.dht = try embedded?.overlay.map { .shared($0) } ?? dht.own()
         let (agent, server) = try await Household.page(configuration, port: port, logger: Household.logger)
         try holder.announce(page: server.url)

@@ -114,7 +114,9 @@ struct FindingTests {
         await host.stop()
     }
 
-    @Test("whom somebody lets see them does: strangers learn the relay, contacts the device, everybody what is open, nobody a throw-away")
+    @Test(
+        "whom somebody lets see them does: strangers learn the relay, contacts the device, everybody what is open, nobody a throw-away"
+    )
     func presence() async throws {
         let host = Overlay(.init(listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
         try await host.start()
@@ -126,7 +128,8 @@ struct FindingTests {
         let relay = try await TestRelay(knowing: await host.addresses.map(\.description))
         let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay, dht: .own(dht)))
         let carol = try await Person("Carol", at: relay)
-        let contact = try await bob.agent.addContact(await alice.uri, name: "Alice")
+        _ = try await bob.agent.addContact(await alice.uri, name: "Alice")
+        let contact = try await bob.agent.addContact(await carol.uri, name: "Carol")
         let throwaway = try await bob.agent.perform(
             "identity.create",
             ["name": "Nobody", "throwaway_for": .string(contact.id)]
@@ -190,17 +193,67 @@ struct FindingTests {
         await host.stop()
     }
 
+    @Test("a relay that was started again still knows where those are who sleep")
+    func relayRestart() async throws {
+        let relay = try await TestRelay()
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay))
+        let did = await bob.did
+        _ = try await found(did, by: alice)
+        await bob.agent.stop()
+        try await relay.restart()
+        let asking = TestDirectory(relay)
+        let now = Int64(Date().timeIntervalSince1970)
+        let home = try #require(try await asking.values(DiscoveryKey.home(did)).first)
+        #expect(try HomeRecord(verifying: home, at: now).places.relays == [relay.running.url])
+        // Presence is of the moment, and is not.
+        #expect(try await asking.values(DiscoveryKey.presence(did)).isEmpty)
+        await alice.agent.stop()
+        await relay.stop()
+    }
+
+    @Test("what was taken back cannot be brought again, though the agent was started anew")
+    func rollback() async throws {
+        let host = Overlay(.init(listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+        try await host.start()
+        let hosts = await host.addresses
+        let relay = try await TestRelay()
+        let key = SigningKey(selfIssued: .init())
+        let now = Int64(Date().timeIntervalSince1970)
+        func put(_ seq: Int64, _ place: String, on host: Overlay) async throws {
+            let record = try HomeRecord.sign(
+                .init(relays: ["wss://\(place).example/dsip"]),
+                of: key.did,
+                at: now,
+                seq: seq,
+                by: key
+            )
+            await host.put(DiscoveryKey.home(key.did), record)
+        }
+        try await put(2, "new", on: host)
+        let alice = try await Person("Alice", at: relay, dht: .own(.init(bootstrap: hosts)))
+        #expect(try await found(key.did, by: alice).relay == "wss://new.example/dsip")
+        await alice.agent.stop()
+        await host.stop()
+        // Hosts that know the older record only.
+        let liar = Overlay(.init(listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
+        try await liar.start()
+        try await put(1, "old", on: liar)
+        let liars = await liar.addresses
+        let again = try await Person("Alice", at: relay, folder: alice.folder, dht: .own(.init(bootstrap: liars)))
+        try await until("the host is known", within: .seconds(60)) { await again.agent.network()["hosts"]?.int == 1 }
+        #expect(try await again.agent.lookup(key.did.string).relay == nil)
+        let stranger = try await Person("Carol", at: relay, dht: .own(.init(bootstrap: liars)))
+        #expect(try await found(key.did, by: stranger).relay == "wss://old.example/dsip")
+        for person in [again, stranger] { await person.agent.stop() }
+        await liar.stop()
+        await relay.stop()
+    }
+
     @Test("a relay keeps no record under another’s key, none that is older, and none that nobody signed")
     func records() async throws {
         let relay = try await TestRelay()
-        let fetcher = HTTPDocumentFetcher(
-            policy: AddressPolicy(allowing: [AddressRange("127.0.0.1/32")!]),
-            roots: TrustRoots(additionalFiles: [relay.running.rootPath!])
-        )
-        let base = "https://127.0.0.1:\(relay.running.port)/dsip/v1/records/"
-        func post(_ key: [UInt8], _ value: [UInt8]) async throws -> Int {
-            try await fetcher.post(url: base + String(decoding: key.suffix(64), as: UTF8.self), value).status
-        }
+        let directory = TestDirectory(relay)
+        func post(_ key: [UInt8], _ value: [UInt8]) async throws -> Int { try await directory.post(key, value) }
         let now = Int64(Date().timeIntervalSince1970)
         let (key, other) = (SigningKey(selfIssued: .init()), SigningKey(selfIssued: .init()))
         func home(_ seq: Int64) throws -> [UInt8] {
@@ -215,9 +268,33 @@ struct FindingTests {
         var forged = try home(9)
         forged[forged.count - 4] ^= 1
         #expect(try await post(own, forged) == 400)
-        #expect(try await fetcher.fetch(url: base + "zz", limit: 1024).status == 400)
-        let kept = try await fetcher.fetch(url: base + String(decoding: own.suffix(64), as: UTF8.self), limit: 4096)
-        #expect(try kept.body == home(7))
+        #expect(try await directory.fetcher.fetch(url: directory.base + "zz", limit: 1024).status == 400)
+        #expect(try await directory.values(own) == [home(7)])
         await relay.stop()
+    }
+}
+
+/// A relay's directory over HTTPS.
+private struct TestDirectory {
+    let fetcher: HTTPDocumentFetcher
+    let base: String
+
+    init(_ relay: TestRelay) {
+        fetcher = HTTPDocumentFetcher(
+            policy: AddressPolicy(allowing: [AddressRange("127.0.0.1/32")!]),
+            roots: TrustRoots(additionalFiles: [relay.running.rootPath!])
+        )
+        base = "https://127.0.0.1:\(relay.running.port)/dsip/v1/records/"
+    }
+
+    private func url(_ key: [UInt8]) -> String { base + String(decoding: key.suffix(64), as: UTF8.self) }
+
+    func post(_ key: [UInt8], _ value: [UInt8]) async throws -> Int {
+        try await fetcher.post(url: url(key), value).status
+    }
+
+    func values(_ key: [UInt8]) async throws -> [[UInt8]] {
+        let answer = try await fetcher.fetch(url: url(key), limit: 4096)
+        return answer.status == 200 ? [answer.body] : []
     }
 }

@@ -1,4 +1,5 @@
 import DSIPAgent
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPRelay
 import Encoding
@@ -144,6 +145,7 @@ final class Person: Sendable {
         kind: Device.Kind = .computer,
         trusting others: [TestRelay] = [],
         dht: AgentConfiguration.DHT = .off,
+        dns: (any ValidatingDNS)? = nil,
         clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
         awaitsConnection: Bool = true
     ) async throws {
@@ -160,6 +162,7 @@ final class Person: Sendable {
             clock: clock
         )
         configuration.dht = dht
+        configuration.dns = dns
         agent = try Agent(configuration, log: Person.logger(name))
         if watching { watch() }
         try await agent.start()

@@ -42,7 +42,7 @@ extension Agent {
         let isFindable = visibility != .nobody
         let records: [Announcement]
         do throws(DiscoveryError) {
-            records = try isFindable ? whereabouts(desk, at: now) : [home(desk, .init(), lifetime: 3600, at: now)]
+            records = try isFindable ? whereabouts(desk, at: now) : [home(desk, .init(), at: now)]
         } catch {
             return logger.error("Where an identity lives cannot be signed", metadata: ["error": "\(error)"])
         }
@@ -77,15 +77,15 @@ extension Agent {
         desk.hint.endpoints = [.init(uri: desk.relay)]
         let hint = try desk.hint.sign(at: now, id: makeID(), by: desk.key, delegations: desk.delegations)
         return [
-            try home(desk, places, lifetime: HomeRecord.maximumLifetime, at: now),
+            try home(desk, places, at: now),
             Announcement(hint: hint, of: desk.identity),
         ]
     }
 
+    /// Also one that names no place holds as long as any: else the one before would count again after it.
     private func home(
         _ desk: Desk,
         _ places: HomeRecord.Places,
-        lifetime: Int64,
         at now: Int64
     ) throws(DiscoveryError) -> Announcement {
         let record = try HomeRecord.sign(
@@ -93,7 +93,6 @@ extension Agent {
             of: desk.identity,
             at: now,
             seq: sequence(.home, of: desk.identity, at: now),
-            lifetime: lifetime,
             by: desk.key,
             delegation: desk.delegations.first
         )
