@@ -16,16 +16,16 @@ import Unbound
 struct SignedNameTests {
     private static let alice = SigningKey(selfIssued: .init()).did
 
-    /// `test`, which is the anchor; `signed.test` and `broken.test` below it, signed; `plain.test`, which is not.
+    /// `example`, which is the anchor; `signed.example` and `broken.example` below it, signed; `plain.example`, which is not.
     private func world() async throws -> (server: TestNameServer, dns: UnboundDNS) {
-        var (root, signed, broken) = (SignedZone("test"), SignedZone("signed.test"), SignedZone("broken.test"))
+        var (root, signed, broken) = (SignedZone("example"), SignedZone("signed.example"), SignedZone("broken.example"))
         let text = "did=\(SignedNameTests.alice)"
-        signed.addText("_did.alice.signed.test", text)
-        let target = [0, 10, 0, 0, 0x1b, 0xb] + SignedZone.wire("relay.signed.test")
-        signed.add(.init(name: "_did.alice.signed.test", type: .srv, rdata: target))
-        broken.addText("_did.alice.broken.test", text)
+        signed.addText("_did.alice.signed.example", text)
+        let target = [0, 10, 0, 0, 0x1b, 0xb] + SignedZone.wire("relay.signed.example")
+        signed.add(.init(name: "_did.alice.signed.example", type: .srv, rdata: target))
+        broken.addText("_did.alice.broken.example", text)
         for zone in [signed, broken] { root.add(zone.ds) }
-        root.addUnsignedDelegation("plain.test")
+        root.addUnsignedDelegation("plain.example")
         typealias Answers = [(
             question: (name: String, type: SignedZone.RecordType), answer: [SignedZone.Record],
             authority: [SignedZone.Record]
@@ -35,21 +35,21 @@ struct SignedNameTests {
             return ((name, type), records + [zone.signature(of: name, type)], [])
         }
         var answers: Answers = [
-            whole(root, "test", .dnskey), whole(root, "signed.test", .ds), whole(root, "broken.test", .ds),
-            whole(signed, "signed.test", .dnskey), whole(broken, "broken.test", .dnskey),
-            whole(signed, "_did.alice.signed.test", .txt), whole(signed, "_did.alice.signed.test", .srv),
+            whole(root, "example", .dnskey), whole(root, "signed.example", .ds), whole(root, "broken.example", .ds),
+            whole(signed, "signed.example", .dnskey), whole(broken, "broken.example", .dnskey),
+            whole(signed, "_did.alice.signed.example", .txt), whole(signed, "_did.alice.signed.example", .srv),
             (
-                ("plain.test", .ds), [],
-                root.records.filter { $0.type == .nsec } + [root.signature(of: "plain.test", .nsec)]
+                ("plain.example", .ds), [],
+                root.records.filter { $0.type == .nsec } + [root.signature(of: "plain.example", .nsec)]
             ),
         ]
         // Somebody on the way changed what was signed.
-        var forged = whole(broken, "_did.alice.broken.test", .txt)
+        var forged = whole(broken, "_did.alice.broken.example", .txt)
         forged.answer[0].rdata[10] ^= 1
         answers.append(forged)
-        var plain = SignedZone("plain.test")
-        plain.addText("_did.alice.plain.test", text)
-        answers.append((("_did.alice.plain.test", .txt), plain.records.filter { $0.type == .txt }, []))
+        var plain = SignedZone("plain.example")
+        plain.addText("_did.alice.plain.example", text)
+        answers.append((("_did.alice.plain.example", .txt), plain.records.filter { $0.type == .txt }, []))
         let server = try await TestNameServer(answers)
         var configuration = ValidatingResolver.Configuration()
         configuration.forwarders = [server.address]
@@ -62,11 +62,11 @@ struct SignedNameTests {
     func verdicts() async throws {
         let (server, dns) = try await world()
         let text = "did=\(SignedNameTests.alice)"
-        let signed = try await dns.texts("_did.alice.signed.test")
+        let signed = try await dns.texts("_did.alice.signed.example")
         #expect(signed.verdict == .secure && signed.texts == [text])
-        let plain = try await dns.texts("_did.alice.plain.test")
+        let plain = try await dns.texts("_did.alice.plain.example")
         #expect(plain.verdict == .insecure && plain.texts == [text])
-        let forged = try await dns.texts("_did.alice.broken.test")
+        let forged = try await dns.texts("_did.alice.broken.example")
         #expect(forged.verdict == .bogus && forged.texts.isEmpty)
         await server.stop()
     }
@@ -74,13 +74,13 @@ struct SignedNameTests {
     @Test("an alias is found by its signed records with the relay they name; a forged answer is told and leads nowhere")
     func aliases() async throws {
         let (server, dns) = try await world()
-        let found = try await AliasDNS.resolve(try #require(Alias("alice@signed.test")), through: dns)
+        let found = try await AliasDNS.resolve(try #require(Alias("alice@signed.example")), through: dns)
         #expect(found.did == SignedNameTests.alice && found.basis == .signedDNS)
-        #expect(found.relay == "wss://relay.signed.test:6923/dsip")
-        let plain = try await AliasDNS.resolve(try #require(Alias("alice@plain.test")), through: dns)
+        #expect(found.relay == "wss://relay.signed.example:6923/dsip")
+        let plain = try await AliasDNS.resolve(try #require(Alias("alice@plain.example")), through: dns)
         #expect(plain.basis == .unsignedDNS && plain.relay == nil)
         await #expect(throws: IdentityError(.refused, "")) {
-            try await AliasDNS.resolve(try #require(Alias("alice@broken.test")), through: dns)
+            try await AliasDNS.resolve(try #require(Alias("alice@broken.example")), through: dns)
         }
         await server.stop()
     }
@@ -90,11 +90,13 @@ struct SignedNameTests {
         let (server, dns) = try await world()
         let relay = try await TestRelay()
         let carol = try await Person("Carol", at: relay, dns: dns)
-        let found = try await carol.agent.lookup("alice@signed.test")
+        let found = try await carol.agent.lookup("alice@signed.example")
         #expect(found.peer.did == SignedNameTests.alice)
-        #expect(found.relay == "wss://relay.signed.test:6923/dsip")
-        #expect(found.steps.contains { $0.hasPrefix("signed.test says who alice@signed.test is, by DNS: DNSSEC") })
-        await #expect(throws: AgentError(.unresolvable, "")) { try await carol.agent.lookup("alice@broken.test") }
+        #expect(found.relay == "wss://relay.signed.example:6923/dsip")
+        #expect(
+            found.steps.contains { $0.hasPrefix("signed.example says who alice@signed.example is, by DNS: DNSSEC") }
+        )
+        await #expect(throws: AgentError(.unresolvable, "")) { try await carol.agent.lookup("alice@broken.example") }
         await carol.agent.stop()
         await relay.stop()
         await server.stop()
@@ -111,7 +113,7 @@ struct SignedNameTests {
             for number in 0..<(2 * ValidatingResolver.maximumQuestions) {
                 group.addTask {
                     do throws(UnboundError) {
-                        _ = try await resolver.ask("n\(number).test", type: .txt)
+                        _ = try await resolver.ask("n\(number).example", type: .txt)
                         return nil
                     } catch { return error }
                 }
@@ -133,7 +135,7 @@ struct SignedNameTests {
                 return silent
             }()
         )
-        await #expect(throws: IdentityError(.unreachable, "")) { try await dns.texts("a.test") }
-        await #expect(throws: IdentityError(.unreachable, "")) { try await dns.texts("b.test") }
+        await #expect(throws: IdentityError(.unreachable, "")) { try await dns.texts("a.example") }
+        await #expect(throws: IdentityError(.unreachable, "")) { try await dns.texts("b.example") }
     }
 }

@@ -108,7 +108,7 @@ final class Directory: Sendable {
             }
         }
         let finding = AliasFinding(alias: alias, claims: claims, failures: failures)
-        for source in finding.suspicions { steps.append("\(source.rawValue) gave an answer that must not be believed.") }
+        steps += finding.suspicions.map { "\($0.rawValue) gave an answer that must not be believed." }
         switch finding.verdict {
         case .agreed(let did):
             for claim in claims {
