@@ -91,6 +91,8 @@ let package = Package(
         target("WebRTC", "Standards", ["Encoding", crypto]),
         target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
         target("WebPush", "Standards", ["Encoding", crypto]),
+        .target(name: "CUnbound", path: "Sources/Standards/CUnbound"),
+        target("Unbound", "Standards", ["CUnbound"]),
         .systemLibrary(
             name: "CQRencode",
             path: "Sources/Standards/CQRencode",
@@ -146,7 +148,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia",
-                "DSIPMessaging", "DSIPDiscovery",
+                "DSIPMessaging", "DSIPDiscovery", "Libp2p", "Unbound",
                 "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"),
                 product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -167,7 +169,7 @@ let package = Package(
             name: "dsip",
             dependencies: [
                 "DSIPAgent", "DSIPRelay", "DSIPConformance", "DSIPTransport", "DSIPSignaling", "DSIPIdentity",
-                "DSIPTrust", "DSIPDiscovery", "Libp2p",
+                "DSIPTrust", "DSIPDiscovery", "Libp2p", "Unbound",
                 "Encoding", "WebRTC", product("AsyncHTTPClient", "async-http-client"), product("NIOCore", "swift-nio"),
                 product("NIOPosix", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),
@@ -311,7 +313,7 @@ let package = Package(
             "Products",
             [
                 "DSIPDiscovery", "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay", "DSIPSignaling",
-                "DSIPTransport", "Encoding", "Libp2p", crypto, log,
+                "DSIPTransport", "Encoding", "Libp2p", "Unbound", crypto, log,
             ] + nio
         ),
     ]

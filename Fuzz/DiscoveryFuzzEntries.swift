@@ -7,6 +7,11 @@ import Libp2p
 
 /// What DHTs, Pkarr relays, hosts of logs and zones of names hand out.
 let discoveryFuzzEntries: [FuzzEntry] = [
+    FuzzEntry("dns-rdata", seeds: [Array("\u{3}did".utf8), [0, 1, 0, 2, 0, 3, 1, 0x61, 0]]) { bytes in
+        let text = DNSTexts.text(bytes)
+        precondition(text == nil || text!.utf8.count < max(1, bytes.count), "a text out of nothing")
+        if let service = DNSService(bytes) { _ = AliasDNS.relay([service]) }
+    },
     FuzzEntry("dns-message", seeds: dnsSeeds) { bytes in
         guard let message = try? DNSMessage(bytes) else { return }
         for record in message.answers { _ = try? message.strings(of: record) }

@@ -80,7 +80,7 @@ class Person:
     async def up(self):
         self.program = await Program(
             self.name, "up", "--state", self.folder, "--name", self.name, "--port", self.port, "--relay", self.network.relay_url,
-            "--device", f"{self.name}'s computer", "--trust", self.network.authority, *(["--pair"] if self.paired else [])).start()
+            "--device", f"{self.name}'s computer", *self.network.trust, *(["--pair"] if self.paired else [])).start()
         self.url = (await self.program.line(r"http://127\.0\.0\.1:\d+/#token=\S+"))[0]
         return self
 
@@ -123,6 +123,10 @@ class Person:
 
 
 class Network:
+    def __init__(self, hosts=None, trusted=()):
+        """`hosts`: of the DHT, which the relay joins unless it is None. `trusted`: other networks whose relays are trusted."""
+        self.hosts, self.trusted = hosts, list(trusted)
+
     async def __aenter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dsip-test-"))
         self.people = []
@@ -140,8 +144,17 @@ class Network:
     def authority(self):
         return self.folder / "relay" / "tls" / "ca.pem"
 
+    @property
+    def trust(self):
+        return [word for network in [self, *self.trusted] for word in ("--trust", network.authority)]
+
+    async def host(self):
+        """The relay's address in the DHT."""
+        return (await self.relay.line(r"^dht (/ip4/\S+)$"))[1]
+
     async def start_relay(self):
-        self.relay = await Program("relay", "relay", "--state", self.folder / "relay", "--port", self.port).start()
+        dht = [] if self.hosts is None else ["--dht-enabled", "true", "--dht-listen", "/ip4/127.0.0.1/tcp/0", *(["--dht-bootstrap", ",".join(self.hosts)] if self.hosts else [])]
+        self.relay = await Program("relay", "relay", "--state", self.folder / "relay", "--port", self.port, *dht).start()
         for _ in range(300):
             if self.relay.process.returncode is not None:
                 raise AssertionError("the relay ended:\n" + "\n".join(self.relay.lines))

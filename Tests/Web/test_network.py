@@ -68,6 +68,50 @@ class People(unittest.IsolatedAsyncioTestCase):
         await a.get_by_role("button", name=f"Call {name} with video").first.click()
 
 
+class FindingTest(People):
+    async def test_a_bare_did_key_at_a_relay_nobody_named_is_found_and_called(self):
+        async with Network(hosts=[]) as here, Network(hosts=[await here.host()], trusted=[here]) as there:
+            here.trusted.append(there)
+            alice, bob = await here.person("Alice"), await there.person("Bob")
+            did = await bob.did()
+            await bob.api("contacts.add", input=await alice.did(), name="Alice")
+            for _ in range(300):
+                if (await alice.api("peer.lookup", input=did))["relay"] == there.relay_url:
+                    break
+                await asyncio.sleep(0.2)
+            a, b = await self.open(alice), await self.open(bob)
+            await a.get_by_role("button", name="New call").first.click()
+            dial = a.get_by_role("dialog", name="New call")
+            await dial.get_by_label("Who do you want to call?").fill(did)
+            await dial.get_by_text("How it was found").click()
+            await expect(dial.get_by_text(re.compile("^Its relay was found by a (presence|home) record that the identity signed"))).to_be_visible()
+            await expect(dial.get_by_text(re.compile("^There at this moment"))).to_be_visible()
+            await self.shot(a, "found-in-the-dht")
+            await dial.get_by_role("button", name="Call with video").click()
+            await self.incoming(b).get_by_role("button", name="Answer with video").click()
+            for page in (a, b):
+                await self.until(page, "() => connections.some(pc => pc.connectionState === 'connected')")
+            await a.close()
+            await b.close()
+
+    async def test_who_chooses_to_be_found_by_nobody_is_not(self):
+        async with Network(hosts=[]) as here:
+            alice, bob = await here.person("Alice"), await here.person("Bob")
+            did = await bob.did()
+            for _ in range(300):
+                if (await alice.api("peer.presence", did=did))["presence"]:
+                    break
+                await asyncio.sleep(0.2)
+            b = await self.open(bob)
+            await b.get_by_role("link", name="Settings").first.click()
+            choice = b.get_by_role("group", name="Who can find me by my address")
+            await expect(choice.get_by_role("radio", name=re.compile("through my relay"))).to_be_checked()
+            await choice.get_by_role("radio", name=re.compile("^Nobody")).check()
+            await bob.until("visible to nobody", lambda state: state["settings"]["visibility"] == "nobody")
+            await self.shot(b, "visibility")
+            await b.close()
+
+
 class NetworkTest(People):
     async def test_video_call_from_ring_to_matching_logs(self):
         alice, bob = await self.alice_and_bob()

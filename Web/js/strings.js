@@ -118,6 +118,7 @@ export const strings = {
     suggestions: "From your contacts",
     choose: (name) => `Choose ${name}`,
     steps: "How it was found",
+    presence: ({ region, for_contacts }) => `There at this moment${region ? `, in the region ${region}` : ""}, says a record that they signed${for_contacts ? " for their contacts" : ""}.`,
   },
 
   scan: {
@@ -665,8 +666,14 @@ export const strings = {
     previewsHelp: "When off, a notification says only that something arrived.",
     messages: "Messages",
     finding: "Being found",
-    findable: "My address is enough to reach me",
-    findableHelp: "Your relay tells whoever asks for your address where you are reached. It tells no place and no device’s address. When off, people need a link from you that names your relay; what was told before lapses within two days at most.",
+    visibility: "Who can find me by my address",
+    visibilities: {
+      nobody: ["Nobody", "People need a link from you that names your relay. What was told before lapses within two days at most."],
+      relay: ["Whoever has it, through my relay", "They learn which relay you use and whether you are there. No place, and no device’s address."],
+      contacts: ["Whoever has it; my contacts directly", "Sealed, for your contacts alone: the addresses of your devices, and your region if you gave one."],
+      everybody: ["Everybody, directly", "The addresses of your devices, and your region if you gave one, are open to anyone who has your address."],
+    },
+    visibilityHelp: "Throw-away identities are never announced.",
     readReceipts: "Read receipts",
     readReceiptsHelp: "Others see when you have read or played something. When off, nobody is told. That a message has arrived is always said.",
     typing: "Show when I am typing",

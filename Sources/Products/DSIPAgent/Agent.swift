@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPMedia
 import DSIPMessaging
@@ -79,7 +80,13 @@ public actor Agent {
             timeout: Agent.transferTime
         )
         self.fetcher = fetcher
-        self.directory = Directory(fetcher: fetcher, clock: configuration.clock)
+        self.directory = Directory(
+            fetcher: fetcher,
+            dht: configuration.mode == .full ? configuration.dht : .off,
+            dns: configuration.dns,
+            seen: SeenMemory(store: store, clock: configuration.clock),
+            clock: configuration.clock
+        )
         self.links = RelayLinks(
             roots: roots,
             resolver: directory.resolver,
@@ -109,6 +116,7 @@ public actor Agent {
             }
         }
         guard configuration.mode == .full else { return }
+        joinDHT()
         try endLeftOvers()
         publishPeople()
         reschedule()
@@ -122,6 +130,7 @@ public actor Agent {
             }
         }
         timer?.cancel()
+        await leaveDHT()
         await links.close()
         deliveries?.cancel()
         hub.finish()
@@ -131,6 +140,7 @@ public actor Agent {
     func vanish() async {
         timer?.cancel()
         deliveries?.cancel()
+        await leaveDHT()
         await links.close()
         desks = [:]
         hub.finish()
@@ -161,7 +171,8 @@ public actor Agent {
             delegations: delegations,
             relay: identity.relay,
             name: identity.name,
-            contacts: try contactBook(of: identity.did)
+            contacts: try contactBook(of: identity.did),
+            lastPresence: lastSequence(.presence, of: identity.did)
         )
         desks[identity.did] = desk
         try openMail(desk)
@@ -175,6 +186,7 @@ public actor Agent {
         case .ratchet(let message, let owner, let path): receivedRatchet(message, owner: owner, path: path)
         case .status(let owner, let url, let state):
             if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
+            if case .connected(_, let capabilities) = state { learnHosts(capabilities, of: url) }
             if let desk = desks[owner] {
                 mailLink(state, at: url, desk)
                 if state.isConnected, desk.relay == url { announce(desk) }
@@ -241,7 +253,10 @@ public actor Agent {
     func reschedule() {
         timer?.cancel()
         let due = desks.values.flatMap {
-            [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt, renewalDue($0)]
+            [
+                $0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt, $0.presenceAt,
+                renewalDue($0),
+            ]
         }.compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
@@ -313,15 +328,17 @@ public actor Agent {
 
     private var settings: JSONValue {
         [
-            "ring_unknown": false, "findable": .bool(isFindable),
+            "ring_unknown": false, "visibility": .string(visibility.rawValue), "region": .optional(region?.text),
             "display_name": .string(ownIdentities().first(where: \.current)?.name ?? ""),
             "version": .string(configuration.version),
         ]
     }
 
     /// Changes what is given, and says what holds then.
-    public func update(findable: Bool?) throws(AgentError) -> JSONValue {
-        if let findable { try setFindable(findable) }
+    ///
+    /// - Parameter region: a geohash of one to five characters; empty for none.
+    public func update(visibility: Visibility? = nil, region: String? = nil) throws(AgentError) -> JSONValue {
+        try setVisibility(visibility, region: region)
         return settings
     }
 

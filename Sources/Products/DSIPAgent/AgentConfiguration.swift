@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPMessaging
 import FoundationEssentials
@@ -25,6 +26,10 @@ public struct AgentConfiguration: Sendable {
     public var mode = Mode.full
     /// Seconds for which a group's hub may be gone before the group goes on without it. M§9.4
     public var hubTimeout = MessagingProfile.hubTimeout
+    /// The DHT in which people are found by their address alone. Joined in `full` mode only.
+    public var dht = DHT.off
+    /// Asked for aliases beside their domains' web servers; nil where nothing validates DNSSEC.
+    public var dns: (any ValidatingDNS)?
     /// Unix seconds.
     public var clock: @Sendable () -> Int64
     public var version: String
@@ -36,6 +41,15 @@ public struct AgentConfiguration: Sendable {
         case errand
         /// Never connects to a relay.
         case offline
+    }
+
+    public enum DHT: Sendable {
+        /// Asked through the relay, where that is a host.
+        case off
+        /// With a host of its own: a client unless it listens.
+        case own(Overlay.Configuration)
+        /// With the host of a relay in the same process, which starts and stops it.
+        case shared(Overlay)
     }
 
     public init(

@@ -109,12 +109,19 @@ extension Engine {
         guard bootstrap.allSatisfy({ $0.peerID != nil }) else {
             throw RelayError(.configuration, "dht.bootstrap must name peers: …/tcp/4001/p2p/12D3Koo….")
         }
+        var overlayed = Overlay.Configuration(
+            identity: try hostKey(folder),
+            listen: try addresses(settings.listen, "dht.listen"),
+            bootstrap: bootstrap,
+            local: settings.local ? Overlay.LocalNetwork() : nil
+        )
+        if settings.circuits > 0 {
+            var limits = CircuitRelay.Limits()
+            (limits.reservations, limits.circuits) = (settings.circuits, max(1, settings.circuits / 2))
+            overlayed.circuits = limits
+        }
         let overlay = Overlay(
-            Overlay.Configuration(
-                identity: try hostKey(folder),
-                listen: try addresses(settings.listen, "dht.listen"),
-                bootstrap: bootstrap
-            ),
+            overlayed,
             documents: { documents.document(of: $0, at: clock()) }
         )
         do {

@@ -7,6 +7,7 @@ import DSIPTransport
 import Encoding
 import Hummingbird
 import HummingbirdCore
+import Libp2p
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -47,6 +48,8 @@ final class Engine: Sendable {
         self.metrics = metrics
         self.began = began
     }
+
+    var overlay: Overlay? { parts.overlay }
 
     var metricsText: String { metrics.render(uptime: Engine.uptime(began)) }
 
@@ -207,6 +210,8 @@ final class Engine: Sendable {
                     desk: DiscoveryDesk(
                         overlay: overlay,
                         documents: { documents.document(of: $0, at: clock()) },
+                        restoring: stored.records,
+                        write: { writer.submit($0) },
                         clock: clock
                     ),
                     metrics: metrics,
@@ -266,11 +271,18 @@ final class Engine: Sendable {
                     retention: RatchetHost.Limits().retention
                 )
             }
+            if !running.overlay.isEmpty {
+                capabilities.other["dht"] = .array(running.overlay.prefix(8).map { .string($0) })
+            }
             if let pushes {
                 let key = try? VAPIDKey.kept(in: folder)
                 capabilities.other["push"] = PushCapability(kinds: pushes.kinds, vapidKey: key?.publicKey).json
             }
             signaling.advertise(capabilities)
+            if let overlay, let region = configuration.dht.region.flatMap({ Geohash($0) }) {
+                let about = HostAbout(did: identity.did, relays: [running.url], region: region)
+                Task { await overlay.announce(about) }
+            }
             let parts = Parts(
                 configuration: configuration,
                 folder: folder,

@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPSession
 import DSIPSignaling
@@ -126,6 +127,12 @@ public final class Relay: Service {
     func sweepBlobs() async {
         guard case .running(let engine) = phase.withLockedValue({ $0 }) else { return }
         await engine.sweepBlobs()
+    }
+
+    /// Its host in the DHT, for programs that embed it; nil when it has none.
+    public var overlay: Overlay? {
+        guard case .running(let engine) = phase.withLockedValue({ $0 }) else { return nil }
+        return engine.overlay
     }
 
     /// The metrics page, as `/metrics` serves it.

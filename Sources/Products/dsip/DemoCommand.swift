@@ -41,7 +41,10 @@ struct DemoCommand: Subcommand {
     func perform() async throws {
         let folder = state ?? NSTemporaryDirectory() + "dsip-demo-\(UUID().uuidString.prefix(8))"
         defer { if !keep, state == nil { try? FileManager.default.removeItem(atPath: folder) } }
-        let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort, joinsDHT: true)
+        let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort) { configuration in
+            configuration.dht.enabled = true
+            configuration.dht.listen = ["/ip4/127.0.0.1/tcp/0"]
+        }
         // A DHT is more than one host.
         let hosts = try await neighbours(of: running.overlay)
         let roots = running.rootPath.map { [$0] } ?? []
@@ -55,17 +58,20 @@ struct DemoCommand: Subcommand {
         )
             async throws -> (agent: Agent, server: LocalServer)
         {
-            try await Household.page(
-                AgentConfiguration(
-                    stateFolder: folder + "/\(name.lowercased())",
-                    relay: running.url,
-                    trustRoots: roots,
-                    displayName: paired ? "" : name,
-                    deviceName: device,
-                    deviceKind: kind,
-                    allowedAddresses: ["127.0.0.1/32", "::1/128"].compactMap { AddressRange($0) },
-                    createsIdentity: !paired
-                ),
+            var configuration = AgentConfiguration(
+                stateFolder: folder + "/\(name.lowercased())",
+                relay: running.url,
+                trustRoots: roots,
+                displayName: paired ? "" : name,
+                deviceName: device,
+                deviceKind: kind,
+                allowedAddresses: ["127.0.0.1/32", "::1/128"].compactMap { AddressRange($0) },
+                createsIdentity: !paired
+            )
+            // The relay names the host to begin with.
+            configuration.dht = .own(.init())
+            return try await Household.page(
+                configuration,
                 port: port == 0 ? 0 : port + place,
                 logger: Household.logger
             )

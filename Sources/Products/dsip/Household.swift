@@ -24,17 +24,18 @@ enum Household {
     }
 
     /// Starts a relay of our own on loopback.
-    /// - Parameter joinsDHT: whether it is a host in a DHT of this machine alone.
-    static func relay(in folder: String, port: Int, joinsDHT: Bool = false) async throws -> (
-        relay: Relay, running: Relay.Running
-    ) {
+    /// - Parameter change: what is to be otherwise.
+    static func relay(
+        in folder: String,
+        port: Int,
+        _ change: (inout RelayConfiguration) -> Void = { _ in }
+    ) async throws -> (relay: Relay, running: Relay.Running) {
         var configuration = RelayConfiguration(stateFolder: folder)
         configuration.port = port
         configuration.logLevel = .warning
         configuration.drainSeconds = 1
         configuration.stun.port = 0
-        configuration.dht.enabled = joinsDHT
-        configuration.dht.listen = ["/ip4/127.0.0.1/tcp/0"]
+        change(&configuration)
         let relay = Relay(configuration)
         do {
             return (relay, try await relay.start())

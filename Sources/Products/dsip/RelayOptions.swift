@@ -171,6 +171,15 @@ struct RelayOptions: ParsableArguments {
     @Option(name: .customLong("dht-bootstrap"), help: help("dht.bootstrap"))
     var dhtBootstrap: String?
 
+    @Option(name: .customLong("dht-region"), help: help("dht.region"))
+    var dhtRegion: String?
+
+    @Option(name: .customLong("dht-local"), help: help("dht.local"))
+    var dhtLocal: Bool?
+
+    @Option(name: .customLong("dht-circuits"), help: help("dht.circuits"))
+    var dhtCircuits: Int?
+
     @Option(name: .customLong("stun-enabled"), help: help("stun.enabled"))
     var stunEnabled: Bool?
 
@@ -263,6 +272,9 @@ struct RelayOptions: ParsableArguments {
             ("dht.enabled", dhtEnabled.map(String.init)),
             ("dht.listen", dhtListen),
             ("dht.bootstrap", dhtBootstrap),
+            ("dht.region", dhtRegion),
+            ("dht.local", dhtLocal.map(String.init)),
+            ("dht.circuits", dhtCircuits.map(String.init)),
             ("stun.enabled", stunEnabled.map(String.init)),
             ("stun.port", stunPort.map(String.init)),
             ("stun.advertised", stunAdvertised),

@@ -34,6 +34,8 @@ struct UpCommand: Subcommand {
     @Flag(help: "Lock a new wallet with a passphrase.")
     var passphrase = false
 
+    @OptionGroup var dht: DHTOptions
+    @OptionGroup var dns: DNSOptions
     @OptionGroup var state: StateOptions
 
     func perform() async throws {
@@ -58,12 +60,14 @@ struct UpCommand: Subcommand {
         var url = named ?? ""
         var embedded: Relay?
         if named == nil {
-            let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort)
+            let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort) {
+                dht.configure(&$0)
+            }
             url = running.url
             roots += running.rootPath.map { [$0] } ?? []
             embedded = relay
         }
-        let configuration = AgentConfiguration(
+        var configuration = AgentConfiguration(
             stateFolder: folder,
             relay: url,
             trustRoots: roots,
@@ -73,6 +77,8 @@ struct UpCommand: Subcommand {
             allowedAddresses: try state.network.allowed(with: url),
             createsIdentity: !pair
         )
+        configuration.dns = try dns.resolver()
+        configuration.dht = try embedded?.overlay.map { .shared($0) } ?? dht.own()
         let (agent, server) = try await Household.page(configuration, port: port, logger: Household.logger)
         try holder.announce(page: server.url)
         Household.say("relay \(url)")

@@ -18,8 +18,12 @@ public enum TrustBasis {
     public static func basis(of identity: DID, claims: [JSONObject] = []) -> String {
         if let claim = claims.lazy.compactMap(TelephoneClaim.init).first { return claim.basis }
         return switch identity.method {
-        case "key": "Self-issued identity"
+        case "key", "jwk": "Self-issued identity"
         case "web": "Domain verified (\(identity))"
+        // What decides is a log or a zone that its keys sign; the domain, or whoever carries it, only holds it ready.
+        case "webvh": "Signed log (\(identity))"
+        case "dht": "Self-issued identity, its document in a signed zone"
+        case "ion": "Self-issued identity, as it was created"
         default: "Unrecognized identity method"
         }
     }

@@ -9,6 +9,10 @@ struct TrustTests {
         "a line names the basis",
         arguments: [
             ("did:key:z6Mk", "Self-issued identity"), ("did:web:a.example", "Domain verified (did:web:a.example)"),
+            ("did:jwk:eyJ", "Self-issued identity"),
+            ("did:webvh:Qm1:a.example", "Signed log (did:webvh:Qm1:a.example)"),
+            ("did:dht:abc", "Self-issued identity, its document in a signed zone"),
+            ("did:ion:abc:def", "Self-issued identity, as it was created"),
             ("did:plc:abc", "Unrecognized identity method"),
         ]
     )

@@ -1,4 +1,5 @@
 import DSIPAgent
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPRelay
 import Encoding
@@ -68,10 +69,12 @@ final class TestRelay {
     ///   - isNamed: it goes by the name `localhost` and registers names.
     ///   - hasMailboxes: whether messaging is switched on.
     ///   - hosts: of the DHT that it joins; nil for none.
+    ///   - region: under which it announces itself there.
     init(
         isNamed: Bool = false,
         hasMailboxes: Bool = true,
         knowing hosts: [String]? = nil,
+        in region: String? = nil,
         clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) }
     ) async throws {
         (self.isNamed, self.hasMailboxes, self.hosts, self.clock) = (isNamed, hasMailboxes, hosts, clock)
@@ -80,6 +83,7 @@ final class TestRelay {
         configuration.dht.enabled = hosts != nil
         configuration.dht.listen = ["/ip4/127.0.0.1/tcp/0"]
         configuration.dht.bootstrap = hosts ?? []
+        configuration.dht.region = region
         relay = Relay(configuration, clock: clock)
         running = try await relay.start()
         // Its name has the port, which is known only now.
@@ -157,6 +161,8 @@ final class Person: Sendable {
         createsIdentity: Bool = true,
         kind: Device.Kind = .computer,
         trusting others: [TestRelay] = [],
+        dht: AgentConfiguration.DHT = .off,
+        dns: (any ValidatingDNS)? = nil,
         clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
         awaitsConnection: Bool = true,
         adjusting adjust: (inout AgentConfiguration) -> Void = { _ in }
@@ -173,6 +179,8 @@ final class Person: Sendable {
             createsIdentity: createsIdentity,
             clock: clock
         )
+        configuration.dht = dht
+        configuration.dns = dns
         adjust(&configuration)
         agent = try Agent(configuration, log: Person.logger(name))
         if watching { watch() }

@@ -162,6 +162,22 @@ struct StoreConformanceTests {
         #expect(state.revocations == [revocation])
     }
 
+    @Test("records are kept by key, the latest of each, until their time", arguments: StoreKind.allCases)
+    func records(_ kind: StoreKind) throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        func record(_ key: UInt8, _ value: UInt8, until: Int64) -> StoredRecord {
+            StoredRecord(key: [key], value: [value], until: until)
+        }
+        try store.commit([
+            .record(record(1, 1, until: 200)), .record(record(1, 2, until: 300)), .record(record(2, 3, until: 100)),
+            .record(record(3, 4, until: 400)), .dropRecord([3]), .dropRecord([9]),
+        ])
+        #expect(try store.restore(at: 100).records == [record(1, 2, until: 300)])
+        try store.commit([.forget(before: 301)])
+        #expect(try store.restore(at: 100).records.isEmpty)
+    }
+
     @Test("names are changed in a transaction that sees the owner's other names", arguments: StoreKind.allCases)
     func names(_ kind: StoreKind) throws {
         let folder = try TemporaryFolder()

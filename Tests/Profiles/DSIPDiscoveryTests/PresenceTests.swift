@@ -165,13 +165,14 @@ import Testing
         #expect(code { _ = try PresenceRecord(verifying: bytes, at: Cast.now) } == .signature)
     }
 
-    @Test("what is older than what was seen is a replay")
-    func replay() {
-        var memory = SequenceMemory(capacity: 8)
-        let accepted = [5, 5, 4, 6].map { memory.accept(Cast.alice.did, seq: $0, expiresAt: 10) }
-        #expect(accepted == [true, true, false, true])
-        for index in 0..<30 { _ = memory.accept(Cast.key("m\(index)").did, seq: 1, expiresAt: 100) }
-        #expect(memory.count <= 8)
+    @Test("the highest number of each key is remembered, of the latest so many")
+    func sequences() async {
+        let memory = ShortSequenceMemory(capacity: 8)
+        for seq in [5, 4, 6, 3] as [Int64] { await memory.remember(seq, under: [0]) }
+        #expect(await memory.sequence(under: [0]) == 6)
+        for index in 1..<30 { await memory.remember(1, under: [UInt8(index)]) }
+        #expect(await memory.count <= 8)
+        #expect(await memory.sequence(under: [0]) == nil)
     }
 }
 

@@ -15,10 +15,11 @@ import { openScan } from "./scan.js";
 const text = strings.dial;
 const LOOKUP_DELAY = 400;
 
-/** Finds out who `input` is while it is typed; keeps `{peer, steps, error, busy}` up to date. */
+/** Finds out who `input` is while it is typed, and whether they say that they are there; keeps `{peer, steps, presence, error, busy}` up to date. */
 export class Lookup {
   peer = null;
   steps = [];
+  presence = null;
   error = null;
   busy = false;
   #agent;
@@ -32,7 +33,7 @@ export class Lookup {
   set(input, delay = LOOKUP_DELAY) {
     clearTimeout(this.#timer);
     const turn = ++this.#turn;
-    Object.assign(this, { peer: null, steps: [], error: null, busy: false });
+    Object.assign(this, { peer: null, steps: [], presence: null, error: null, busy: false });
     const wanted = input.trim();
     if (!/^(did:|dsip:|[^\s@]+@[^\s@]+)/i.test(wanted)) return;
     this.#timer = setTimeout(async () => {
@@ -41,11 +42,23 @@ export class Lookup {
       try {
         const { peer, steps } = await this.#agent.call("peer.lookup", { input: wanted });
         if (turn === this.#turn) Object.assign(this, { peer, steps: steps ?? [], busy: false });
+        this.#lookForPresence(peer, turn);
       } catch (error) {
         if (turn === this.#turn) Object.assign(this, { error: sentenceOf(error), busy: false });
       }
       update();
     }, delay);
+  }
+
+  /** Behind, since nobody waits for it with a call. */
+  async #lookForPresence(peer, turn) {
+    try {
+      const { presence } = await this.#agent.call("peer.presence", { did: peer.did });
+      if (turn === this.#turn) this.presence = presence;
+    } catch {
+      return; // What cannot be asked is not known.
+    }
+    update();
   }
 }
 
@@ -80,6 +93,7 @@ function content(app, state, lookup, set, close) {
       lookup.busy && h("p", { class: "muted" }, text.lookup),
       lookup.error && h("p", { class: "form-error" }, icon("warning"), lookup.error),
       peer && peerCard(peer, !peer.contact && h("p", { class: "muted" }, strings.peer.unknown)),
+      lookup.presence && h("p", { class: "muted" }, text.presence(lookup.presence)),
       peer && lookup.steps.length > 0 && h("details", { class: "evidence" }, h("summary", {}, text.steps, icon("chevron")), h("ol", {}, lookup.steps.map((step, i) => h("li", { key: i }, step))))),
     h("div", { class: "actions" },
       peer && !peer.contact && h("button", { class: "button quiet", type: "button", onclick: () => { close(); openSendRequest(app, addressOf(peer)); } }, text.introduce),

@@ -1,3 +1,5 @@
+import DSIPDiscovery
+import DSIPIdentity
 import DSIPMedia
 import Encoding
 
@@ -34,10 +36,28 @@ enum MethodTable {
     private static let people: [String: Method] = [
         "state.get": method { agent, _, page throws(AgentError) in try await agent.state(for: page) },
         "settings.update": method { agent, p, _ throws(AgentError) in
-            try await agent.update(findable: p.optionalBool("findable"))
+            let chosen = try p.optionalString("visibility").map { (text) throws(AgentError) in
+                guard let visibility = Visibility(rawValue: text) else {
+                    throw AgentError(.badRequest, "Visibility is nobody, relay, contacts or everybody.")
+                }
+                return visibility
+            }
+            return try await agent.update(visibility: chosen, region: p.optionalString("region", limit: 5))
+        },
+        "network.near": slow { agent, p, _ throws(AgentError) in
+            ["relays": .array(try await agent.relays(near: p.string("region", limit: 5)).map(\.json))]
+        },
+        "network.get": slow { agent, p, _ throws(AgentError) in
+            await agent.network(examining: try p.optionalBool("examine") ?? false)
         },
         "peer.lookup": slow { agent, p, _ throws(AgentError) in
             try await agent.lookup(p.text("input", limit: 2048)).json
+        },
+        "peer.presence": slow { agent, p, _ throws(AgentError) in
+            guard let did = DID(try p.string("did", limit: DID.maximumLength)) else {
+                throw AgentError(.badRequest, "This is no identity.")
+            }
+            return ["presence": try await agent.presence(of: did)?.json ?? .null]
         },
         "contacts.add": slow { agent, p, _ throws(AgentError) in
             let contact = try await agent.addContact(

@@ -23,6 +23,10 @@ final class Desk {
     var hint: HintPublisher
     /// When that is said again, Unix seconds; nil while it is not.
     var announceAt: Int64?
+    /// That it is there at this moment, as it is published.
+    var presence: PresencePublisher
+    /// When that is said again, Unix seconds; nil while it is not.
+    var presenceAt: Int64?
     /// Nil where this device may not carry messages.
     var mail: MessagingDesk?
 
@@ -32,7 +36,8 @@ final class Desk {
         delegations: [Envelope],
         relay: String,
         name: String,
-        contacts: ContactBook
+        contacts: ContactBook,
+        lastPresence: Int64
     ) {
         self.identity = identity
         self.key = key
@@ -40,6 +45,7 @@ final class Desk {
         self.relay = relay
         self.name = name
         self.hint = HintPublisher(subject: identity)
+        self.presence = PresencePublisher(subject: identity, lastSeq: lastPresence)
         self.engine = EndpointEngine(device: key.did, identity: identity, contacts: contacts)
     }
 

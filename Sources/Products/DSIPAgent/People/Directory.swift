@@ -19,15 +19,37 @@ final class Directory: Sendable {
     }
 
     let resolver: CachingResolver
+    /// Our own host in the DHT, or the one we share.
+    let overlay: Overlay?
     private let fetcher: HTTPDocumentFetcher
     private let clock: @Sendable () -> Int64
+    private let seen: SeenMemory
+    private let dns: (any ValidatingDNS)?
     /// Those who look for people without a document, by the relay they ask.
     private let discoverers = NIOLockedValueBox<[String: Discoverer]>([:])
 
-    init(fetcher: HTTPDocumentFetcher, clock: @escaping @Sendable () -> Int64) {
+    init(
+        fetcher: HTTPDocumentFetcher,
+        dht: AgentConfiguration.DHT,
+        dns: (any ValidatingDNS)?,
+        seen: SeenMemory,
+        clock: @escaping @Sendable () -> Int64
+    ) {
         self.fetcher = fetcher
         self.clock = clock
-        self.resolver = CachingResolver(upstream: MethodResolver(fetcher: fetcher, clock: clock), clock: clock)
+        let resolver = CachingResolver(
+            upstream: MethodResolver(fetcher: fetcher, memory: seen, clock: clock),
+            clock: clock
+        )
+        self.seen = seen
+        self.dns = dns
+        self.resolver = resolver
+        self.overlay =
+            switch dht {
+            case .off: nil
+            case .own(let configuration): Overlay(configuration, documents: { resolver.lookup($0) })
+            case .shared(let overlay): overlay
+            }
     }
 
     /// - Parameter relay: whom to ask for the relay of an address that names none.
@@ -44,18 +66,8 @@ final class Directory: Sendable {
         switch uri.target {
         case .did(let did): found = Resolved(did: did, relay: uri.relay, steps: [])
         case .alias(let alias):
-            do {
-                let resolved = try await WebFinger.resolve(alias, fetcher: fetcher)
-                steps.append("\(alias.host) says who \(alias) is.")
-                found = Resolved(
-                    did: resolved.did,
-                    relay: resolved.relay ?? uri.relay,
-                    alias: alias.description,
-                    steps: []
-                )
-            } catch {
-                throw AgentError(.unresolvable, "\(alias) could not be found: \(error.reason).")
-            }
+            let claim = try await claim(alias, &steps)
+            found = Resolved(did: claim.did, relay: claim.relay ?? uri.relay, alias: alias.description, steps: [])
         }
         found.suggestedName = uri.name
         found.token = uri.token
@@ -65,8 +77,8 @@ final class Directory: Sendable {
                 throw AgentError(.unresolvable, "This address is damaged: it holds no usable key. Ask for it again.")
             }
             steps.append("The address is its own key.")
-            if found.relay == nil, let relay, let route = await published(found.did, asking: relay) {
-                found.relay = route.relay
+            if found.relay == nil, let route = await published(found.did, asking: relay)?.relay {
+                found.relay = route.url
                 steps.append("Its relay was found \(route.origin.text).")
             }
         default:
@@ -83,24 +95,93 @@ final class Directory: Sendable {
         return found
     }
 
-    /// The relay that somebody without a document says is theirs, by a record or a hint that they signed; nil when nobody whom `relay`
-    /// can ask knows.
-    func published(_ did: DID, asking relay: String) async -> (relay: String, origin: DiscoveredRoute.Origin)? {
+    /// Whom an alias means, as all say who are asked at once. Where they differ nobody is found, and it is said (DSIP §8.3).
+    private func claim(_ alias: Alias, _ steps: inout [String]) async throws(AgentError) -> AliasClaim {
+        async let web = webFinger(alias)
+        async let name = signedName(alias)
+        var (claims, failures): ([AliasClaim], [AliasClaim.Source: IdentityError]) = ([], [:])
+        for (source, answer) in [(AliasClaim.Source.webFinger, await web), (.dns, await name)] {
+            switch answer {
+            case .success(let claim)?: claims.append(claim)
+            case .failure(let error)?: failures[source] = error
+            case nil: break
+            }
+        }
+        let finding = AliasFinding(alias: alias, claims: claims, failures: failures)
+        steps += finding.suspicions.map { "\($0.rawValue) gave an answer that must not be believed." }
+        switch finding.verdict {
+        case .agreed(let did):
+            for claim in claims {
+                steps.append("\(alias.host) says who \(alias) is, by \(claim.source.rawValue): \(claim.basis.text).")
+            }
+            return AliasClaim(source: claims[0].source, did: did, relay: finding.relay, basis: claims[0].basis)
+        case .conflict:
+            let words = claims.map { "\($0.source.rawValue) says \($0.did) (\($0.basis.text))" }
+            throw AgentError(
+                .unresolvable,
+                "\(alias) means different identities: \(words.joined(separator: "; ")). Ask them which is right."
+            )
+        case .nobody:
+            let reason = (failures[.webFinger] ?? failures[.dns])?.reason ?? "nobody knows it"
+            throw AgentError(.unresolvable, "\(alias) could not be found: \(reason).")
+        }
+    }
+
+    private func webFinger(_ alias: Alias) async -> Result<AliasClaim, IdentityError>? {
+        do throws(IdentityError) {
+            let found = try await WebFinger.resolve(alias, fetcher: fetcher)
+            return .success(AliasClaim(source: .webFinger, did: found.did, relay: found.relay, basis: .certificate))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func signedName(_ alias: Alias) async -> Result<AliasClaim, IdentityError>? {
+        guard let dns else { return nil }
+        do throws(IdentityError) {
+            return .success(try await AliasDNS.resolve(alias, through: dns))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// What somebody without a document says of where they are, in records and hints that they signed; nil when nobody whom `relay` or we
+    /// ourselves can ask knows.
+    func published(_ did: DID, asking relay: String?) async -> Published? {
         guard did.method == "key", let discoverer = discoverer(asking: relay),
             let found = try? await discoverer.find(.did(did))
         else { return nil }
-        for route in found.routes { if case .relay(let url) = route.way { return (url, route.origin) } }
-        return nil
+        for route in found.routes {
+            if case .relay(let url) = route.way {
+                return Published(relay: (url, route.origin), presence: found.presence)
+            }
+        }
+        return found.presence.map { Published(relay: nil, presence: $0) }
     }
 
-    private func discoverer(asking relay: String) -> Discoverer? {
-        guard let base = RelayDirectory.base(of: relay) else { return nil }
+    struct Published: Sendable {
+        var relay: (url: String, origin: DiscoveredRoute.Origin)?
+        var presence: PresenceRecord?
+    }
+
+    private func discoverer(asking relay: String?) -> Discoverer? {
+        let base = relay.flatMap { RelayDirectory.base(of: $0) }
+        guard base != nil || overlay != nil else { return nil }
+        let relay = relay ?? ""
         return discoverers.withLockedValue { discoverers in
             if let known = discoverers[relay] { return known }
             var source = NetworkSource(resolver: resolver, fetcher: fetcher, clock: clock)
-            source.directory = RelayDirectory(fetcher: fetcher, relay: relay)
+            source.sequences = seen
+            var places: [any RecordDirectory] = overlay.map { [$0] } ?? []
+            if base != nil { places.append(RelayDirectory(fetcher: fetcher, relay: relay)) }
+            source.directory = JoinedDirectory(
+                places,
+                documents: { [resolver] in resolver.lookup($0) },
+                sequences: seen,
+                clock: clock
+            )
             var sources = Discovery.Sources()
-            sources.hints = [.relay(base)]
+            sources.hints = (base.map { [.relay($0)] } ?? []) + (overlay == nil ? [] : [.overlay])
             sources.directory = true
             let made = Discoverer(source: source, sources: sources, verifier: HintVerifier()) { [clock] in
                 clock() * 1000

@@ -121,6 +121,17 @@ enum AgentSchema {
                     """
             )
         }
+        migrator.registerMigration("4") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE seen (
+                        kind TEXT NOT NULL, key BLOB NOT NULL, value TEXT NOT NULL, at INTEGER NOT NULL,
+                        PRIMARY KEY (kind, key)
+                    ) STRICT, WITHOUT ROWID;
+                    CREATE INDEX seen_by_time ON seen (kind, at);
+                    """
+            )
+        }
         return migrator
     }
 }

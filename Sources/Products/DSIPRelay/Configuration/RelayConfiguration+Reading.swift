@@ -66,6 +66,9 @@ extension RelayConfiguration {
         try read.flag("dht.enabled") { dht.enabled = $0 }
         try read.list("dht.listen") { dht.listen = $0 }
         try read.list("dht.bootstrap") { dht.bootstrap = $0 }
+        try read.text("dht.region") { dht.region = $0 }
+        try read.flag("dht.local") { dht.local = $0 }
+        try read.number("dht.circuits") { dht.circuits = $0 }
         try read.flag("stun.enabled") { stun.enabled = $0 }
         try read.number("stun.port") { stun.port = $0 }
         try read.text("stun.advertised") { stun.advertised = $0 }

@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPTransport
 import Logging
@@ -169,10 +170,16 @@ public struct RelayConfiguration: Sendable {
     /// A host in the DHT, which finds people of other relays and is asked by others.
     public struct DHT: Sendable, Hashable {
         public var enabled = false
-        /// TCP multiaddresses.
+        /// TCP multiaddresses. Without any the relay asks the DHT, and serves nobody there.
         public var listen = ["/ip4/0.0.0.0/tcp/4001"]
         /// Hosts to begin with, `/ip4/…/tcp/…/p2p/…`.
         public var bootstrap: [String] = []
+        /// A geohash of one to five characters, under which clients find the relays near to them.
+        public var region: String?
+        /// Multicast DNS.
+        public var local = false
+        /// Hosts that cannot be dialled and are connected with others (circuit relay v2); none when 0.
+        public var circuits = 0
     }
 
     public struct STUN: Sendable, Hashable {
@@ -231,6 +238,12 @@ public struct RelayConfiguration: Sendable {
                 "push.subject is \"\(subject)\"; give an address such as mailto:admin@example.com."
             )
         }
+        if let region = dht.region {
+            try demand(
+                Geohash(region) != nil,
+                "dht.region is \"\(region)\"; give a geohash of one to five characters, such as u33d."
+            )
+        }
         switch scope {
         case .open: break
         case .private(let served), .closed(let served):
@@ -258,6 +271,7 @@ public struct RelayConfiguration: Sendable {
             ("messaging.services-per-minute", messaging.servicesPerMinute),
             ("messaging.fetches-per-minute", messaging.fetchesPerMinute),
             ("ratchet.bytes", ratchet.maximumBytes),
+            ("dht.circuits", dht.circuits),
             ("blobs.maximum-bytes", blobs.maximumBlobBytes), ("blobs.bytes", blobs.maximumBytes),
         ] {
             try demand(value >= 0, "\(key) is \(value); give 0 or more.")

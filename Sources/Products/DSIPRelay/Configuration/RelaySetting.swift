@@ -172,6 +172,14 @@ public struct RelaySetting: Sendable {
         ),
         .init("dht.listen", .list, "/ip4/0.0.0.0/tcp/4001", "TCP addresses of that host, as multiaddresses."),
         .init("dht.bootstrap", .list, "none", "Hosts to begin with, such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…."),
+        .init("dht.region", .text, "none", "The region the relay is in and is found under, a geohash such as u33d."),
+        .init("dht.local", .flag, "false", "Meet hosts of the own network by multicast DNS."),
+        .init(
+            "dht.circuits",
+            .number,
+            "0",
+            "Hosts that cannot be dialled themselves and are connected with others, at a time. 0 for none."
+        ),
         .init("stun.enabled", .flag, "true", "Answer STUN binding requests on UDP."),
         .init("stun.port", .number, "3478", "UDP port for STUN. 0 takes any free one."),
         .init("stun.advertised", .text, "hostname, else host", "What clients are told to ask, host or host:port."),

@@ -15,18 +15,31 @@ actor DiscoveryDesk {
     private var records: RecordShelf
     private let overlay: Overlay?
     private let clock: @Sendable () -> Int64
+    private let write: @Sendable (StoreChange) -> Void
     private var lookups = 0
+    /// Seconds that a record must hold to be written down: presence is said anew before a relay is back.
+    private static let durable: Int64 = 1_800
 
-    /// - Parameter clock: Unix seconds.
+    /// - Parameters:
+    ///   - stored: records of before; announced in the DHT again.
+    ///   - write: puts a change into the store.
+    ///   - clock: Unix seconds.
     init(
         overlay: Overlay?,
         documents: @escaping @Sendable (DID) -> DocumentLookup,
+        restoring stored: [StoredRecord] = [],
+        write: @escaping @Sendable (StoreChange) -> Void = { _ in },
         clock: @escaping @Sendable () -> Int64
     ) {
         self.node = HintNode(verifier: HintVerifier(documents: documents))
-        self.records = RecordShelf(rules: DirectoryValidator(documents: documents))
+        var shelf = RecordShelf(rules: DirectoryValidator(documents: documents))
+        let held = stored.filter { (try? shelf.offer($0.key, $0.value, at: clock() * 1000)) != nil }
+        self.records = shelf
         self.overlay = overlay
+        self.write = write
         self.clock = clock
+        guard let overlay, !held.isEmpty else { return }
+        Task { for record in held { await overlay.put(record.key, record.value) } }
     }
 
     /// Answers a request of the hints profile (§10).
@@ -46,7 +59,7 @@ actor DiscoveryDesk {
     /// The record of the directory under `key`, from here or the DHT.
     func record(_ key: [UInt8]) async -> [UInt8]? {
         if let held = records.record(key, at: clock() * 1000) { return held }
-        for bytes in await look(key) { _ = try? records.offer(key, bytes, at: clock() * 1000) }
+        for bytes in await look(key) { _ = try? offer(key, bytes) }
         return records.record(key, at: clock() * 1000)
     }
 
@@ -54,8 +67,20 @@ actor DiscoveryDesk {
     ///
     /// - Throws: what is wrong with it.
     func keep(_ key: [UInt8], _ value: [UInt8]) throws -> RecordShelf.Outcome {
-        let outcome = try records.offer(key, value, at: clock() * 1000)
-        if outcome == .stored, let overlay { Task { await overlay.put(key, value) } }
+        let outcome = try offer(key, value)
+        if case .stored = outcome, let overlay { Task { await overlay.put(key, value) } }
+        return outcome
+    }
+
+    private func offer(_ key: [UInt8], _ value: [UInt8]) throws -> RecordShelf.Outcome {
+        let now = clock()
+        let outcome = try records.offer(key, value, at: now * 1000)
+        if case .stored(let until, let dropped) = outcome {
+            if until / 1000 > now + DiscoveryDesk.durable {
+                write(.record(StoredRecord(key: key, value: value, until: until / 1000)))
+            }
+            for key in dropped { write(.dropRecord(key)) }
+        }
         return outcome
     }
 

@@ -14,6 +14,7 @@ final class MemoryStore: RelayStore {
         var attempts: [ULID: StoredAttempt] = [:]
         var names: [String: NameRecord] = [:]
         var wakes: [DID: StoredWake] = [:]
+        var records: [[UInt8]: StoredRecord] = [:]
         var nextHandle: UInt64 = 1
     }
 
@@ -41,6 +42,7 @@ final class MemoryStore: RelayStore {
                 revocations: Array(state.revocations.values),
                 attempts: state.attempts.values.sorted { $0.session < $1.session },
                 wakes: state.wakes.values.sorted { $0.device < $1.device },
+                records: state.records.values.filter { $0.until > now },
                 nextHandle: state.nextHandle,
                 names: state.names.count
             )
@@ -54,7 +56,9 @@ final class MemoryStore: RelayStore {
                 switch change {
                 case .hold(_, let bytes): growth += bytes.count
                 case .release(let handle): growth -= state.held[handle]?.bytes.count ?? 0
-                case .markMissed, .known, .forget, .revoke, .attempt, .endAttempt, .wake, .dropWake: break
+                case .markMissed, .known, .forget, .revoke, .attempt, .endAttempt, .wake, .dropWake, .record,
+                    .dropRecord:
+                    break
                 }
             }
             if growth > 0, state.heldBytes + growth > capacity { return true }
@@ -76,7 +80,11 @@ final class MemoryStore: RelayStore {
             state.held[handle]?.row.isMissed = true
             state.held[handle]?.row.deadline = deadline
         case .known(let entry): state.known[entry.recipient] = entry
-        case .forget(let before): state.known = state.known.filter { $0.value.until >= before }
+        case .forget(let before):
+            state.known = state.known.filter { $0.value.until >= before }
+            state.records = state.records.filter { $0.value.until >= before }
+        case .record(let record): state.records[record.key] = record
+        case .dropRecord(let key): state.records[key] = nil
         case .revoke(let record):
             let key = RevocationKey(subject: record.subject, device: record.device)
             if let old = state.revocations[key], old.revokedAt >= record.revokedAt { return }

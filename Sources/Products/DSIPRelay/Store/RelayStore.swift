@@ -105,6 +105,15 @@ struct StoredWake: Hashable, Sendable {
     var targets: [PushTarget]
 }
 
+/// A record of the directory, kept for those whose devices sleep.
+struct StoredRecord: Hashable, Sendable {
+    var key: [UInt8]
+    /// As signed.
+    var value: [UInt8]
+    /// Unix seconds.
+    var until: Int64
+}
+
 enum StoreChange: Hashable, Sendable {
     case hold(HeldEnvelope, [UInt8])
     /// A held invite is from now on the evidence of a missed call.
@@ -112,7 +121,7 @@ enum StoreChange: Hashable, Sendable {
     /// Delivered, cancelled or expired.
     case release(UInt64)
     case known(KnownRecipient)
-    /// Recipients whose time ended before this are forgotten.
+    /// Recipients and records whose time ended before this are forgotten.
     case forget(before: Int64)
     case revoke(StoredRevocation)
     /// Written anew, or in place of what was written of it before; the invite never changes.
@@ -122,12 +131,15 @@ enum StoreChange: Hashable, Sendable {
     case wake(StoredWake)
     /// The target is no more.
     case dropWake(DID, PushTarget)
+    /// In place of what was kept under its key.
+    case record(StoredRecord)
+    case dropRecord([UInt8])
 
     /// Whether it makes room: such a change that fails is tried again.
     var isRelease: Bool {
         switch self {
         case .release, .endAttempt: true
-        case .hold, .markMissed, .known, .forget, .revoke, .attempt, .wake, .dropWake: false
+        case .hold, .markMissed, .known, .forget, .revoke, .attempt, .wake, .dropWake, .record, .dropRecord: false
         }
     }
 }
@@ -140,6 +152,7 @@ struct StoredState: Sendable {
     /// Those whose time is not over.
     var attempts: [StoredAttempt] = []
     var wakes: [StoredWake] = []
+    var records: [StoredRecord] = []
     /// Above every handle in use.
     var nextHandle: UInt64 = 1
     var names = 0

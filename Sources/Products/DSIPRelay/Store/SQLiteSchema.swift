@@ -10,7 +10,7 @@ import GRDB
 ///
 /// A row that cannot be read back (a file edited by hand) is skipped, never trusted and never a crash.
 enum SQLiteSchema {
-    static let version = 3
+    static let version = 4
 
     /// Brings the file to `version`. A file of a later version is refused rather than guessed at.
     @Sendable static func migrate(_ db: Database) throws {
@@ -25,17 +25,22 @@ enum SQLiteSchema {
         try db.inTransaction {
             if current < 1 { try db.execute(sql: tables) }
             if current < 2 { try db.execute(sql: attempts) }
-            try db.execute(
-                sql: """
-                    CREATE TABLE wake (
-                        device TEXT NOT NULL, identity TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (device, target))
-                        WITHOUT ROWID;
-                    """
-            )
+            if current < 3 { try db.execute(sql: wakes) }
+            try db.execute(sql: records)
             try db.execute(sql: "PRAGMA user_version = \(version)")
             return .commit
         }
     }
+
+    private static let records = """
+        CREATE TABLE record (key BLOB PRIMARY KEY, value BLOB NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+        """
+
+    private static let wakes = """
+        CREATE TABLE wake (
+            device TEXT NOT NULL, identity TEXT NOT NULL, target TEXT NOT NULL, PRIMARY KEY (device, target))
+            WITHOUT ROWID;
+        """
 
     private static let attempts = """
         CREATE TABLE attempt (

@@ -80,6 +80,20 @@ final class SQLiteStore: RelayStore {
                     sql: "SELECT device, identity, target FROM wake ORDER BY device, target"
                 )
                 while let row = try wakes.next() { state.wakes.add(row) }
+                let records = try Row.fetchCursor(
+                    db,
+                    sql: "SELECT key, value, until FROM record WHERE until > ?",
+                    arguments: [now]
+                )
+                while let row = try records.next() {
+                    state.records.append(
+                        StoredRecord(
+                            key: Array(row["key"] as Data),
+                            value: Array(row["value"] as Data),
+                            until: row["until"]
+                        )
+                    )
+                }
                 state.names = try Int.fetchOne(db, sql: "SELECT count(*) FROM name") ?? 0
                 return state
             }
@@ -114,6 +128,7 @@ final class SQLiteStore: RelayStore {
                 .execute(arguments: [known.recipient.string, known.identity.string, known.until])
         case .forget(let before):
             try db.execute(sql: "DELETE FROM known WHERE until < ?", arguments: [before])
+            try db.execute(sql: "DELETE FROM record WHERE until < ?", arguments: [before])
         case .revoke(let record):
             try db.cachedStatement(sql: SQLiteSchema.insertRevocation).execute(arguments: [
                 record.subject.string, record.device.string, record.revokedAt, Data(record.envelope),
@@ -135,6 +150,11 @@ final class SQLiteStore: RelayStore {
         case .dropWake(let device, let target):
             try db.cachedStatement(sql: "DELETE FROM wake WHERE device = ? AND target = ?")
                 .execute(arguments: [device.string, SQLiteSchema.text(target)])
+        case .record(let record):
+            try db.cachedStatement(sql: "INSERT OR REPLACE INTO record (key, value, until) VALUES (?, ?, ?)")
+                .execute(arguments: [Data(record.key), Data(record.value), record.until])
+        case .dropRecord(let key):
+            try db.cachedStatement(sql: "DELETE FROM record WHERE key = ?").execute(arguments: [Data(key)])
         case .endAttempt(let session):
             try db.cachedStatement(sql: "DELETE FROM attempt WHERE session = ?")
                 .execute(arguments: [session.description])

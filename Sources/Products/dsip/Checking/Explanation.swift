@@ -36,7 +36,9 @@ struct Explanation {
     private let relay: String?
     private let discoverer: Discoverer
 
-    init(_ address: String, _ places: PlaceOptions, _ fetcher: HTTPDocumentFetcher) throws {
+    init(_ address: String, _ places: PlaceOptions, _ fetcher: HTTPDocumentFetcher, _ dns: (any ValidatingDNS)?)
+        throws
+    {
         let uri: IdentityURI
         do {
             uri = try IdentityURI(entered: address)
@@ -47,14 +49,16 @@ struct Explanation {
         let seconds = { @Sendable in Int64(Date().timeIntervalSince1970) }
         let pkarr = places.pkarr.isEmpty ? nil : PkarrRelays(places.pkarr, fetcher: fetcher)
         var sources = Discovery.Sources()
-        sources.aliases = [.webFinger, .wellKnown]
+        sources.aliases = [.webFinger, .wellKnown] + (dns == nil ? [] : [.dns])
         sources.hints = places.hints.map { .relay($0) } + places.pkarr.map { .pkarr($0) }
+        var source = NetworkSource(
+            resolver: MethodResolver(fetcher: fetcher, pkarr: pkarr, clock: seconds),
+            fetcher: fetcher,
+            clock: seconds
+        )
+        source.dns = dns
         discoverer = Discoverer(
-            source: NetworkSource(
-                resolver: MethodResolver(fetcher: fetcher, pkarr: pkarr, clock: seconds),
-                fetcher: fetcher,
-                clock: seconds
-            ),
+            source: source,
             sources: sources,
             verifier: HintVerifier(),
             clock: { Int64(Date().timeIntervalSince1970 * 1000) }

@@ -67,6 +67,23 @@ struct Lookup: Sendable {
         set(relay: resolved.document.signalingEndpoint, from: "the document")
     }
 
+    /// What the person's running agent finds beyond the documents: it asks its relay and the DHT.
+    mutating func ask(_ agent: some AgentDoor) async {
+        guard let did, relay == nil else { return }
+        let start = ContinuousClock.now
+        var step = Step(what: "ask the running agent where it is reached", milliseconds: 0)
+        do {
+            let found = try await agent.call("peer.lookup", ["input": .string(did.string)])
+            set(relay: found["relay"]?.string, from: "the running agent")
+            if relay != nil, let how = (found["steps"]?.array ?? []).last?.string { step.what += ". \(how)" }
+        } catch {
+            step.error = "\(error)"
+        }
+        let passed = (ContinuousClock.now - start).components
+        step.milliseconds = passed.seconds * 1000 + passed.attoseconds / 1_000_000_000_000_000
+        steps.append(step)
+    }
+
     private mutating func set(relay: String?, from source: String) {
         guard let relay else { return }
         self.relay = relay

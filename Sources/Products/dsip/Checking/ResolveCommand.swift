@@ -4,26 +4,38 @@ import DSIPIdentity
 import DSIPTransport
 import DSIPTrust
 import Encoding
+import Foundation
 
 /// `dsip resolve`: from an address to a document and a relay, step by step.
 struct ResolveCommand: Subcommand {
     static let configuration = CommandConfiguration(
         commandName: "resolve",
-        abstract: "Find whom a did:…, name@host or dsip: link means, and where they are reached."
+        abstract: "Find whom a did:…, name@host or dsip: link means, and where they are reached.",
+        discussion:
+            "An agent that is up is asked too, for what its relay and the DHT know of an address that names no relay."
     )
 
     @Argument(help: "The address.") var address: String
     @Flag(help: "Show the DID document too.") var document = false
     @Flag(help: "Ask every place there is at once, and tell what each answer rests on.") var explain = false
     @OptionGroup var places: PlaceOptions
-    @OptionGroup var network: NetworkOptions
+    @OptionGroup var dns: DNSOptions
+    @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
-        if explain { return try await Explanation(address, places, try network.fetcher()).show(asJSON: output.json) }
-        var lookup = Lookup(fetcher: try network.fetcher())
+        let fetcher = try state.network.fetcher()
+        if explain {
+            return try await Explanation(address, places, fetcher, try dns.resolver()).show(asJSON: output.json)
+        }
+        var lookup = Lookup(fetcher: fetcher)
         do {
             try await lookup.find(address)
+            if FileManager.default.fileExists(atPath: state.folder),
+                case .agent(let announcement)? = try? StateHolder.take(state.folder)
+            {
+                await lookup.ask(RunningAgentDoor(announcement: announcement))
+            }
         } catch {
             if output.json { Console.write(lookup.json) } else if !lookup.steps.isEmpty { Console.write(steps(lookup)) }
             throw error

@@ -11,7 +11,7 @@ struct DHTCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dht",
         abstract: "Be a host of the DHT in which people are found, or ask it.",
-        subcommands: [DHTServe.self, DHTFind.self],
+        subcommands: [DHTServe.self, DHTFind.self, DHTNear.self],
         defaultSubcommand: DHTServe.self
     )
 }
@@ -25,13 +25,20 @@ struct BootstrapOptions: ParsableArguments {
     var texts: [String] = []
 
     func addresses() throws -> [Multiaddr] {
-        try texts.map { text in
-            let address = try DHTCommand.address(text)
-            guard address.peerID != nil else {
-                throw CommandFailure(.usage, "\(text) names no peer; give the whole address, up to /p2p/12D3Koo….")
-            }
-            return address
+        try texts.map(DHTCommand.host)
+    }
+
+    /// A client that knows somebody.
+    func join() async throws -> Overlay {
+        let hosts = try addresses()
+        guard !hosts.isEmpty else { throw CommandFailure(.usage, "Name a host to ask with --bootstrap.") }
+        let overlay = Overlay(Overlay.Configuration(bootstrap: hosts))
+        try await overlay.start()
+        for _ in 0..<50 where await overlay.peerCount == 0 { try await Task.sleep(for: .milliseconds(100)) }
+        guard await overlay.peerCount > 0 else {
+            throw CommandFailure(.notFound, "None of these hosts answers. Check --bootstrap, and that they run.")
         }
+        return overlay
     }
 }
 
@@ -39,6 +46,14 @@ extension DHTCommand {
     static func address(_ text: String) throws -> Multiaddr {
         guard let address = try? Multiaddr(text), address.transport.tcpEndpoint != nil else {
             throw CommandFailure(.usage, "\(text) is no TCP address; give one such as /ip4/0.0.0.0/tcp/4001.")
+        }
+        return address
+    }
+
+    static func host(_ text: String) throws -> Multiaddr {
+        let address = try address(text)
+        guard address.peerID != nil else {
+            throw CommandFailure(.usage, "\(text) names no peer; give the whole address, up to /p2p/12D3Koo….")
         }
         return address
     }
@@ -128,24 +143,26 @@ struct DHTFind: Subcommand {
 
     func perform() async throws {
         guard let did = DID(did) else { throw CommandFailure(.usage, "\(self.did) is no DID.") }
-        let hosts = try bootstrap.addresses()
-        guard !hosts.isEmpty else { throw CommandFailure(.usage, "Name a host to ask with --bootstrap.") }
-        let overlay = Overlay(Overlay.Configuration(bootstrap: hosts))
-        try await overlay.start()
+        let overlay = try await bootstrap.join()
         defer { Task { await overlay.stop() } }
-        for _ in 0..<50 where await overlay.peerCount == 0 { try await Task.sleep(for: .milliseconds(100)) }
-        guard await overlay.peerCount > 0 else {
-            throw CommandFailure(.notFound, "None of these hosts answers. Check --bootstrap, and that they run.")
-        }
         let now = Int64(Date().timeIntervalSince1970)
         async let hint = overlay.values(HintKey.path(of: did)).first
         async let home = overlay.values(DiscoveryKey.home(did)).first
+        async let presence = overlay.values(DiscoveryKey.presence(did)).first
         let record = try await hint.flatMap { try? HintVerifier().verify($0, at: now) }
         let residence = try await home.flatMap { try? HomeRecord(verifying: $0, at: now) }
-        guard record != nil || residence != nil else {
+        let here = try await presence.flatMap { try? PresenceRecord(verifying: $0, at: now) }
+        guard record != nil || residence != nil || here != nil else {
             throw CommandFailure(.notFound, "Nobody in the DHT knows where \(did) is reached.")
         }
-        if output.json { return Console.write(Self.json(did, residence, record)) }
+        if output.json { return Console.write(Self.json(did, residence, record, here)) }
+        if let here {
+            let places = here.reach.relays + here.reach.direct.map(\.description)
+            Console.write(
+                "there now, until \(Console.time(here.expiresAt))\(here.sealed == nil ? "" : "; more for contacts")"
+            )
+            for place in places { Console.write("at \(place)  by its presence record") }
+        }
         for relay in residence?.places.relays ?? [] {
             Console.write("relay \(relay)  by its home record, until \(Console.time(residence!.expiresAt))")
         }
@@ -154,7 +171,8 @@ struct DHTFind: Subcommand {
         }
     }
 
-    private static func json(_ did: DID, _ home: HomeRecord?, _ hint: HintRecord?) -> JSONValue {
+    private static func json(_ did: DID, _ home: HomeRecord?, _ hint: HintRecord?, _ here: PresenceRecord?) -> JSONValue
+    {
         func texts(_ list: [String]) -> JSONValue { .array(list.map { .string($0) }) }
         return [
             "did": .string(did.string),
@@ -166,6 +184,40 @@ struct DHTFind: Subcommand {
             } ?? .null,
             "hint": hint.map { ["endpoints": texts($0.endpoints.map(\.uri)), "expires_at": .int($0.expiresAt)] }
                 ?? .null,
+            "presence": here.map {
+                [
+                    "relays": texts($0.reach.relays), "direct": texts($0.reach.direct.map(\.description)),
+                    "region": $0.reach.geo.map { .string($0.geohash.text) } ?? .null,
+                    "sealed": .bool($0.sealed != nil), "expires_at": .int($0.expiresAt),
+                ]
+            } ?? .null,
         ]
+    }
+}
+
+/// `dsip dht near`.
+struct DHTNear: Subcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "near",
+        abstract: "Find the relays near a place, and the people there who show everybody where they are."
+    )
+
+    @Argument(help: "The place: a geohash of one to five characters, such as u33d.") var region: String
+    @OptionGroup var bootstrap: BootstrapOptions
+    @OptionGroup var output: OutputOptions
+
+    func perform() async throws {
+        guard let region = Geohash(region) else {
+            throw CommandFailure(.usage, "\(self.region) is no geohash of one to five characters; one looks like u33d.")
+        }
+        let overlay = try await bootstrap.join()
+        defer { Task { await overlay.stop() } }
+        let found = await overlay.nearest(region)
+        if output.json { return Console.write(.array(found.map(\.json))) }
+        guard !found.isEmpty else { throw CommandFailure(.notFound, "Nobody is announced near \(region).") }
+        for about in found {
+            let places = about.relays.isEmpty ? "a person" : about.relays.joined(separator: " ")
+            Console.write("\(places)  in \(about.region?.text ?? "?")  \(about.did?.string ?? "")")
+        }
     }
 }

@@ -10,7 +10,7 @@ struct Doctor {
     var report: DoctorReport
 
     /// What the wallet and agent checks found out.
-    private struct Findings {
+    struct Findings {
         var agent: StateHolder.Announcement?
         var identity: IdentityView?
         var relay: String?
@@ -41,6 +41,7 @@ struct Doctor {
             )
             caution = "no relay is known"
         }
+        await examineDHT(findings)
         try await examineOwnName(findings)
         if let peer { try await examine(peer: peer, own: findings.relay, relayFault: caution) }
         await examinePage(findings)

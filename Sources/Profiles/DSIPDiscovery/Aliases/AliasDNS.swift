@@ -20,6 +20,19 @@ public struct DNSTexts: Sendable {
         self.texts = texts
         self.verdict = verdict
     }
+
+    /// The rdata of a TXT record: character-strings, each behind its length, joined (RFC 1035 §3.3.14).
+    ///
+    /// - Returns: nil for what is cut short or no UTF-8.
+    public static func text(_ rdata: [UInt8]) -> String? {
+        var (bytes, rest): ([UInt8], ArraySlice<UInt8>) = ([], rdata[...])
+        while let length = rest.popFirst() {
+            guard rest.count >= Int(length) else { return nil }
+            bytes += rest.prefix(Int(length))
+            rest = rest.dropFirst(Int(length))
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
 }
 
 /// One SRV record (RFC 2782).
@@ -32,6 +45,27 @@ public struct DNSService: Hashable, Sendable {
         self.priority = priority
         self.port = port
         self.target = target
+    }
+
+    /// Reads rdata.
+    ///
+    /// ```
+    /// priority 2 | weight 2 | port 2 | target: labels, each behind its length, then 0
+    /// ```
+    /// - Returns: nil for what is cut short, compressed (RFC 2782), or names no host.
+    public init?(_ rdata: [UInt8]) {
+        guard rdata.count > 7 else { return nil }
+        func number(_ at: Int) -> Int { Int(rdata[at]) << 8 | Int(rdata[at + 1]) }
+        var (labels, rest): ([String], ArraySlice<UInt8>) = ([], rdata[6...])
+        while let length = rest.popFirst(), length > 0 {
+            guard length < 64, rest.count > Int(length),
+                let label = String(validating: rest.prefix(Int(length)), as: UTF8.self)
+            else { return nil }
+            labels.append(label)
+            rest = rest.dropFirst(Int(length))
+        }
+        guard rest.isEmpty, rdata.last == 0, !labels.isEmpty else { return nil }
+        self.init(priority: number(0), port: number(4), target: labels.joined(separator: "."))
     }
 }
 

@@ -48,34 +48,15 @@ public struct DirectoryValidator: RecordValidator {
         return best
     }
 
+    /// The `seq` of a record that `validate` accepted; nil for a hint, which has an order of its own.
+    static func sequence(of value: [UInt8], under key: [UInt8]) -> Int64? {
+        key.starts(with: HintKey.prefix) ? nil : member("seq", of: value)?.integer
+    }
+
     private static func member(_ name: StaticString, of value: [UInt8]) -> JSONView? {
         guard value.count <= PresenceRecord.maximumLength else { return nil }
         return (try? JSONDocument(scanning: value))?.root[name]
     }
 
     private static var stranger: DiscoveryError { DiscoveryError(.subject, "a record under somebody else's key") }
-}
-
-/// The highest `seq` seen of each identity, so that an older record is not taken again (a replay), though it is still live. Bounded: when
-/// full, who was seen longest ago is forgotten.
-public struct SequenceMemory: Sendable {
-    private let capacity: Int
-    private var seen: [DID: (seq: Int64, until: Int64)] = [:]
-
-    public init(capacity: Int = 4096) { self.capacity = max(1, capacity) }
-
-    public var count: Int { seen.count }
-
-    /// - Parameter expiresAt: of the record; after it an older one would have expired as well.
-    /// - Returns: false for a record older than one that was seen.
-    public mutating func accept(_ did: DID, seq: Int64, expiresAt: Int64) -> Bool {
-        if let known = seen[did], seq < known.seq { return false }
-        seen[did] = (seq, expiresAt)
-        if seen.count > capacity {
-            for (did, _) in seen.sorted(by: { $0.value.until < $1.value.until }).prefix(max(1, capacity / 8)) {
-                seen[did] = nil
-            }
-        }
-        return true
-    }
 }

@@ -4,7 +4,8 @@
 /// Bounded: when full, what expires first goes. Times in milliseconds.
 public struct RecordShelf: Sendable {
     public enum Outcome: Hashable, Sendable {
-        case stored
+        /// Until so many milliseconds; under these keys room was made.
+        case stored(until: Int64, dropping: [[UInt8]])
         /// What is held is as new, or newer.
         case kept(isSame: Bool)
     }
@@ -34,11 +35,12 @@ public struct RecordShelf: Sendable {
             guard rules.select(key: key, values: [held, value]) == 1 else { return .kept(isSame: false) }
         }
         records[key] = (value, until)
+        var dropped: [[UInt8]] = []
         if records.count > capacity {
             // An eighth at once, so that a full shelf is not searched for each newcomer.
-            let ranked = records.sorted { $0.value.until < $1.value.until }
-            for (key, _) in ranked.prefix(max(1, capacity / 8)) { records[key] = nil }
+            dropped = records.sorted { $0.value.until < $1.value.until }.prefix(max(1, capacity / 8)).map(\.key)
+            for key in dropped { records[key] = nil }
         }
-        return .stored
+        return .stored(until: until, dropping: dropped)
     }
 }

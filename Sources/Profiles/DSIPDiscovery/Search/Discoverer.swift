@@ -13,6 +13,8 @@ public protocol DiscoverySource: Sendable {
 public actor Discoverer {
     /// Searches at one time; more wait for none and are refused, so that strangers cannot make the process ask without end.
     public static let maximumSearches = 128
+    /// Seconds for which it is remembered that somebody was not there.
+    private static let absence: Int64 = 30
     /// Contacts looked for at one time in advance.
     private static let maximumPrefetches = 4
 
@@ -87,7 +89,7 @@ public actor Discoverer {
         // A key is its own document; where it is reached may be said any moment.
         if found.routes.isEmpty, found.did?.method == "key" { return found }
         guard found.document == nil else {
-            cache.store(key, found, lifetime: Discoverer.lifetime(of: found, at: now), at: now)
+            cache.store(key, found, lifetime: lifetime(of: found, at: now), at: now)
             return found
         }
         let isGone = found.failure?.code == .notFound
@@ -132,9 +134,10 @@ public actor Discoverer {
         }
     }
 
-    /// As long as what changes soonest: a presence record, or a hint.
-    private static func lifetime(of found: Discovered, at now: Int64) -> Int64 {
-        [found.presence?.expiresAt, found.hint?.expiresAt].compactMap { $0 }.map { $0 - now }.min() ?? 300
+    /// As long as what changes soonest: a presence record, which may come any moment where there is none, or a hint.
+    private func lifetime(of found: Discovered, at now: Int64) -> Int64 {
+        let presence = found.presence?.expiresAt ?? (sources.directory ? now + Discoverer.absence : nil)
+        return [presence, found.hint?.expiresAt].compactMap { $0 }.map { $0 - now }.min() ?? 300
     }
 
     private static func key(_ target: IdentityURI.Target) -> String {

@@ -20,6 +20,8 @@ public struct NetworkSource: DiscoverySource {
     public var dns: (any ValidatingDNS)?
     /// Presence, home records, and hints where the DHT sorts its keys by namespaces.
     public var directory: (any RecordDirectory)?
+    /// What was seen of the directory's records; to be kept, so that nobody can take a record back after a restart.
+    public var sequences: any SequenceMemory = ShortSequenceMemory()
     /// Hints held already.
     public var heldHint: (@Sendable (DID) async -> [UInt8]?)?
 
@@ -76,7 +78,16 @@ public struct NetworkSource: DiscoverySource {
         guard let best = records.filter({ $0.subject == did }).max(by: { $0.seq < $1.seq }) else {
             throw IdentityError(.notFound, "no presence is published")
         }
+        try await note(best.seq, under: DiscoveryKey.presence(did))
         return best
+    }
+
+    /// - Throws: `.refused` for less than what was seen before.
+    private func note(_ seq: Int64, under key: [UInt8]) async throws(IdentityError) {
+        guard await sequences.sequence(under: key).map({ seq >= $0 }) ?? true else {
+            throw IdentityError(.refused, "only an older record than one that was seen is there")
+        }
+        await sequences.remember(seq, under: key)
     }
 
     private func home(_ did: DID) async throws(IdentityError) -> HomeRecord {
@@ -85,6 +96,7 @@ public struct NetworkSource: DiscoverySource {
         guard let best = records.filter({ $0.subject == did }).max(by: { $0.seq < $1.seq }) else {
             throw IdentityError(.notFound, "no home is published")
         }
+        try await note(best.seq, under: DiscoveryKey.home(did))
         return best
     }
 

@@ -53,5 +53,5 @@ extension Sequence<UInt8> {
 
 extension [UInt8] {
     /// The bytes behind their length as an unsigned varint.
-    var delimited: [UInt8] { Varint.encode(UInt64(count)) + self }
+    public var delimited: [UInt8] { Varint.encode(UInt64(count)) + self }
 }

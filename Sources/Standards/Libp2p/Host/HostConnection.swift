@@ -35,6 +35,9 @@ public final class HostConnection: Sendable {
     /// Whether a relay stands between.
     public var isRelayed: Bool { remoteAddress?.isCircuit == true }
 
+    /// Whether the peer is connected without a relay from an address that only exists inside networks.
+    var isOnOwnNetwork: Bool { !isRelayed && remoteAddress?.ipAddress?.unmapped.isPrivate == true }
+
     public func close() { eventLoop.execute { self.driver.value.close() } }
 
     func perform<Value: Sendable>(

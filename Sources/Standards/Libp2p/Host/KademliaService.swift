@@ -34,16 +34,13 @@ public actor KademliaService {
         engine.ownAddresses = await host.listenAddresses
         let events = await host.subscribe()
         watcher = Task { [weak self] in
-            for await event in events {
-                guard case .identified(let peer, let identify, let addresses) = event else { continue }
-                await self?.identified(peer, identify, addresses)
-            }
+            for await event in events { await self?.take(event) }
         }
         for peer in await host.connectedPeers {
             guard let identify = await host.identify(of: peer) else { continue }
             identified(peer, identify, await host.addresses(of: peer))
         }
-        if engine.mode == .server { await serve() }
+        await serve()
         drain()
     }
 
@@ -56,15 +53,23 @@ public actor KademliaService {
         waiting = [:]
     }
 
-    /// Becomes a server or a client.
+    /// Serves others from now on, or no longer.
     public func setMode(_ mode: KademliaConfiguration.Mode) async {
+        guard mode != engine.mode else { return }
         engine.setMode(mode)
-        if mode == .server { await serve() } else { await host.stopHandling(configuration.protocolID) }
+        await serve()
     }
 
     public var statistics: KademliaEngine.Statistics { engine.statistics }
+    public var mode: KademliaConfiguration.Mode { engine.mode }
     public var peerCount: Int { engine.table.count }
+    /// Servers that are known, those nearest to this one first.
+    public var peers: [KademliaPeer] {
+        engine.table.closest(to: engine.table.own, count: engine.table.count).map(\.peer)
+    }
     public var recordCount: Int { engine.recordCount }
+    /// The record that is kept here.
+    public func held(_ key: [UInt8]) -> [UInt8]? { engine.records.record(key, at: host.clock.now)?.value }
     public func offences(of peer: PeerID) -> Int { engine.offences(of: peer) }
 
     // MARK: Lookups
@@ -156,6 +161,12 @@ public actor KademliaService {
 
     // MARK: Engine
 
+    /// Takes note of what the host tells, as this does by itself a moment later.
+    public func take(_ event: PeerHost.Event) {
+        guard case .identified(let peer, let identify, let addresses) = event else { return }
+        identified(peer, identify, addresses)
+    }
+
     private func identified(_ peer: PeerID, _ identify: Identify, _ addresses: [Multiaddr]) {
         engine.identified(
             KademliaPeer(id: peer, addresses: addresses),
@@ -243,7 +254,10 @@ public actor KademliaService {
     // MARK: Serving
 
     private func serve() async {
-        await host.handle(configuration.protocolID) { [weak self] in try await self?.serve($0) }
+        guard engine.mode != .client else { return await host.stopHandling(configuration.protocolID) }
+        await host.handle(configuration.protocolID, forOwnNetwork: engine.mode == .local) { [weak self] in
+            try await self?.serve($0)
+        }
     }
 
     private nonisolated func serve(_ stream: PeerStream) async throws {

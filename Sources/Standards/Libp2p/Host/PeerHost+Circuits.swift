@@ -30,6 +30,18 @@ extension PeerHost {
         return reservation
     }
 
+    /// Connected peers that offer to relay, as addresses to reserve at.
+    public var offeredRelays: [Multiaddr] {
+        connections.values.compactMap { connections in
+            guard let connection = connections.first, !connection.isRelayed,
+                known.identify(of: connection.peer)?.protocols.contains(HopMessage.protocolID) == true
+            else { return nil }
+            // Where it was dialled is known to work; of others only what they say.
+            let told = known.addresses(of: connection.peer).first { $0.tcpEndpoint != nil && !$0.isCircuit }
+            return (connection.isInbound ? told : connection.remoteAddress)?.transport.naming(connection.peer)
+        }
+    }
+
     /// The relay is not used any more.
     func forgetCircuit(_ relay: Multiaddr) async {
         listenAddresses.removeAll { $0 == relay.throughCircuit }

@@ -9,6 +9,7 @@ extension PeerHost {
         message.publicKey = identity.publicKey
         message.listenAddresses = listenAddresses
         message.protocols = offered.withLockedValue { $0 }
+            .filter { connection.isOnOwnNetwork || !localProtocols.contains($0) }
         message.observedAddress = connection.remoteAddress
         message.protocolVersion = configuration.protocolVersion
         message.agentVersion = configuration.agentVersion

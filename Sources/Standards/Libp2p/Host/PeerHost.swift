@@ -31,6 +31,8 @@ public actor PeerHost {
     let gate: NIOLockedValueBox<ConnectionGate>
     let offered = NIOLockedValueBox<[String]>(PeerHost.builtIn)
     var handlers: [String: StreamHandler] = [:]
+    /// Of these, those that only the own network is served.
+    var localProtocols: Set<String> = []
     var listeners: [any Channel] = []
     var connections: [PeerID: [HostConnection]] = [:]
     var dialling: [PeerID: Task<HostConnection, any Error>] = [:]
@@ -63,15 +65,23 @@ public actor PeerHost {
     // MARK: Protocols
 
     /// Serves inbound streams of a protocol; identify tells it to those who are connected.
-    public func handle(_ protocolID: String, _ handler: @escaping StreamHandler) async {
+    ///
+    /// - Parameter forOwnNetwork: whether peers outside it do not hear of the protocol, and are not served.
+    public func handle(
+        _ protocolID: String,
+        forOwnNetwork: Bool = false,
+        _ handler: @escaping StreamHandler
+    ) async {
         precondition(!PeerHost.builtIn.contains(protocolID), "\(protocolID) is served by the host")
         handlers[protocolID] = handler
+        if forOwnNetwork { localProtocols.insert(protocolID) } else { localProtocols.remove(protocolID) }
         offered.withLockedValue { [names = PeerHost.builtIn + handlers.keys.sorted()] in $0 = names }
         await push()
     }
 
     public func stopHandling(_ protocolID: String) async {
-        handlers[protocolID] = nil
+        guard handlers.removeValue(forKey: protocolID) != nil else { return }
+        localProtocols.remove(protocolID)
         offered.withLockedValue { [names = PeerHost.builtIn + handlers.keys.sorted()] in $0 = names }
         await push()
     }
@@ -179,7 +189,9 @@ public actor PeerHost {
             case Identify.pushProtocolID: try await receivePush(stream)
             case Ping.protocolID: try await servePing(stream)
             default:
-                guard let handler = handlers[stream.protocolID] else {
+                guard let handler = handlers[stream.protocolID],
+                    stream.connection.isOnOwnNetwork || !localProtocols.contains(stream.protocolID)
+                else {
                     stream.reset()
                     return
                 }

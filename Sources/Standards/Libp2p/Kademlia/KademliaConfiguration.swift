@@ -1,7 +1,14 @@
 /// How a DHT is run. Times in milliseconds.
 public struct KademliaConfiguration: Hashable, Sendable {
-    /// Whether requests of others are answered. A client asks only, and is in nobody's table.
-    public enum Mode: Sendable { case client, server }
+    /// Whose requests are answered.
+    public enum Mode: Sendable {
+        /// Nobody's: a client asks only, and is in nobody's table.
+        case client
+        /// Those of the own network; beyond it this is a client.
+        case local
+        /// Everybody's.
+        case server
+    }
 
     /// The stream protocol, such as `/dsip/kad/1.0.0`; each protocol is a network of its own.
     public var protocolID: String

@@ -91,7 +91,7 @@ extension KademliaEngine {
 
     /// Whether this node is as near to a key as those that were found.
     func isNear(_ target: KademliaKey, _ nearest: [KademliaPeer]) -> Bool {
-        guard mode == .server else { return false }
+        guard mode != .client else { return false }
         guard nearest.count >= configuration.k, let last = nearest.last else { return true }
         return table.own.distance(to: target) < KademliaKey(last.id).distance(to: target)
     }

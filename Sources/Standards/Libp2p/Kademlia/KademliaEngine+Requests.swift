@@ -9,7 +9,7 @@ extension KademliaEngine {
         addresses: [Multiaddr] = [],
         at now: Int64
     ) -> KademliaMessage? {
-        guard mode == .server, !offences.isBanned(peer, at: now) else { return nil }
+        guard mode != .client, !offences.isBanned(peer, at: now) else { return nil }
         statistics.requestsServed += 1
         let key = request.key
         guard !key.isEmpty || request.kind == .ping else { return nil }

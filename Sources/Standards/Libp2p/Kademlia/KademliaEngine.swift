@@ -113,10 +113,15 @@ public struct KademliaEngine: Sendable {
     ///
     /// - Throws: `malformed` when our own rules refuse it.
     public mutating func put(_ key: [UInt8], _ value: [UInt8], at now: Int64) throws(Libp2pError) -> LookupID {
-        guard rules.validity(key: key, value: value, at: now, lifetime: configuration.recordLifetime) != nil else {
+        _ = try validity(key, value, at: now)
+        return begin(.putValue(value), key: key, at: now)
+    }
+
+    private func validity(_ key: [UInt8], _ value: [UInt8], at now: Int64) throws(Libp2pError) -> Int64 {
+        guard let until = rules.validity(key: key, value: value, at: now, lifetime: configuration.recordLifetime) else {
             throw Libp2pError(.malformed, "the record is not valid under its key")
         }
-        return begin(.putValue(value), key: key, at: now)
+        return until
     }
 
     /// Tells the peers nearest to `key` that this node provides it.
@@ -136,9 +141,14 @@ public struct KademliaEngine: Sendable {
     ///
     /// - Throws: `malformed` when our own rules refuse it, `limit` when too much is published already.
     public mutating func publish(_ key: [UInt8], _ value: [UInt8], at now: Int64) throws(Libp2pError) -> LookupID {
-        let id = try put(key, value, at: now)
-        try publications.add(key, .record(value), next: now + configuration.republishInterval)
-        return id
+        let next = now + configuration.republishInterval
+        // What ends before is put once; it takes nobody's place.
+        if try validity(key, value, at: now) > next {
+            try publications.add(key, .record(value), next: next)
+        } else {
+            publications.remove(key)
+        }
+        return begin(.putValue(value), key: key, at: now)
     }
 
     /// Announces `key` now and again, until `withdraw`.

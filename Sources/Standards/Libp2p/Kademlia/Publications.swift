@@ -5,7 +5,7 @@ struct PublicationList: Sendable {
         case provider
     }
 
-    private static let maximumCount = 1024
+    private static let maximumCount = 16_384
 
     private var items: [[UInt8]: (item: Item, next: Int64)] = [:]
 
