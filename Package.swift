@@ -110,6 +110,11 @@ let package = Package(
             ["DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", "DoubleRatchet", crypto]
         ),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
+        target(
+            "DSIPDialect03",
+            "Profiles",
+            ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto]
+        ),
         target("DSIPDiscovery", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "Libp2p", crypto]),
         // Products
         target(
@@ -245,6 +250,7 @@ let package = Package(
             "Profiles",
             ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "Libp2p", crypto]
         ),
+        tests("DSIPDialect03", "Profiles", ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests(
             "DSIPMessaging",
