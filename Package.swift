@@ -47,6 +47,7 @@ let package = Package(
         .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
         .library(name: "DSIPMessaging", targets: ["DSIPMessaging"]),
         .library(name: "DSIPDiscovery", targets: ["DSIPDiscovery"]),
+        .library(name: "DSIPDialect03", targets: ["DSIPDialect03"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
@@ -122,7 +123,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "DSIPDiscovery",
-                "Encoding", "Libp2p", "WebRTC", "WebPush", crypto, cryptoExtras, log,
+                "DSIPDialect03", "Encoding", "Libp2p", "WebRTC", "WebPush", crypto, cryptoExtras, log,
                 product("AsyncHTTPClient", "async-http-client"),
                 product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -136,7 +137,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia",
-                "DSIPMessaging", "DSIPDiscovery",
+                "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03",
                 "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"),
                 product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -171,7 +172,7 @@ let package = Package(
             name: "dsip-fuzz",
             dependencies: [
                 "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
-                "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", crypto,
+                "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", crypto,
             ],
             path: "Fuzz",
             swiftSettings: strict
@@ -263,7 +264,9 @@ let package = Package(
         tests(
             "DSIPRelay",
             "Products",
-            ["DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", "MLS", crypto, log] + nio + nioWebSocket
+            [
+                "DSIPDialect03", "DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", "MLS", crypto, log,
+            ] + nio + nioWebSocket
         ),
         // Apart from the relay's other tests for the HTTP/2 server it brings.
         .testTarget(
@@ -282,8 +285,8 @@ let package = Package(
             "DSIPAgent",
             "Products",
             [
-                "DSIPDiscovery", "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay", "DSIPSignaling",
-                "DSIPTransport", "Encoding", "Libp2p", crypto, log,
+                "DSIPDialect03", "DSIPDiscovery", "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay",
+                "DSIPSignaling", "DSIPTransport", "Encoding", "Libp2p", crypto, log,
             ] + nio
         ),
     ]

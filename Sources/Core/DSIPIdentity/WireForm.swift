@@ -11,4 +11,19 @@ public enum WireForm: String, Hashable, Sendable, CaseIterable {
 
     /// Whether it travels in binary frames.
     public var isBinary: Bool { self == .cose || self == .proposalCOSE }
+
+    /// The form of a frame that was verified once, by how it begins; for telling stored ones apart and for nothing else.
+    public init(of frame: some Collection<UInt8>) {
+        let head = String(decoding: frame.prefix(64), as: UTF8.self)
+        if frame.first == WireForm.tag {
+            self = head.contains("dsip-0.3") ? .proposalCOSE : .cose
+        } else {
+            let name = head.drop { $0 != "\"" }
+            let isJOSE = ["\"protected\"", "\"payload\"", "\"signature\""].contains { name.hasPrefix($0) }
+            self = isJOSE ? .jose : .proposal
+        }
+    }
+
+    /// The CBOR tag of COSE_Sign1, with which no JSON begins.
+    public static let tag: UInt8 = 0xd2
 }

@@ -25,7 +25,7 @@ public struct COSECodec: WireCodec {
             delegations: message.delegations,
             covered: message.covered,
             signature: message.signature,
-            payload: try message.json().utf8
+            payload: { () throws(Rejection) in try message.json().utf8 }
         )
     }
 
@@ -45,7 +45,7 @@ public struct COSECodec: WireCodec {
 }
 
 /// One signed statement in COSE_Sign1 whose payload is JSON's data model in CBOR; shared by the forms that differ in the content type.
-package struct COSEStatement {
+package struct COSEStatement: Sendable {
     package let kid: DIDURL
     package let delegations: [Envelope]
     package let covered: [UInt8]

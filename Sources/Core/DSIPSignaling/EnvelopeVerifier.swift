@@ -208,10 +208,16 @@ public struct EnvelopeVerifier: Sendable {
         guard key.isValidSignature(statement.signature, for: statement.covered) else {
             throw .rejected(Rejection(.signatureInvalid, "the signature does not verify"))
         }
+        let payload: [UInt8]
+        do throws(Rejection) {
+            payload = try statement.payload()
+        } catch {
+            throw .rejected(error)
+        }
         return Opened(
             envelope: Envelope(frame, form: statement.form),
             header: header,
-            payload: try PayloadHead(statement.payload),
+            payload: try PayloadHead(payload),
             recovery: recovery,
             identifierTellsTime: statement.identifierTellsTime,
             mayLackRecipient: statement.mayLackRecipient

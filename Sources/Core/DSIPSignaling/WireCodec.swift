@@ -32,8 +32,8 @@ public struct WireStatement: Sendable {
     /// The bytes under the signature.
     public var covered: [UInt8]
     public var signature: [UInt8]
-    /// What is said, as a payload of the core in JSON.
-    public var payload: [UInt8]
+    /// What is said, as a payload of the core in JSON; asked for once the signature is known to be right.
+    public var payload: @Sendable () throws(Rejection) -> [UInt8]
     /// Whether its id tells the time, as a ULID does (DSIP §20.6).
     public var identifierTellsTime: Bool
     /// Whether a message of the core that is addressed may come without `to`: it belongs to its session.
@@ -46,7 +46,7 @@ public struct WireStatement: Sendable {
         delegations: [Envelope],
         covered: [UInt8],
         signature: [UInt8],
-        payload: [UInt8],
+        payload: @escaping @Sendable () throws(Rejection) -> [UInt8],
         identifierTellsTime: Bool = true,
         mayLackRecipient: Bool = false
     ) {

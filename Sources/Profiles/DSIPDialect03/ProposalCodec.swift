@@ -36,10 +36,6 @@ public struct ProposalCodec: WireCodec {
     private func openJSON(_ frame: [UInt8], at now: Int64) throws(Rejection) -> WireStatement? {
         guard let message = ProposalCodec.message(frame) else { return nil }
         let signature = try ProposalSignature(of: message)
-        var unsigned = message
-        unsigned["sig"] = nil
-        let digest = Array(SHA256.hash(data: JSONValue.object(unsigned).canonical))
-        let payload = try ProposalReading(message, signedBy: signature.kid, digest: digest, at: now).payload()
         return WireStatement(
             form: form,
             kid: signature.kid,
@@ -47,7 +43,11 @@ public struct ProposalCodec: WireCodec {
             delegations: signature.delegations,
             covered: signature.covered,
             signature: signature.signature,
-            payload: JSONValue.object(payload).utf8,
+            payload: { () throws(Rejection) in
+                var unsigned = message
+                unsigned["sig"] = nil
+                return try ProposalCodec.payload(unsigned, signedBy: signature.kid, at: now)
+            },
             identifierTellsTime: false,
             mayLackRecipient: true
         )
@@ -55,23 +55,37 @@ public struct ProposalCodec: WireCodec {
 
     private func openCBOR(_ frame: [UInt8], at now: Int64) throws(Rejection) -> WireStatement? {
         guard let statement = try COSEStatement(frame, contentType: Self.contentType) else { return nil }
-        guard let message = try statement.json().object, message["sig"] == nil else {
-            throw Rejection(.payloadShape, "no message of the proposal without sig")
-        }
-        // Over what is said, not how: both forms of a message without an id are one message.
-        let digest = Array(SHA256.hash(data: JSONValue.object(message).canonical))
-        let payload = try ProposalReading(message, signedBy: statement.kid, digest: digest, at: now).payload()
         return WireStatement(
             form: form,
-            kid: statement.kid,
+            kid: ProposalSignature.canonical(statement.kid),
             algorithm: .edDSA,
             delegations: statement.delegations,
             covered: statement.covered,
             signature: statement.signature,
-            payload: JSONValue.object(payload).utf8,
+            payload: { () throws(Rejection) in
+                guard let message = try statement.json().object, message["sig"] == nil else {
+                    throw Rejection(.payloadShape, "no message of the proposal without sig")
+                }
+                return try ProposalCodec.payload(message, signedBy: statement.kid, at: now)
+            },
             identifierTellsTime: false,
             mayLackRecipient: true
         )
+    }
+
+    private static func payload(
+        _ message: JSONObject,
+        signedBy kid: DIDURL,
+        at now: Int64
+    ) throws(Rejection) -> [UInt8] {
+        // Over what is said, not how: both forms of a message without an id are one message.
+        let digest = Array(SHA256.hash(data: JSONValue.object(message).canonical))
+        let reading = ProposalReading(message, signedBy: kid, digest: digest, at: now)
+        do throws(Rejection) {
+            return JSONValue.object(try reading.payload()).utf8
+        } catch {
+            throw reading.addressing(error)
+        }
     }
 
     /// A frame that can be a message of the dialect: an object with a `type` and a `sig`.

@@ -52,6 +52,15 @@ struct ProposalReading {
         }
     }
 
+    /// `fault` with what an answer to it needs, as far as that can be read.
+    func addressing(_ fault: Rejection) -> Rejection {
+        var fault = fault
+        fault.id = message["id"]?.string.flatMap(ProposalID.read)
+        fault.session = message["correlates"]?.string.flatMap(ProposalID.read)
+        fault.from = try? sender()
+        return fault
+    }
+
     // MARK: Types
 
     /// Binds the connection; the proposal has no word for that (DSIP §13.2).

@@ -59,7 +59,7 @@ struct ProposalSignature {
     private static let names: Set = ["EdDSA", "Ed25519"]
 
     /// The proposal writes `did:key:…#key-1`; a did:key has one key, whatever it is called.
-    private static func canonical(_ kid: DIDURL) -> DIDURL {
+    static func canonical(_ kid: DIDURL) -> DIDURL {
         guard kid.did.method == "key", kid.fragment == "key-1" else { return kid }
         return DIDURL(did: kid.did, fragment: String(kid.did.identifier))
     }

@@ -63,7 +63,10 @@ struct ProposalWriting {
         case .bye(let bye): return ending(bye.reason, &own)
         case .cancel(let cancel): return ending(cancel.reason, &own)
         case .reject(let reject): return error(reject.reason, &own)
-        case .error(let report): return error(report.reason, &own)
+        case .error(let report):
+            // What it is about, when that is no session yet: a refused invite.
+            if source.session == nil { own["correlates"] = report.inReplyTo.map { .string(ProposalID.text($0)) } }
+            return error(report.reason, &own)
         case .introduction, .grant, .publish, .subscribe, .notify, .unpublish, .provenance, .keyRotation,
             .delegationRevocation, .hello, .reachabilityHint:
             return "dsip." + source.type.rawValue

@@ -172,11 +172,11 @@ struct ExampleTests {
             ).bytes
         }
         let statement = try #require(try codec.open(frame(aad), at: Scene.now))
-        let payload = try JSONValue(parsing: statement.payload)
+        let payload = try JSONValue(parsing: statement.payload())
         #expect(payload["type"] == "dsip.msg")
         #expect(payload["to"]?.string == Scene.bobDID.string)
         #expect(payload["content"] == ["enc": "ratchet/1", "ciphertext": "AAEC"])
-        #expect(throws: Rejection(.schemaInvalid, "")) { try codec.open(frame("AAAA"), at: Scene.now) }
+        #expect(throws: Rejection(.schemaInvalid, "")) { try codec.open(frame("AAAA"), at: Scene.now)?.payload() }
     }
 
     @Test(
@@ -192,7 +192,7 @@ struct ExampleTests {
         if object["from"] != nil { object["from"] = .string(Scene.bob.kid.description) }
         let envelope = try ProposalCodec.json.sign(object, by: Scene.bob)
         let payload = try JSONValue(
-            parsing: try #require(try ProposalCodec.json.open(envelope.bytes, at: Scene.now)).payload
+            parsing: try #require(try ProposalCodec.json.open(envelope.bytes, at: Scene.now)).payload()
         )
         for member in object.members where member.name != "from" { #expect(payload[member.name] == member.value) }
         #expect(payload["from"]?.string == Scene.bobDID.string)

@@ -29,7 +29,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     /// The id of the `hello` that awaits its answer.
     private var sentHello: ULID?
     private var relay: SignalingClient.Relay?
-    private var reader = MessageReader(.client)
+    private var reader: MessageReader
     private var pending = PendingFrames()
     private var liveness: Liveness
     private var timer: RepeatedTask?
@@ -44,7 +44,14 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     init(_ client: SignalingClient, on eventLoop: any EventLoop) {
         self.client = client
         self.eventLoop = eventLoop
-        self.verifier = EnvelopeVerifier(policy: client.configuration.policy, cacheBytes: 1 << 18)
+        let configuration = client.configuration
+        self.reader = MessageReader(.client, takesBinary: configuration.subprotocol?.form.isBinary ?? false)
+        self.verifier = EnvelopeVerifier(
+            policy: configuration.policy,
+            codecs: configuration.codecs,
+            opener: configuration.opener,
+            cacheBytes: 1 << 18
+        )
         self.replay = client.replay
         self.liveness = Liveness(at: eventLoop.now.uptimeNanoseconds)
         self.bound = eventLoop.makePromise()
@@ -114,7 +121,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
             return fail(.internalError, "the device key cannot sign")
         }
         sentHello = id
-        write(.text, envelope.bytes)
+        write(FrameWriter.opcode(of: envelope.bytes), envelope.bytes)
         helloTimeout?.cancel()
         let link = link!
         helloTimeout = eventLoop.scheduleTask(in: TimeAmount(Binding.helloTimeout)) {
@@ -243,7 +250,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         let written = context.eventLoop.makePromise(of: Void.self)
         let link = link!
         written.futureResult.whenComplete { _ in link.perform { $0.outbound -= frame.count } }
-        write(.text, frame, written)
+        write(FrameWriter.opcode(of: frame), frame, written)
         return written.futureResult
     }
 

@@ -86,7 +86,7 @@ extension Outbox.Batch {
     /// Largest buffer handed to the channel at once.
     private static let chunk = 128 << 10
 
-    /// The frames as text messages, framed by a server.
+    /// The frames as messages, framed by a server.
     func buffers(_ allocator: ByteBufferAllocator) -> [ByteBuffer] {
         var buffers: [ByteBuffer] = []
         var rest = bytes + frames.count * FrameWriter.maximumHeader
@@ -96,7 +96,7 @@ extension Outbox.Batch {
                 buffers.append(buffer)
                 buffer = allocator.buffer(capacity: min(rest, Outbox.Batch.chunk))
             }
-            FrameWriter.append(.text, frame, to: &buffer)
+            FrameWriter.append(FrameWriter.opcode(of: frame), frame, to: &buffer)
             rest -= frame.count + FrameWriter.maximumHeader
         }
         buffers.append(buffer)

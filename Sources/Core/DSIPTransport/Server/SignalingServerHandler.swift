@@ -28,7 +28,8 @@ final class SignalingServerHandler: ChannelDuplexHandler {
 
     private let loop: ConnectionLoop
     private var phase = Phase.unbound
-    private var reader = MessageReader(.server)
+    private let subprotocol: Subprotocol?
+    private var reader: MessageReader
     private var pending = PendingFrames()
     private var liveness: Liveness
     /// When the phase began, in nanoseconds of the loop's clock.
@@ -43,8 +44,10 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     /// Place in `ConnectionLoop`.
     var slot = -1
 
-    init(_ loop: ConnectionLoop) {
+    init(_ loop: ConnectionLoop, speaking subprotocol: Subprotocol? = nil) {
         self.loop = loop
+        self.subprotocol = subprotocol
+        self.reader = MessageReader(.server, takesBinary: subprotocol?.form.isBinary ?? false)
         self.since = loop.now
         self.liveness = Liveness(at: loop.now)
     }
@@ -58,6 +61,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         connection = SignalingConnection(
             context.channel,
             handler: self,
+            subprotocol: subprotocol,
             outboundLimit: service.configuration.maximumOutboundBytes
         )
         loop.add(self)
@@ -167,14 +171,16 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         guard hello.inReplyTo == nil else {
             return refuse(Rejection(.schemaInvalid, reason: .transportHelloRejected, "a relay's hello", type: .hello))
         }
-        guard let reply = service.hello(inReplyTo: message.body.id) else { return close(.internalError) }
+        guard let reply = service.hello(inReplyTo: message.body.id, in: connection.form) else {
+            return close(.internalError)
+        }
         let previous = connection.device
         let device = SignalingConnection.Device(
             device: message.body.from,
             identity: message.identity,
             principal: message.principal
         )
-        connection.bind(device)
+        connection.bind(device, readsProposal: message.body.version.extensions.contains(.proposalDialect))
         phase = .bound
         connection.send(reply.bytes)
         service.delegate.bound(connection, message, replacing: previous)
@@ -187,7 +193,9 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         service.delegate.rejected(connection, rejection)
         strikes += 1
         // A duplicate is what a retransmission across a reconnect looks like (DSIP §13.2); its first copy was dealt with.
-        if rejection.code != .duplicateID, let error = service.error(for: rejection, isBound: phase == .bound) {
+        if rejection.code != .duplicateID,
+            let error = service.error(for: rejection, isBound: phase == .bound, in: connection.form)
+        {
             connection.send(error.bytes)
         }
         if phase == .unbound, rejection.code != .helloRequired {
@@ -202,7 +210,13 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         service.delegate.rejected(connection, Rejection(.schemaInvalid, reason: refusal.reason, refusal.detail))
         strikes += 1
         let reason = refusal.reason ?? .sessionFailed
-        if let error = service.error(reason, to: from, inReplyTo: id, detail: refusal.detail) {
+        if let error = service.error(
+            reason,
+            to: from,
+            inReplyTo: id,
+            detail: refusal.detail,
+            in: connection.form
+        ) {
             connection.send(error.bytes)
         }
         if strikes >= service.configuration.maximumStrikes { close(.policyViolation) }
@@ -212,7 +226,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     private func refuseUnread() {
         strikes += 1
         if let device = connection.device?.device,
-            let error = service.error(.transportRateLimited, to: device, retryAfter: 1)
+            let error = service.error(.transportRateLimited, to: device, retryAfter: 1, in: connection.form)
         {
             connection.send(error.bytes)
         }

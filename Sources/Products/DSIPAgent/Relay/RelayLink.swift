@@ -1,3 +1,4 @@
+import DSIPDialect03
 import DSIPIdentity
 import DSIPMessaging
 import DSIPSignaling
@@ -123,6 +124,7 @@ final class RelayLink: Sendable {
             configuration.policy = .messaging()
             configuration.policy.supported = configuration.policy.supported.withRatchet()
             configuration.profiles = .messaging.joined(with: .ratchet)
+            configuration.codecs = [ProposalCodec.json]
             client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
         } else {
             client = nil
