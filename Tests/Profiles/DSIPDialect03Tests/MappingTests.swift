@@ -36,7 +36,7 @@ struct MappingTests {
                 ),
                 Info(WebRTCCandidates([], endOfCandidates: true)), Info(DTMFDigits("12#")!),
                 ErrorReport(.sessionUnknownSession, inReplyTo: id),
-                Introduction(identity: nil, purpose: "hello", contactToken: nil),
+                Introduction(identity: IdentityInfo(displayName: "Alice"), purpose: "hello"),
                 Grant(scope: [Grant.inviteScope], validUntil: Scene.now + 900),
                 Hello(onBehalfOf: Scene.alice.did), Hello(inReplyTo: id),
             ]

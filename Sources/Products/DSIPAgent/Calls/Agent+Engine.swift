@@ -142,6 +142,8 @@ extension Agent {
             .reachabilityHint:
             return
         }
+        // In the dialect it would stand where nobody looks for it.
+        if form == .jose, live != nil { version.extensions.append(.sealedBody) }
         let id = outbound.type == .invite ? outbound.session : outbound.id
         let stamp = Message.Stamp(
             id: id ?? makeID(),
@@ -151,7 +153,17 @@ extension Agent {
             version: version
         )
         let session = outbound.type == .invite ? nil : outbound.session
-        transmit(Message(stamp, to: outbound.to, session: session, body), desk, path: path, in: form)
+        let message = Message(stamp, to: outbound.to, session: session, body)
+        transmit(sealed(message, live), desk, path: path, in: form)
+    }
+
+    /// Sealed to whoever is known to open it: relays then read who talks to whom, and not what about (DSIP §10.4).
+    private func sealed(_ message: Message, _ live: LiveCall?) -> Message {
+        guard let live, live.form == .jose, let to = message.to, to == live.opensSeals || sealable.contains(to),
+            let key = DIDKey.keyAgreement(of: to)?.publicKey
+        else { return message }
+        // What cannot be sealed goes in clear, as to everybody who does not open seals.
+        return (try? message.sealed(to: key)) ?? message
     }
 
     /// Seconds a message may still be delivered. What ends something lives as long as the replay window lets it.

@@ -202,6 +202,7 @@ extension Agent {
         let live = LiveCall(call, id: session, owner: desk.identity, offer: offer, path: path)
         live.peerDevice = message.body.from
         live.form = message.envelope.form
+        if message.body.version.extensions.contains(.sealedBody) { live.opensSeals = message.device }
         desk.calls[session] = live
         noteRelay(Agent.relayClaim(in: invite.identity), of: peer, desk)
         if desk.isBusy(except: session) {

@@ -20,6 +20,7 @@ extension Agent {
         // A message for somebody else is not ours to act on.
         if let to = message.body.to, to != desk.identity, to != desk.key.did { return }
         if message.envelope.form == .proposal { dialects.note(.proposal, spokenBy: message.principal) }
+        noteSeals(message, desk)
         let signal = desk.engine.understood(Signal(message))
         switch message.body.body {
         case .invite where configuration.mode != .full: break
@@ -41,6 +42,14 @@ extension Agent {
             run(.received(signal), desk, origin: .received(message, path: path))
         case .publish, .subscribe, .unpublish, .provenance, .hello, .reachabilityHint: break
         }
+    }
+
+    /// Whoever lists the extension opens what is sealed to the device that signed.
+    private func noteSeals(_ message: Verified<Message>, _ desk: Desk) {
+        guard message.body.version.extensions.contains(.sealedBody) else { return }
+        message.body.sessionID.flatMap { desk.calls[$0] }?.opensSeals = message.device
+        // Of an identity with devices, not all may hold the key that its own seals need.
+        if message.device == message.principal { sealable.insert(message.principal) }
     }
 
     private func receiveInvite(_ invite: Invite, _ message: Verified<Message>, _ desk: Desk, _ path: String) {

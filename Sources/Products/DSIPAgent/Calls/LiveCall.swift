@@ -17,6 +17,8 @@ final class LiveCall {
     let path: String
     /// How this session's messages are written: as the other side writes them.
     var form = WireForm.jose
+    /// The other device, once it has said that it opens what is sealed to it (DSIP §10.4).
+    var opensSeals: DID?
     /// Our invite as the engine made it, until it is known to be read.
     var invite: Outbound?
     var wasInvited = false

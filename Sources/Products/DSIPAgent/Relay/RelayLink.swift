@@ -125,6 +125,8 @@ final class RelayLink: Sendable {
             configuration.policy.supported = configuration.policy.supported.withRatchet()
             configuration.profiles = .messaging.joined(with: .ratchet)
             configuration.codecs = [ProposalCodec.json]
+            configuration.policy.supported.extensions.append(.sealedBody)
+            configuration.opener = SealOpener([key])
             client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
         } else {
             client = nil

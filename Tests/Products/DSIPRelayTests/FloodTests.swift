@@ -1,0 +1,81 @@
+import DSIPIdentity
+import DSIPSignaling
+import Foundation
+import Testing
+
+@testable import DSIPRelay
+
+@Suite("A relay under a flood", .serialized, .timeLimit(.minutes(5)))
+struct FloodTests {
+    private static let messages = 200
+    private static let flooders = 6
+    /// Below this many seconds a ratio says more about the scheduler than about the relay.
+    private static let floor = 0.004
+
+    /// Seconds from sending to receiving, of messages from one well-behaved device to another, one at a time.
+    private func latencies(_ alice: TestDevice, _ bob: TestDevice) async throws -> [Double] {
+        var seconds: [Double] = []
+        for _ in 0..<Self.messages {
+            let start = ContinuousClock.now
+            let id = try await alice.say(Bye(.userHangup), to: bob.did, session: ulid())
+            _ = try await bob.next(.bye) { $0.id == id }
+            let arrival = try #require(bob.arrival(of: id))
+            seconds.append((arrival - start) / .seconds(1))
+        }
+        return seconds.sorted()
+    }
+
+    @Test("devices at ten times their limit are refused, and those within it are served as before")
+    func flood() async throws {
+        let harness = try await RelayHarness {
+            $0.limits.envelopesPerMinute = 600
+            $0.messaging.enabled = false
+            $0.limits.connectsPerMinutePerAddress = 0
+        }
+        // Two who stay within the limit of the operator, which is counted by device.
+        var pairs: [(TestDevice, TestDevice)] = []
+        for index in 0..<3 {
+            pairs.append(
+                (try await harness.connected("alice-\(index)"), try await harness.connected("bob-\(index)"))
+            )
+        }
+        func p99(_ seconds: [Double]) -> Double { seconds[Int(Double(seconds.count) * 0.99) - 1] }
+        let idle = max(Self.floor, p99(try await latencies(pairs[0].0, pairs[0].1)))
+        let flooding = Task {
+            await withTaskGroup(of: Void.self) { group in
+                for index in 0..<Self.flooders {
+                    group.addTask { await self.flood(harness, "flooder-\(index)", at: pairs[0].1.did) }
+                }
+            }
+        }
+        try await harness.until("the flood is refused") {
+            (harness.relay.metrics ?? "").contains("dsip_relay_limited_total{")
+        }
+        // The best of a few: a machine that is busy with something else must not decide this.
+        var ratios: [Double] = []
+        for pair in pairs.dropFirst() where ratios.min() ?? .infinity >= 3 {
+            ratios.append(max(Self.floor, p99(try await latencies(pair.0, pair.1))) / idle)
+        }
+        flooding.cancel()
+        await flooding.value
+        let best = try #require(ratios.min())
+        #expect(best < 3, "p99 idle \(idle * 1000) ms, ratios under the flood \(ratios)")
+        await harness.relay.stop()
+    }
+
+    /// Ten times 600 a minute, a hundred a second, until cancelled.
+    private func flood(_ harness: RelayHarness, _ name: String, at victim: DID) async {
+        guard let device = try? harness.device(name), (try? await device.connect()) != nil,
+            let envelope = try? Message(device.stamp(lifetime: 250), to: victim, session: ulid(), Bye(.userHangup))
+                .signed(by: device.key)
+        else { return }
+        // What the limit lets through at once, first.
+        for _ in 0..<600 where !Task.isCancelled { try? await device.client.send(envelope) }
+        while !Task.isCancelled {
+            for _ in 0..<10 { try? await device.client.send(envelope) }
+            // A connection that was closed for its flood comes back by itself.
+            try? await Task.sleep(for: .milliseconds(100))
+        }
+        device.hangUp()
+    }
+}
