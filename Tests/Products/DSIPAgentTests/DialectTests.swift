@@ -1,6 +1,7 @@
 import DSIPAgent
 import DSIPDialect03
 import DSIPIdentity
+import DSIPMedia
 import DSIPSignaling
 import DSIPTransport
 import Encoding
@@ -17,11 +18,11 @@ private final class ProposalPeer: Sendable {
 
     init(at relay: TestRelay, speaking subprotocol: Subprotocol = .proposalJSON) throws {
         var configuration = SignalingClient.Configuration(
-            try RelayAddress(relay.running.url),
+            try RelayAddress(relay.url),
             key: key,
             clock: { Int64(Date().timeIntervalSince1970) }
         )
-        configuration.roots = TrustRoots(additionalFiles: relay.running.rootPath.map { [$0] } ?? [])
+        configuration.roots = TrustRoots(additionalFiles: relay.rootPath.map { [$0] } ?? [])
         configuration.codecs = [ProposalCodec.json, ProposalCodec.cbor]
         configuration.subprotocol = subprotocol
         client = SignalingClient(configuration, source: SelfCertifyingSource())

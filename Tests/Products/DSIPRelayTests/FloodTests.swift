@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPSignaling
+import DSIPTransport
 import Foundation
 import Testing
 
@@ -41,11 +42,12 @@ struct FloodTests {
         }
         func p99(_ seconds: [Double]) -> Double { seconds[Int(Double(seconds.count) * 0.99) - 1] }
         let idle = max(Self.floor, p99(try await latencies(pairs[0].0, pairs[0].1)))
-        let flooding = Task {
+        var flooders: [TestDevice] = []
+        for index in 0..<Self.flooders { flooders.append(try await harness.connected("flooder-\(index)")) }
+        let victim = pairs[0].1.did
+        let flooding = Task { [flooders] in
             await withTaskGroup(of: Void.self) { group in
-                for index in 0..<Self.flooders {
-                    group.addTask { await self.flood(harness, "flooder-\(index)", at: pairs[0].1.did) }
-                }
+                for flooder in flooders { group.addTask { await Self.flood(flooder, at: victim) } }
             }
         }
         try await harness.until("the flood is refused") {
@@ -64,11 +66,9 @@ struct FloodTests {
     }
 
     /// Ten times 600 a minute, a hundred a second, until cancelled.
-    private func flood(_ harness: RelayHarness, _ name: String, at victim: DID) async {
-        guard let device = try? harness.device(name), (try? await device.connect()) != nil,
-            let envelope = try? Message(device.stamp(lifetime: 250), to: victim, session: ulid(), Bye(.userHangup))
-                .signed(by: device.key)
-        else { return }
+    private static func flood(_ device: TestDevice, at victim: DID) async {
+        let message = Message(device.stamp(lifetime: 250), to: victim, session: ulid(), Bye(.userHangup))
+        guard let envelope = try? message.signed(by: device.key) else { return }
         // What the limit lets through at once, first.
         for _ in 0..<600 where !Task.isCancelled { try? await device.client.send(envelope) }
         while !Task.isCancelled {
