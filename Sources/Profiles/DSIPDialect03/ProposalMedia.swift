@@ -73,9 +73,7 @@ enum ProposalMedia {
     ///   - section: lines for the first medium.
     private static func inserting(_ session: [String], _ section: [String], into sdp: String) -> String {
         guard !session.isEmpty || !section.isEmpty else { return sdp }
-        var lines = sdp.split(separator: "\n", omittingEmptySubsequences: true).map { line in
-            line.last == "\r" ? String(line.dropLast()) : String(line)
-        }
+        var lines = sdp.split(whereSeparator: \.isNewline).map(String.init)
         guard let first = lines.firstIndex(where: { $0.hasPrefix("m=") }) else { return sdp }
         let next = lines[(first + 1)...].firstIndex { $0.hasPrefix("m=") } ?? lines.count
         lines.insert(contentsOf: section, at: next)

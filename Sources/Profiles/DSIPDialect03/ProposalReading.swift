@@ -48,7 +48,7 @@ struct ProposalReading {
                 throw Rejection(.unknownType, "not a message type of the proposal")
             }
             if type == "dsip.hello" { return try hello() }
-            return try head(String(type.dropFirst(5)), needsOwnTime: true)
+            return try inSession(String(type.dropFirst(5)), needsOwnTime: true, sessionIsOptional: true) { _ in }
         }
     }
 
@@ -268,12 +268,14 @@ struct ProposalReading {
     /// A name from `rcid.v1`, credentials as they are: claims, all of them (DSIP §18.2).
     private func identity() -> JSONValue? {
         guard let identity = message["identity"]?.object else { return nil }
-        let card = identity["type"]?.string == "rcid.v1" ? .object(identity) : identity["rcid"]
+        let isCard = identity["type"]?.string == "rcid.v1"
+        let card = isCard ? .object(identity) : identity["rcid"]
         var claims: JSONObject = [:]
         if let name = card?["displayName"]?.string, name.unicodeScalars.count <= 256 {
             claims["display_name"] = .string(name)
         }
-        let credentials = (identity["credentials"]?.array ?? []) + (card?["credentials"]?.array ?? [])
+        var credentials = identity["credentials"]?.array ?? []
+        if !isCard { credentials += card?["credentials"]?.array ?? [] }
         let objects = credentials.filter { $0.object != nil }
         if !objects.isEmpty { claims["claims"] = .array(objects) }
         return claims.isEmpty ? nil : .object(claims)

@@ -14,7 +14,7 @@ private final class ProposalPeer: Sendable {
     let key = SigningKey()
     private let client: SignalingClient
     private let received = Mutex<[JSONValue]>([])
-    private let running: Mutex<Task<Void, Never>?> = Mutex(nil)
+    private let isConnected = Mutex(false)
 
     init(at relay: TestRelay, speaking subprotocol: Subprotocol = .proposalJSON) throws {
         var configuration = SignalingClient.Configuration(
@@ -31,25 +31,21 @@ private final class ProposalPeer: Sendable {
     var did: DID { key.did }
 
     func connect() async throws {
-        let connected = Mutex(false)
-        running.withLock { running in
-            running = Task { [client, received] in
-                async let run: Void = client.run()
-                for await event in client.events {
-                    switch event {
-                    case .state(.connected): connected.withLock { $0 = true }
-                    case .message(let message):
-                        #expect(message.envelope.form == .proposal)
-                        guard let said = ProposalCodec.message(in: message.envelope) else { continue }
-                        received.withLock { $0.append(said) }
-                    case .rejected(let rejection): Issue.record("rejected: \(rejection)")
-                    case .state, .profile: break
-                    }
+        Task { await self.client.run() }
+        Task {
+            for await event in self.client.events {
+                switch event {
+                case .state(.connected): self.isConnected.withLock { $0 = true }
+                case .message(let message):
+                    #expect(message.envelope.form == .proposal)
+                    guard let said = ProposalCodec.message(in: message.envelope) else { continue }
+                    self.received.withLock { $0.append(said) }
+                case .rejected(let rejection): Issue.record("rejected: \(rejection)")
+                case .state, .profile: break
                 }
-                await run
             }
         }
-        try await until("the 0.3 peer is connected") { connected.withLock { $0 } }
+        try await until("the 0.3 peer is connected") { self.isConnected.withLock { $0 } }
     }
 
     func close() { client.close() }

@@ -30,7 +30,9 @@ struct FloodTests {
     func flood() async throws {
         let harness = try await RelayHarness {
             $0.limits.envelopesPerMinute = 600
+            // With either, a frame may be something else than an envelope of the core, and more of them are let through.
             $0.messaging.enabled = false
+            $0.ratchet.enabled = false
             $0.limits.connectsPerMinutePerAddress = 0
         }
         // Two who stay within the limit of the operator, which is counted by device.
