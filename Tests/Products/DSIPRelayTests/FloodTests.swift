@@ -9,7 +9,7 @@ import Testing
 @Suite("A relay under a flood", .serialized, .timeLimit(.minutes(5)))
 struct FloodTests {
     private static let messages = 200
-    private static let flooders = 6
+    private static let flooders = 4
     /// Below this many seconds a ratio says more about the scheduler than about the relay.
     private static let floor = 0.004
 
@@ -52,8 +52,10 @@ struct FloodTests {
                 for flooder in flooders { group.addTask { await Self.flood(flooder, at: victim) } }
             }
         }
-        try await harness.until("the flood is refused") {
-            (harness.relay.metrics ?? "").contains("dsip_relay_limited_total{")
+        let end = ContinuousClock.now + .seconds(120)
+        while !(harness.relay.metrics ?? "").contains("dsip_relay_limited_total{") {
+            guard ContinuousClock.now < end else { throw TestDevice.Failure.timeout("the flood is refused") }
+            try await Task.sleep(for: .milliseconds(20))
         }
         // The best of a few: a machine that is busy with something else must not decide this.
         var ratios: [Double] = []
@@ -69,12 +71,18 @@ struct FloodTests {
 
     /// Ten times 600 a minute, a hundred a second, until cancelled.
     private static func flood(_ device: TestDevice, at victim: DID) async {
-        let message = Message(device.stamp(lifetime: 250), to: victim, session: ulid(), Bye(.userHangup))
-        guard let envelope = try? message.signed(by: device.key) else { return }
+        func send(_ count: Int) async {
+            for _ in 0..<count where !Task.isCancelled {
+                // In order, each of them: what is malformed or sent twice is refused before the limit is asked.
+                let message = Message(device.stamp(), to: victim, session: ulid(), Bye(.userHangup))
+                guard let envelope = try? message.signed(by: device.key) else { return }
+                try? await device.client.send(envelope)
+            }
+        }
         // What the limit lets through at once, first.
-        for _ in 0..<600 where !Task.isCancelled { try? await device.client.send(envelope) }
+        await send(600)
         while !Task.isCancelled {
-            for _ in 0..<10 { try? await device.client.send(envelope) }
+            await send(10)
             // A connection that was closed for its flood comes back by itself.
             try? await Task.sleep(for: .milliseconds(100))
         }
