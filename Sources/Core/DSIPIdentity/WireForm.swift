@@ -17,6 +17,8 @@ public enum WireForm: String, Hashable, Sendable, CaseIterable {
         let head = String(decoding: frame.prefix(64), as: UTF8.self)
         if frame.first == WireForm.tag {
             self = head.contains("dsip-0.3") ? .proposalCOSE : .cose
+        } else if frame.first != UInt8(ascii: "{") {
+            self = .jose
         } else {
             let name = head.drop { $0 != "\"" }
             let isJOSE = ["\"protected\"", "\"payload\"", "\"signature\""].contains { name.hasPrefix($0) }
