@@ -51,6 +51,7 @@ let package = Package(
         .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
         .library(name: "DSIPMessaging", targets: ["DSIPMessaging"]),
         .library(name: "DSIPDiscovery", targets: ["DSIPDiscovery"]),
+        .library(name: "DSIPDialect03", targets: ["DSIPDialect03"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
@@ -127,6 +128,11 @@ let package = Package(
             ["DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", "DoubleRatchet", crypto]
         ),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
+        target(
+            "DSIPDialect03",
+            "Profiles",
+            ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto]
+        ),
         target("DSIPDiscovery", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "Libp2p", crypto]),
         // Products
         target(
@@ -134,7 +140,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "DSIPDiscovery",
-                "Encoding", "Libp2p", "WebRTC", "WebPush", crypto, cryptoExtras, log,
+                "DSIPDialect03", "Encoding", "Libp2p", "WebRTC", "WebPush", crypto, cryptoExtras, log,
                 product("AsyncHTTPClient", "async-http-client"),
                 product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -148,7 +154,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia",
-                "DSIPMessaging", "DSIPDiscovery", "Libp2p", "Unbound",
+                "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", "Libp2p", "Unbound",
                 "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"),
                 product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -183,7 +189,7 @@ let package = Package(
             name: "dsip-fuzz",
             dependencies: [
                 "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
-                "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", crypto,
+                "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", crypto,
             ],
             path: "Fuzz",
             swiftSettings: strict
@@ -280,6 +286,7 @@ let package = Package(
             "Profiles",
             ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "Libp2p", crypto]
         ),
+        tests("DSIPDialect03", "Profiles", ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests(
             "DSIPMessaging",
@@ -292,7 +299,9 @@ let package = Package(
         tests(
             "DSIPRelay",
             "Products",
-            ["DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", "MLS", crypto, log] + nio + nioWebSocket
+            [
+                "DSIPDialect03", "DSIPIdentity", "DSIPMessaging", "DSIPTransport", "DSIPSession", "MLS", crypto, log,
+            ] + nio + nioWebSocket
         ),
         // Apart from the relay's other tests for the HTTP/2 server it brings.
         .testTarget(
@@ -312,8 +321,8 @@ let package = Package(
             "DSIPAgent",
             "Products",
             [
-                "DSIPDiscovery", "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay", "DSIPSignaling",
-                "DSIPTransport", "Encoding", "Libp2p", "Unbound", crypto, log,
+                "DSIPDialect03", "DSIPDiscovery", "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay",
+                "DSIPSignaling", "DSIPTransport", "Encoding", "Libp2p", "Unbound", crypto, log,
             ] + nio
         ),
     ]

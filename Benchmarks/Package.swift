@@ -16,7 +16,7 @@ let package = Package(
             name: "dsip-bench",
             dependencies: [
                 .product(name: "Encoding", package: "dsip"), .product(name: "DSIPIdentity", package: "dsip"),
-                .product(name: "DoubleRatchet", package: "dsip"),
+                .product(name: "DoubleRatchet", package: "dsip"), .product(name: "DSIPDialect03", package: "dsip"),
                 .product(name: "DSIPSignaling", package: "dsip"), .product(name: "DSIPSession", package: "dsip"),
                 .product(name: "DSIPTransport", package: "dsip"), .product(name: "DSIPMessaging", package: "dsip"),
                 .product(name: "KademliaSimulation", package: "dsip"),

@@ -69,5 +69,6 @@ let fuzzEntries: [FuzzEntry] =
         },
     ] + binaryFuzzEntries + mediaFuzzEntries + ratchetFuzzEntries + mlsFuzzEntries + peerToPeerFuzzEntries
     + messagingFuzzEntries + webPushFuzzEntries + extensionFuzzEntries + discoveryFuzzEntries
+    + wireFuzzEntries
 
 private let fuzzKey: SigningKey? = SigningKey()

@@ -4,7 +4,7 @@ import Foundation
 @main
 enum Main {
     static let benchmarks: [(name: String, run: @Sendable (Options) async throws -> Void)] = [
-        ("verify", { _ in try VerifyBenchmark.run() }),
+        ("verify", { _ in try VerifyBenchmark.run() }), ("forms", { _ in try FormsBenchmark.run() }),
         ("scan", { _ in try ScanBenchmark.run() }),
         ("dht", { _ in try KademliaBenchmark.run() }),
         ("ratchet", { _ in try RatchetBenchmark.run() }),

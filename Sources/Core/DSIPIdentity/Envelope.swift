@@ -5,9 +5,12 @@ import Encoding
 ///
 /// An `Envelope` has the right shape and nothing more: no part is decoded, nothing is verified. The signature covers the ASCII bytes
 /// `protected.payload` exactly as they arrived, so an envelope is stored and forwarded as `bytes`, never written anew.
+///
+/// A message in another form is held whole: its parts are empty and are for whoever reads that form.
 public struct Envelope: Sendable, Hashable {
-    /// The text frame, unchanged.
+    /// The frame, unchanged.
     public let bytes: [UInt8]
+    public let form: WireForm
     /// Where the text of each part stands in `bytes`.
     public let protectedRange: Range<Int>
     public let payloadRange: Range<Int>
@@ -24,6 +27,19 @@ public struct Envelope: Sendable, Hashable {
             return nil
         }
         self.init(document.root, bytes: bytes)
+    }
+
+    /// A signed message in another form, as received.
+    ///
+    /// - Precondition: `form` is not `jose`.
+    public init(_ bytes: [UInt8], form: WireForm) {
+        precondition(form != .jose, "DSIP-JOSE has parts")
+        self.bytes = bytes
+        self.form = form
+        self.protectedRange = 0..<0
+        self.payloadRange = 0..<0
+        // What tells one from another, and no part to decode.
+        self.signatureRange = bytes.indices
     }
 
     /// An envelope inside a larger document, such as a delegation in a protected header. Its `bytes` are written compactly.
@@ -46,6 +62,7 @@ public struct Envelope: Sendable, Hashable {
 
     private init(bytes: [UInt8], _ parts: (protected: Range<Int>, payload: Range<Int>, signature: Range<Int>)) {
         self.bytes = bytes
+        self.form = .jose
         self.protectedRange = parts.protected
         self.payloadRange = parts.payload
         self.signatureRange = parts.signature
@@ -80,6 +97,7 @@ public struct Envelope: Sendable, Hashable {
         self.signatureRange = append("\",\"signature\":\"", signature)
         bytes.append(contentsOf: "\"}".utf8)
         self.bytes = bytes
+        self.form = .jose
     }
 
     public var protectedText: String { String(decoding: bytes[protectedRange], as: UTF8.self) }
@@ -88,7 +106,7 @@ public struct Envelope: Sendable, Hashable {
 
     public func decodedProtected() -> [UInt8] { decode(protectedRange) }
     public func decodedPayload() -> [UInt8] { decode(payloadRange) }
-    public func decodedSignature() -> [UInt8] { decode(signatureRange) }
+    public func decodedSignature() -> [UInt8] { form == .jose ? decode(signatureRange) : [] }
 
     /// The bytes the signature covers: `protected.payload`.
     public var signingInput: [UInt8] {
@@ -100,12 +118,14 @@ public struct Envelope: Sendable, Hashable {
         return input
     }
 
+    /// - Precondition: the form is `jose`; the others have no such object.
     public var json: JSONValue {
         ["protected": .string(protectedText), "payload": .string(payloadText), "signature": .string(signatureText)]
     }
 
     public static func == (a: Envelope, b: Envelope) -> Bool {
-        a.bytes[a.protectedRange] == b.bytes[b.protectedRange] && a.bytes[a.payloadRange] == b.bytes[b.payloadRange]
+        a.form == b.form && a.bytes[a.protectedRange] == b.bytes[b.protectedRange]
+            && a.bytes[a.payloadRange] == b.bytes[b.payloadRange]
             && a.bytes[a.signatureRange] == b.bytes[b.signatureRange]
     }
 

@@ -52,6 +52,8 @@ public struct AttemptRecord: Sendable {
     public var legs: [Leg]
     public var best: Rejected?
     public var invite: any Parcel
+    /// How the invite is written.
+    public var form: WireForm
 
     public init(
         session: ULID,
@@ -63,7 +65,8 @@ public struct AttemptRecord: Sendable {
         reports: Int64,
         legs: [Leg],
         best: Rejected?,
-        invite: any Parcel
+        invite: any Parcel,
+        form: WireForm = .jose
     ) {
         self.session = session
         self.initiator = initiator
@@ -75,6 +78,7 @@ public struct AttemptRecord: Sendable {
         self.legs = legs
         self.best = best
         self.invite = invite
+        self.form = form
     }
 
     /// Unix seconds after which nobody is waited for: nothing is worth keeping then. Nil when no leg is outstanding.

@@ -3,7 +3,8 @@ import DSIPSignaling
 import Encoding
 
 extension EndpointEngine {
-    mutating func receive(_ signal: Signal, at now: Int64, into out: inout [EndpointAction]) {
+    mutating func receive(_ said: Signal, at now: Int64, into out: inout [EndpointAction]) {
+        let signal = understood(said)
         switch signal.type {
         case .invite:
             receiveInvite(signal, at: now, into: &out)

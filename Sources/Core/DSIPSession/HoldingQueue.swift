@@ -55,11 +55,11 @@ struct HoldingQueue: Sendable {
         inboxes[recipient]?.positions.last { rows[$0]?.parcel === parcel }.flatMap { remove($0) }
     }
 
-    /// Takes all that `recipients` have, in the order it arrived.
-    mutating func drain(_ recipients: [DID]) -> [Held] {
+    /// Takes all that `recipients` have and `admits` holds for, in the order it arrived.
+    mutating func drain(_ recipients: [DID], where admits: (Held) -> Bool = { _ in true }) -> [Held] {
         var positions: [Position] = []
         for recipient in recipients { positions += inboxes[recipient]?.positions ?? [] }
-        return positions.sorted().compactMap { remove($0) }
+        return positions.sorted().compactMap { rows[$0].map(admits) == true ? remove($0) : nil }
     }
 
     /// Takes all that is due, in recipient order and then in arrival order.

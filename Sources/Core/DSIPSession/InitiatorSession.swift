@@ -211,7 +211,7 @@ struct InitiatorSession: Hashable, Sendable {
     }
 
     /// DSIP §12.7 rule 2, §12.10: a device of the identity that was invited.
-    private func isInvited(_ signal: Signal, _ settings: EndpointConfiguration) -> Bool {
+    func isInvited(_ signal: Signal, _ settings: EndpointConfiguration) -> Bool {
         settings.trustsSenders || signal.identity == invited || signal.from == to || signal.identity == to
     }
 

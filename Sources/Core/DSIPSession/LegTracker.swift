@@ -58,6 +58,7 @@ struct LegTracker: Sendable {
     let expiresAt: Int64?
     let wantsDeliveryReport: Bool
     let invite: any Parcel
+    let form: WireForm
     private(set) var outcome: AttemptOutcome?
     var reports: Int64 = 0
     /// In device order, the order in which several legs are reached.
@@ -72,6 +73,7 @@ struct LegTracker: Sendable {
         expiresAt = signal.expiresAt
         wantsDeliveryReport = signal.wantsDeliveryReport
         invite = parcel
+        form = signal.form
     }
 
     init(held: Held) {
@@ -82,6 +84,7 @@ struct LegTracker: Sendable {
         expiresAt = held.expiresAt
         wantsDeliveryReport = held.wantsDeliveryReport
         invite = held.parcel
+        form = held.form
     }
 
     init(_ record: AttemptRecord) {
@@ -92,6 +95,7 @@ struct LegTracker: Sendable {
         expiresAt = record.expiresAt
         wantsDeliveryReport = record.wantsDeliveryReport
         invite = record.invite
+        form = record.form
         reports = record.reports
         best = record.best.map {
             Rejected(from: $0.from, id: $0.id, reason: $0.reason, expiresAt: $0.expiresAt, parcel: $0.parcel)
@@ -127,7 +131,8 @@ struct LegTracker: Sendable {
                     parcel: $0.parcel
                 )
             },
-            invite: invite
+            invite: invite,
+            form: form
         )
     }
 

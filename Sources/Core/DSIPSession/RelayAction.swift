@@ -91,6 +91,7 @@ public struct Held: Sendable {
     public var wantsDeliveryReport: Bool
     /// True once its call is over and it is kept only as the evidence of `missed`.
     public var isMissed: Bool
+    public var form: WireForm
     public var parcel: any Parcel
 
     public init(
@@ -103,6 +104,7 @@ public struct Held: Sendable {
         expiresAt: Int64?,
         wantsDeliveryReport: Bool = false,
         isMissed: Bool = false,
+        form: WireForm = .jose,
         parcel: any Parcel
     ) {
         self.to = to
@@ -114,6 +116,7 @@ public struct Held: Sendable {
         self.expiresAt = expiresAt
         self.wantsDeliveryReport = wantsDeliveryReport
         self.isMissed = isMissed
+        self.form = form
         self.parcel = parcel
     }
 }

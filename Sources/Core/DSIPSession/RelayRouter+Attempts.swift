@@ -46,6 +46,9 @@ extension RelayRouter {
             _ = hold(signal, parcel, for: attempt.initiator, at: now, into: &out)
             return
         }
+        guard bindings[attempt.initiator] == nil || reads(attempt.initiator, signal.form) else {
+            return refuse(signal, .sessionUnsupportedWireFormat, into: &out)
+        }
         out.append(
             .forward(
                 Forward(
@@ -80,7 +83,8 @@ extension RelayRouter {
                 to: attempt.initiator,
                 session: attempt.session,
                 expiresAt: best.expiresAt,
-                reason: best.reason
+                reason: best.reason,
+                form: attempt.form
             )
             forward(signal, best.parcel, to: attempt, at: now, into: &out)
         case .noResponse:
@@ -164,7 +168,9 @@ extension RelayRouter {
         at now: Int64,
         into out: inout [RelayAction]
     ) {
-        guard var attempt = attempts[session], attempt.takesLateLeg(at: now) else { return }
+        guard var attempt = attempts[session], attempt.takesLateLeg(at: now), reads(device, attempt.form) else {
+            return
+        }
         if let leg = attempt.index(of: device) {
             let state = attempt.legs[leg]
             guard configuration.redeliversToSilentLegs, state.state == .delivered, !state.acknowledged else { return }

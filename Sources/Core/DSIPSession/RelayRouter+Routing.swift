@@ -15,10 +15,9 @@ extension RelayRouter {
             out.append(.drop(.duplicateInvite))
             return
         }
-        if bindings[to] != nil {
-            fork(signal, parcel, to: [to], at: now, into: &out)
-        } else if let bound = devices[to] {
-            fork(signal, parcel, to: bound, at: now, into: &out)
+        if let readers = readers(of: to, signal.form) {
+            guard !readers.isEmpty else { return refuse(signal, .sessionUnsupportedWireFormat, into: &out) }
+            fork(signal, parcel, to: readers, at: now, into: &out)
         } else if isKnown(to, at: now) {
             if hold(signal, parcel, for: to, at: now, into: &out), signal.wantsDeliveryReport {
                 out.append(
@@ -38,9 +37,9 @@ extension RelayRouter {
         into out: inout [RelayAction]
     ) {
         guard let to = signal.to else { return out.append(.drop(.introductionNotCarried)) }
-        let bound = bindings[to] != nil ? [to] : devices[to] ?? []
-        guard bound.isEmpty else {
-            for device in bound {
+        let readers = readers(of: to, signal.form)
+        guard readers == nil else {
+            for device in readers ?? [] {
                 out.append(
                     .deliver(
                         Delivery(
@@ -71,21 +70,9 @@ extension RelayRouter {
         into out: inout [RelayAction]
     ) {
         guard let to = signal.to else { return refuse(signal, .transportUnknownRecipient, into: &out) }
-        if bindings[to] != nil {
-            out.append(
-                .deliver(
-                    Delivery(
-                        device: to,
-                        cause: .routed,
-                        type: signal.type,
-                        id: signal.id,
-                        reason: signal.reason,
-                        parcel: parcel
-                    )
-                )
-            )
-        } else if let bound = devices[to] {
-            for device in bound {
+        if let readers = readers(of: to, signal.form) {
+            guard !readers.isEmpty else { return refuse(signal, .sessionUnsupportedWireFormat, into: &out) }
+            for device in readers {
                 out.append(
                     .deliver(
                         Delivery(
@@ -144,6 +131,7 @@ extension RelayRouter {
             deadline: min(signal.expiresAt ?? .max, now + configuration.offlineRetentionSeconds),
             expiresAt: signal.expiresAt,
             wantsDeliveryReport: signal.wantsDeliveryReport,
+            form: signal.form,
             parcel: parcel
         )
         queue.append(held)

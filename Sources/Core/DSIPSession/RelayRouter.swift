@@ -17,6 +17,8 @@ public struct RelayRouter: Sendable {
 
     /// A device with a live connection, and the identity it acts for.
     var bindings: [DID: DID] = [:]
+    /// What bound devices read, where that is not DSIP-JOSE alone.
+    var forms: [DID: Set<WireForm>] = [:]
     /// In device order.
     var devices: [DID: [DID]] = [:]
     var known = KnownRecipients()
@@ -27,8 +29,12 @@ public struct RelayRouter: Sendable {
     /// Since `takeAttemptChanges`.
     var changedAttempts: Set<ULID> = []
     var queue = HoldingQueue()
+    var correspondents: Correspondents
 
-    public init(configuration: RouterConfiguration = RouterConfiguration()) { self.configuration = configuration }
+    public init(configuration: RouterConfiguration = RouterConfiguration()) {
+        self.configuration = configuration
+        self.correspondents = Correspondents(capacity: configuration.maximumAttempts)
+    }
 
     /// Unix seconds at which `advance` has something to do.
     public var nextDeadline: Int64? {
@@ -88,11 +94,20 @@ public struct RelayRouter: Sendable {
     // MARK: Bindings
 
     /// A device completed a verified `hello`. What is held for its identity and for itself is delivered in arrival
-    /// order, then the invites of live attempts in id order.
-    public mutating func bind(_ device: DID, identity: DID, at now: Int64, into out: inout [RelayAction]) {
+    /// order, then the invites of live attempts in id order; what it cannot read waits on.
+    ///
+    /// - Parameter reading: the forms that its connection takes.
+    public mutating func bind(
+        _ device: DID,
+        identity: DID,
+        reading: Set<WireForm> = [.jose],
+        at now: Int64,
+        into out: inout [RelayAction]
+    ) {
         advance(to: now, into: &out)
         if let previous = bindings[device], previous != identity { unbind(device, at: now) }
         bindings[device] = identity
+        forms[device] = reading == [.jose] ? nil : reading
         var bound = devices[identity] ?? []
         if !bound.contains(device), bound.count < configuration.maximumDevicesPerIdentity {
             bound.insert(device, at: bound.firstIndex { device < $0 } ?? bound.count)
@@ -100,7 +115,10 @@ public struct RelayRouter: Sendable {
         }
         note(device, identity, at: now)
         var reached: Set<ULID> = []
-        for held in queue.drain(identity == device ? [device] : [identity, device]) {
+        for held in queue.drain(
+            identity == device ? [device] : [identity, device],
+            where: { reading.contains($0.form) }
+        ) {
             flush(held, to: device, at: now, into: &out)
             reached.insert(held.id)
         }
@@ -113,6 +131,7 @@ public struct RelayRouter: Sendable {
     /// The device's connection is gone. Its identity stays known for the retention window.
     public mutating func unbind(_ device: DID, at now: Int64) {
         guard let identity = bindings.removeValue(forKey: device) else { return }
+        forms[device] = nil
         devices[identity]?.removeAll { $0 == device }
         if devices[identity]?.isEmpty == true { devices[identity] = nil }
         note(device, identity, at: now)
@@ -124,6 +143,15 @@ public struct RelayRouter: Sendable {
         known.note(device, identity: identity, until: until, limit: configuration.maximumKnown)
     }
 
+    /// Whether what is written in `form` may go to a bound device. Signatures are end to end: no relay writes anything anew.
+    func reads(_ device: DID, _ form: WireForm) -> Bool { forms[device]?.contains(form) ?? (form == .jose) }
+
+    /// Of the devices bound for `recipient`, those that read `form`; nil when none is bound at all.
+    func readers(of recipient: DID, _ form: WireForm) -> [DID]? {
+        let bound = bindings[recipient] != nil ? [recipient] : devices[recipient]
+        return bound?.filter { reads($0, form) }
+    }
+
     func isKnown(_ recipient: DID, at now: Int64) -> Bool {
         bindings[recipient] != nil || devices[recipient] != nil || known.isKnown(recipient, at: now)
     }
@@ -133,11 +161,12 @@ public struct RelayRouter: Sendable {
     /// A verified message of any type but `hello`.
     /// - Parameter parcel: the envelope, to be delivered unchanged.
     public mutating func receive(
-        _ signal: Signal,
+        _ said: Signal,
         _ parcel: any Parcel,
         at now: Int64,
         into out: inout [RelayAction]
     ) {
+        let signal = understood(said, at: now)
         guard carries(signal) else {
             refuseToCarry(signal, into: &out)
             return
@@ -205,6 +234,7 @@ public struct RelayRouter: Sendable {
 
     /// Expires what is due: held envelopes first, in recipient order, then legs.
     public mutating func advance(to now: Int64, into out: inout [RelayAction]) {
+        correspondents.forget(at: now)
         for held in queue.expire(at: now) { dequeue(held, .expired, at: now, into: &out) }
         while let session = attemptDeadlines.pop(at: now) { expireAttempt(session, at: now, into: &out) }
         known.expire(at: now) { bindings[$0] != nil || devices[$0] != nil }

@@ -16,7 +16,8 @@ extension Signal {
             identity: verified.principal,
             to: message.to,
             session: message.session,
-            expiresAt: message.expiresAt
+            expiresAt: message.expiresAt,
+            form: verified.envelope.form
         )
         switch message.body {
         case .invite(let invite):

@@ -38,6 +38,8 @@ public struct Signal: Hashable, Sendable {
     public var validUntil: Int64?
     /// The invite lists the extension `delivery-report/1.0`: its sender is told what became of it.
     public var wantsDeliveryReport: Bool
+    /// How it is written down: who cannot read that is not to be sent it.
+    public var form: WireForm
 
     public init(
         _ type: MessageType,
@@ -59,7 +61,8 @@ public struct Signal: Hashable, Sendable {
         purpose: String? = nil,
         scope: [String] = [],
         validUntil: Int64? = nil,
-        wantsDeliveryReport: Bool = false
+        wantsDeliveryReport: Bool = false,
+        form: WireForm = .jose
     ) {
         self.type = type
         self.id = id
@@ -81,6 +84,7 @@ public struct Signal: Hashable, Sendable {
         self.scope = scope
         self.validUntil = validUntil
         self.wantsDeliveryReport = wantsDeliveryReport
+        self.form = form
     }
 
     /// `status` under the registry; an unknown value is `trying` (DSIP §12.10).

@@ -31,7 +31,7 @@ extension EnvelopeVerifier {
         let context = BindingContext(now: now, held: delegations, revocations: revocations)
         do throws(Stop) {
             return try check(
-                try open(frame, documents),
+                try open(frame, at: context.now, documents),
                 context,
                 replay: &replay,
                 helloVerified: helloVerified,
@@ -64,7 +64,7 @@ extension EnvelopeVerifier {
         let bound = try bindings.bind(payload, header, then, documents)
         try payload.checkTimes(at: context.now, isKept: isKept)
         if !isKept, replay.contains(payload.id) { throw payload.stop(.duplicateID, "the id was accepted before") }
-        try payload.checkIdentifier()
+        if opened.identifierTellsTime { try payload.checkIdentifier() }
         guard helloVerified else {
             throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
         }

@@ -11,13 +11,24 @@ import Encoding
 /// for its delegation once. Give one to each thread that verifies, such as an event loop, rather than one to each connection.
 public struct EnvelopeVerifier: Sendable {
     public let policy: VerificationPolicy
+    /// For frames that are no DSIP-JOSE; each is asked in turn.
+    public let codecs: [any WireCodec]
+    /// Opens sealed bodies; nil where none is addressed to.
+    public let opener: SealOpener?
     private var headers: GenerationalCache<ByteKey, ProtectedHeader>
     var bindings: BindingVerifier
 
     /// - Parameter cacheBytes: about as much memory as protected headers may take: 1 KiB for a device, 4 KiB for one that presents
     ///   its delegation with every message. The outcome of a delegation's signature, which is dear and small, outlives its header.
-    public init(policy: VerificationPolicy = VerificationPolicy(), cacheBytes: Int = 4 << 20) {
+    public init(
+        policy: VerificationPolicy = VerificationPolicy(),
+        codecs: [any WireCodec] = [],
+        opener: SealOpener? = nil,
+        cacheBytes: Int = 4 << 20
+    ) {
         self.policy = policy
+        self.codecs = codecs
+        self.opener = opener
         self.headers = GenerationalCache(capacity: cacheBytes)
         self.bindings = BindingVerifier(
             allowES256: policy.allowES256,
@@ -78,7 +89,7 @@ public struct EnvelopeVerifier: Sendable {
         documents: (DID) -> DocumentLookup
     ) throws(Stop) -> Verified<Message> {
         try check(
-            try open(frame, documents),
+            try open(frame, at: context.now, documents),
             of: frame.count,
             context,
             replay: &replay,
@@ -104,13 +115,15 @@ public struct EnvelopeVerifier: Sendable {
         if payload.isDeduplicated, replay.contains(payload.id) {
             throw payload.stop(.duplicateID, "the id was accepted before")
         }
-        try payload.checkIdentifier()
+        if opened.identifierTellsTime { try payload.checkIdentifier() }
         guard helloVerified || payload.type == .hello else {
             throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
         }
         let message = try PayloadRules.checked(
             payload,
             policy,
+            opener,
+            opened.mayLackRecipient,
             MeaningContext(
                 sentHello: sentHello,
                 encodedSize: size,
@@ -139,38 +152,27 @@ public struct EnvelopeVerifier: Sendable {
         let payload: PayloadHead
         /// Methods that the signer's document designates for recovery; nil when there is no document.
         let recovery: [DIDURL]?
+        var identifierTellsTime = true
+        var mayLackRecipient = false
     }
 
     /// Stages 1 to 6.
-    mutating func open(_ frame: [UInt8], _ documents: (DID) -> DocumentLookup) throws(Stop) -> Opened {
+    mutating func open(
+        _ frame: [UInt8],
+        at now: Int64,
+        _ documents: (DID) -> DocumentLookup
+    ) throws(Stop) -> Opened {
         guard frame.count <= ProtocolLimits.frame else {
             throw .rejected(
                 Rejection(.frameTooLarge, reason: .transportEnvelopeTooLarge, "a frame of \(frame.count) bytes")
             )
         }
         guard let envelope = Envelope(frame) else {
+            if let statement = try statement(frame, at: now) { return try open(statement, frame, documents) }
             throw .rejected(Rejection(.envelopeShape, "not an object of protected, payload and signature"))
         }
         let (header, newKey) = try header(of: envelope)
-        var recovery: [DIDURL]?
-        let key: PublicKey
-        if header.isSelfCertifying {
-            guard let own = header.selfCertifyingKey else {
-                throw .rejected(Rejection(.kidUnresolvable, "kid names no key of its did:key"))
-            }
-            key = own
-        } else {
-            switch documents(header.kid.did) {
-            case .unknown: throw .needs(header.kid.did)
-            case .unresolvable: throw .rejected(Rejection(.kidUnresolvable, "the DID of kid cannot be resolved"))
-            case .found(let document):
-                guard let method = document.verificationMethod(header.kid),
-                    method.publicKey.algorithm == header.algorithm
-                else { throw .rejected(Rejection(.kidUnresolvable, "kid names no verification method")) }
-                key = method.publicKey
-                recovery = document.recovery
-            }
-        }
+        let (key, recovery) = try EnvelopeVerifier.key(header, documents)
         guard key.isValidSignature(envelope.decodedSignature(), for: envelope.signingInput) else {
             throw .rejected(Rejection(.signatureInvalid, "the signature does not verify"))
         }
@@ -182,6 +184,66 @@ public struct EnvelopeVerifier: Sendable {
             payload: try PayloadHead(envelope.decodedPayload()),
             recovery: recovery
         )
+    }
+
+    /// - Returns: nil when no codec knows the form.
+    private func statement(_ frame: [UInt8], at now: Int64) throws(Stop) -> WireStatement? {
+        for codec in codecs {
+            do throws(Rejection) {
+                if let statement = try codec.open(frame, at: now) { return statement }
+            } catch {
+                throw .rejected(error)
+            }
+        }
+        return nil
+    }
+
+    private func open(
+        _ statement: WireStatement,
+        _ frame: [UInt8],
+        _ documents: (DID) -> DocumentLookup
+    ) throws(Stop) -> Opened {
+        let header = ProtectedHeader(statement)
+        let (key, recovery) = try EnvelopeVerifier.key(header, documents)
+        guard key.isValidSignature(statement.signature, for: statement.covered) else {
+            throw .rejected(Rejection(.signatureInvalid, "the signature does not verify"))
+        }
+        let payload: [UInt8]
+        do throws(Rejection) {
+            payload = try statement.payload()
+        } catch {
+            throw .rejected(error)
+        }
+        return Opened(
+            envelope: Envelope(frame, form: statement.form),
+            header: header,
+            payload: try PayloadHead(payload),
+            recovery: recovery,
+            identifierTellsTime: statement.identifierTellsTime,
+            mayLackRecipient: statement.mayLackRecipient
+        )
+    }
+
+    /// Stage 4: the key that `kid` names, and what its document designates for recovery.
+    private static func key(
+        _ header: ProtectedHeader,
+        _ documents: (DID) -> DocumentLookup
+    ) throws(Stop) -> (key: PublicKey, recovery: [DIDURL]?) {
+        if header.isSelfCertifying {
+            guard let own = header.selfCertifyingKey else {
+                throw .rejected(Rejection(.kidUnresolvable, "kid names no key of its did:key"))
+            }
+            return (own, nil)
+        }
+        switch documents(header.kid.did) {
+        case .unknown: throw .needs(header.kid.did)
+        case .unresolvable: throw .rejected(Rejection(.kidUnresolvable, "the DID of kid cannot be resolved"))
+        case .found(let document):
+            guard let method = document.verificationMethod(header.kid),
+                method.publicKey.algorithm == header.algorithm
+            else { throw .rejected(Rejection(.kidUnresolvable, "kid names no verification method")) }
+            return (method.publicKey, document.recovery)
+        }
     }
 
     /// The header of `envelope`, from memory or read anew.
@@ -208,9 +270,20 @@ extension PayloadRules {
     fileprivate static func checked(
         _ payload: PayloadHead,
         _ policy: VerificationPolicy,
+        _ opener: SealOpener?,
+        _ mayLackRecipient: Bool,
         _ context: MeaningContext
     ) throws(Stop) -> Message {
-        do { return try check(payload.root, as: payload.type, policy: policy, context: context) } catch {
+        do throws(Rejection) {
+            return try check(
+                payload.root,
+                as: payload.type,
+                policy: policy,
+                opener: opener,
+                mayLackRecipient: mayLackRecipient,
+                context: context
+            )
+        } catch {
             throw .rejected(error)
         }
     }

@@ -9,26 +9,33 @@ extension Message {
         try self.init(decoding: document.root)
     }
 
-    /// - Parameter type: read before, or nil when that has not been done or it is unknown.
-    init(decoding root: JSONView, as type: MessageType? = nil) throws(Rejection) {
+    /// - Parameters:
+    ///   - type: read before, or nil when that has not been done or it is unknown.
+    ///   - mayLackRecipient: of a form whose messages need not name whom their session names.
+    init(
+        decoding root: JSONView,
+        as type: MessageType? = nil,
+        mayLackRecipient: Bool = false
+    ) throws(Rejection) {
         guard let type = type ?? root["type"]?.string.flatMap(MessageType.init(rawValue:)) else {
             throw Rejection(.unknownType, "not a message type known here", reading: root)
         }
         do {
-            try self.init(type, root)
+            try self.init(type, root, mayLackRecipient: mayLackRecipient)
         } catch {
             throw Rejection(.schemaInvalid, error.detail, reading: root)
         }
     }
 
     /// Reads a payload that must be of `type`.
-    init(_ type: MessageType, _ root: JSONView) throws(ShapeFault) {
+    init(_ type: MessageType, _ root: JSONView, mayLackRecipient: Bool = false) throws(ShapeFault) {
         var fields = try Fields(root, "payload")
         self.version = try VersionBlock(try fields.required("dsip"))
         guard try fields.required("type").equals(type.rawValue) else { throw ShapeFault("type is another") }
         self.id = try fields.ulid("id")
         self.from = try fields.did("from")
-        self.to = type.isAddressed ? try fields.did("to") : nil
+        let belongsToSession = mayLackRecipient && type != .invite
+        self.to = type.isAddressed ? belongsToSession ? try fields.optionalDID("to") : try fields.did("to") : nil
         self.session =
             switch type.sessionMember {
             case .required: try fields.ulid("session")

@@ -18,6 +18,8 @@ public enum PayloadRules {
         _ root: JSONView,
         as type: MessageType? = nil,
         policy: VerificationPolicy,
+        opener: SealOpener? = nil,
+        mayLackRecipient: Bool = false,
         context: MeaningContext
     ) throws(Rejection) -> Message {
         // A router forwards what it cannot open: the sealed body's criticality binds the addressee (DSIP §10.4).
@@ -25,7 +27,8 @@ public enum PayloadRules {
         if let block = root["dsip"], let reason = policy.supported.refusal(of: block, exempt: exempt) {
             throw Rejection(.versionUnsupported, reason: reason, "no version in common", reading: root)
         }
-        let message = try Message(decoding: root, as: type)
+        let opened = try opener?.open(root)
+        let message = try Message(decoding: opened?.root ?? root, as: type, mayLackRecipient: mayLackRecipient)
         try message.check(context)
         return message
     }

@@ -104,7 +104,7 @@ extension EnvelopeVerifier {
     ) -> MixedVerdict {
         let context = BindingContext(now: now, held: delegations, revocations: revocations)
         do throws(Stop) {
-            let opened = try open(frame, documents)
+            let opened = try open(frame, at: context.now, documents)
             guard opened.payload.type == nil, let reader = profiles.reader(for: opened.payload.root) else {
                 return .message(
                     try check(

@@ -17,6 +17,25 @@ final class ProtectedHeader: Sendable {
     /// Each may cost a signature check.
     static let delegationLimit = 8
 
+    /// The header of a statement in another form.
+    init(_ statement: WireStatement) {
+        algorithm = statement.algorithm
+        kid = statement.kid
+        (isSelfCertifying, selfCertifyingKey) = ProtectedHeader.selfCertified(kid, algorithm)
+        delegations = statement.delegations.prefix(ProtectedHeader.delegationLimit).compactMap(
+            PresentedDelegation.init
+        )
+        presentsMalformed = delegations.count < statement.delegations.count
+    }
+
+    /// Whether `kid` is of a `did:key`, and the key that it names there.
+    private static func selfCertified(_ kid: DIDURL, _ algorithm: SignatureAlgorithm) -> (Bool, PublicKey?) {
+        guard kid.did.method == "key" else { return (false, nil) }
+        guard kid.fragment == kid.did.identifier, let key = DIDKey.publicKey(of: kid.did), key.algorithm == algorithm
+        else { return (true, nil) }
+        return (true, key)
+    }
+
     /// - Throws: `header-invalid`, `alg-unsupported`, `kid-invalid`, in this order.
     init(_ bytes: [UInt8], allowES256: Bool) throws(Rejection) {
         guard let document = try? JSONDocument(scanning: bytes, limits: .init(bytes: ProtocolLimits.frame, depth: 8)),
@@ -34,13 +53,7 @@ final class ProtectedHeader: Sendable {
         guard let kid = DIDURL(kid) else { throw Rejection(.kidInvalid, "kid is no DID URL with a fragment") }
         self.algorithm = algorithm
         self.kid = kid
-        self.isSelfCertifying = kid.did.method == "key"
-        if isSelfCertifying, kid.fragment == kid.did.identifier {
-            let key = DIDKey.publicKey(of: kid.did)
-            self.selfCertifyingKey = key?.algorithm == algorithm ? key : nil
-        } else {
-            self.selfCertifyingKey = nil
-        }
+        (self.isSelfCertifying, self.selfCertifyingKey) = ProtectedHeader.selfCertified(kid, algorithm)
         var presented: [PresentedDelegation] = []
         var malformed = false
         if let list = root["delegations"] {

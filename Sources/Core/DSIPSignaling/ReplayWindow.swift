@@ -32,6 +32,12 @@ public struct ReplayWindow: ReplayGuard, Sendable {
 
     public func contains(_ id: ULID) -> Bool { recent.ids.contains(id) || lasting.ids.contains(id) }
 
+    /// Takes `id` back: what was refused unheard may be said again, such as in another form.
+    public mutating func withdraw(_ id: ULID) {
+        recent.ids.remove(id)
+        lasting.ids.remove(id)
+    }
+
     public mutating func remember(_ id: ULID, until expiry: Int64, at now: Int64) -> Bool {
         recent.forget(before: now)
         lasting.forget(before: now)
@@ -85,6 +91,9 @@ public final class SharedReplayWindow: ReplayGuard, Sendable {
     public init(_ window: ReplayWindow = ReplayWindow()) { self.window = Mutex(window) }
 
     public func contains(_ id: ULID) -> Bool { window.withLock { $0.contains(id) } }
+
+    /// As ``ReplayWindow/withdraw(_:)``.
+    public func withdraw(_ id: ULID) { window.withLock { $0.withdraw(id) } }
 
     public func remember(_ id: ULID, until expiry: Int64, at now: Int64) -> Bool {
         window.withLock { $0.remember(id, until: expiry, at: now) }

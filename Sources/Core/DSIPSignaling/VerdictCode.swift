@@ -36,6 +36,13 @@ public enum VerdictCode: String, Hashable, Sendable, CaseIterable {
     case versionUnsupported = "version-unsupported"
     case unknownType = "unknown-type"
     case schemaInvalid = "schema-invalid"
+    // 12a: what is sealed to this receiver (§10.4)
+    case sealedNotCritical = "sealed-not-critical"
+    case sealedAlgUnsupported = "sealed-alg-unsupported"
+    case sealedOpenFailed = "sealed-open-failed"
+    case sealedPlaintextInvalid = "sealed-plaintext-invalid"
+    case sealedFieldForbidden = "sealed-field-forbidden"
+    case sealedFieldDuplicate = "sealed-field-duplicate"
     // 14: what the fields say together
     case selectionNotSubset = "selection-not-subset"
     case subscriptionLifetimeExceeded = "subscription-lifetime-exceeded"

@@ -77,6 +77,8 @@ extension ProfileID {
     public static let verifiedBroadcast: ProfileID = "verified-broadcast/1.0"
     /// DSIP §10.4.
     public static let sealedBody: ProfileID = "sealed-body/1.0"
+    /// In a `hello`: the connection takes the proposal's messages, too; ours, never critical.
+    public static let proposalDialect: ProfileID = "proposal-dialect/0.3"
     /// Reports of the relay on what became of an invite; ours, never critical.
     public static let deliveryReport: ProfileID = "delivery-report/1.0"
     /// What the devices of one identity tell each other; ours, never critical.

@@ -25,9 +25,10 @@ enum Framing {
         }
     }
 
-    func reader(_ role: MessageReader.Role) -> FrameReader {
+    /// - Parameter takesBinary: whether a subprotocol was agreed on that has binary messages.
+    func reader(_ role: MessageReader.Role, takesBinary: Bool = false) -> FrameReader {
         switch self {
-        case .webSocket: FrameReader(webSocket: MessageReader(role), stream: nil)
+        case .webSocket: FrameReader(webSocket: MessageReader(role, takesBinary: takesBinary), stream: nil)
         case .stream: FrameReader(webSocket: nil, stream: EnvelopeReader())
         }
     }
@@ -35,7 +36,7 @@ enum Framing {
     /// - Parameter mask: a fresh random key on a WebSocket's client (RFC 6455 §5.1).
     func append(_ envelope: some Collection<UInt8>, mask: UInt32? = nil, to buffer: inout ByteBuffer) {
         switch self {
-        case .webSocket: FrameWriter.append(.text, envelope, mask: mask, to: &buffer)
+        case .webSocket: FrameWriter.append(FrameWriter.opcode(of: envelope), envelope, mask: mask, to: &buffer)
         case .stream: EnvelopeReader.append(envelope, to: &buffer)
         }
     }

@@ -39,6 +39,10 @@ public actor Agent {
     var relayStatus: RelayStatus
     /// For the `detail` of a `reject` sent before there is a call to keep it in.
     var pendingDetail: String?
+    /// How those who do not speak DSIP-JOSE are spoken to.
+    var dialects = Dialects()
+    /// Identities that are their only device and open what is sealed to them.
+    var sealable = RecentSet<DID>(capacity: Dialects.maximumCount)
     /// Identities whose other devices are about to hear of a change.
     var announcing: Set<DID> = []
     /// Notices of missed calls whose evidence is being verified.

@@ -1,3 +1,4 @@
+import DSIPDialect03
 import DSIPDiscovery
 import DSIPIdentity
 import DSIPMessaging
@@ -106,7 +107,8 @@ final class Engine: Sendable {
         )
         let messaging = configuration.offered.isEmpty ? nil : configuration.messaging
         let gate = Gatekeeper(configuration.limits, messaging: messaging, clock: clock)
-        let voice = RelayVoice(key: identity.key, clock: clock)
+        let codecs: [any WireCodec] = [ProposalCodec.json, ProposalCodec.cbor, COSECodec()]
+        let voice = RelayVoice(key: identity.key, clock: clock, codecs: codecs)
         let replay = SharedReplayWindow()
         let mailboxes: Mailboxes?
         let pushes: PushSenders?
@@ -127,6 +129,7 @@ final class Engine: Sendable {
             Switchboard.Parts(
                 routing: configuration.routing,
                 voice: voice,
+                replay: replay,
                 gate: gate,
                 documents: documents,
                 store: store,
@@ -163,6 +166,7 @@ final class Engine: Sendable {
             capabilities: capabilities(configuration, authority, stun),
             clock: clock
         )
+        service.codecs = codecs
         if mailboxes != nil {
             service.policy = .messaging(isRouter: true)
             service.profiles = .messaging

@@ -14,6 +14,13 @@ public struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.low = generator.next()
     }
 
+    /// - Parameter bytes: sixteen, the time first.
+    public init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 16 else { return nil }
+        self.high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        self.low = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
     public init?(_ text: some StringProtocol) {
         var text = String(text)
         guard let value = text.withUTF8({ ULID(utf8: UnsafeRawBufferPointer($0)) }) else { return nil }
@@ -38,6 +45,12 @@ public struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var milliseconds: UInt64 { high >> 16 }
     /// Unix seconds of the time component.
     public var seconds: Int64 { Int64(milliseconds / 1000) }
+
+    /// The sixteen bytes, the time first.
+    public var bytes: [UInt8] {
+        [high, low].flatMap { word in stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> $0) }
+        }
+    }
 
     public var description: String {
         var text = [UInt8](repeating: 0, count: 26)

@@ -51,8 +51,17 @@ final class TemporaryFolder: Sendable {
     deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
+/// Where a person's relay is.
+protocol RelayPlace {
+    var url: String { get }
+    /// A PEM file to trust.
+    var rootPath: String? { get }
+}
+
 /// A real relay on a loopback port that stays the same across restarts.
-final class TestRelay {
+final class TestRelay: RelayPlace {
+    var url: String { running.url }
+    var rootPath: String? { running.rootPath }
     let folder = TemporaryFolder()
     private(set) var relay: Relay
     private(set) var running: Relay.Running
@@ -155,7 +164,7 @@ final class Person: Sendable {
 
     init(
         _ name: String,
-        at relay: TestRelay,
+        at relay: any RelayPlace,
         folder: TemporaryFolder = TemporaryFolder(),
         watching: Bool = true,
         createsIdentity: Bool = true,
@@ -171,8 +180,8 @@ final class Person: Sendable {
         self.folder = folder
         var configuration = AgentConfiguration(
             stateFolder: folder.path,
-            relay: relay.running.url,
-            trustRoots: ([relay] + others).compactMap(\.running.rootPath),
+            relay: relay.url,
+            trustRoots: ([relay] + others as [any RelayPlace]).compactMap(\.rootPath),
             displayName: name,
             deviceKind: kind,
             allowedAddresses: [AddressRange("127.0.0.1/32")!, AddressRange("::1/128")!],

@@ -1,3 +1,4 @@
+import DSIPDialect03
 import DSIPIdentity
 import DSIPMessaging
 import DSIPSignaling
@@ -23,6 +24,8 @@ final class TestDevice: Sendable {
 
     private struct State {
         var messages: [Verified<Message>] = []
+        /// When each came.
+        var arrivals: [ULID: ContinuousClock.Instant] = [:]
         var mail: [Verified<MailboxMessage>] = []
         var ratchet: [Verified<any Sendable>] = []
         var states: [SignalingClient.State] = []
@@ -43,7 +46,8 @@ final class TestDevice: Sendable {
         at relay: Relay.Running,
         clock: SharedClock = SharedClock(),
         capabilities: [String] = [Delegation.Capability.signaling, Delegation.Capability.messaging],
-        source: any VerificationSource = SelfCertifyingSource()
+        source: any VerificationSource = SelfCertifyingSource(),
+        speaking subprotocol: Subprotocol? = nil
     ) throws {
         self.key = DSIPRelayTests.key(name)
         self.owner = owner
@@ -69,7 +73,16 @@ final class TestDevice: Sendable {
         configuration.profiles = .messaging.joined(with: .ratchet)
         configuration.roots = TrustRoots(additionalFiles: relay.rootPath.map { [$0] } ?? [])
         configuration.quicTimeout = .seconds(60)
+        if let subprotocol {
+            configuration.subprotocol = subprotocol
+            configuration.codecs = [COSECodec(), ProposalCodec.json, ProposalCodec.cbor]
+        }
         self.client = SignalingClient(configuration, source: source)
+    }
+
+    /// What the device signs in.
+    private var codec: (any WireCodec)? {
+        client.configuration.codecs.first { $0.form == client.configuration.subprotocol?.form }
     }
 
     deinit { hangUp() }
@@ -89,7 +102,9 @@ final class TestDevice: Sendable {
                     guard let self else { break }
                     self.state.withLock { state in
                         switch event {
-                        case .message(let message): state.messages.append(message)
+                        case .message(let message):
+                            state.messages.append(message)
+                            state.arrivals[message.body.id] = .now
                         case .profile(let message):
                             if let message = message.narrowed(as: MailboxMessage.self) {
                                 state.mail.append(message)
@@ -117,6 +132,7 @@ final class TestDevice: Sendable {
     }
 
     var states: [SignalingClient.State] { state.withLock(\.states) }
+    func arrival(of id: ULID) -> ContinuousClock.Instant? { state.withLock { $0.arrivals[id] } }
     var received: [Verified<Message>] { state.withLock(\.messages) }
     func types() -> [MessageType] { received.map(\.body.type) }
 
@@ -251,7 +267,9 @@ final class TestDevice: Sendable {
     @discardableResult
     func send(_ message: Message) async throws -> ULID {
         do {
-            try await client.send(message.signed(by: key, delegations: delegation.map { [$0] } ?? []))
+            try await client.send(
+                message.signed(by: key, delegations: delegation.map { [$0] } ?? [], with: codec)
+            )
         } catch {
             throw Failure.unsent("\(error); states \(states)")
         }

@@ -54,7 +54,7 @@ extension SignalingClient {
         if !address.isLiteral { try pipeline.addHandler(ServerNameCheck(address.host)) }
         try pipeline.addHandler(FailureWitnessHandler(witness))
         try pipeline.addHandler(UpgradeDeadline(after: TimeAmount(Binding.connectTimeout)))
-        let upgrader = ClientHandshake<ClientLink> { channel in
+        let upgrader = ClientHandshake<ClientLink>(configuration.subprotocol) { channel in
             UpgradeDeadline.remove(from: channel)
             let handler = SignalingClientHandler(self, on: channel.eventLoop)
             try channel.pipeline.syncOperations.addHandler(handler)

@@ -30,6 +30,12 @@ public final class SignalingClient: Sendable {
         public var policy = VerificationPolicy()
         /// Reads the messages of profiles; the policy must support those.
         public var profiles = ProfileReader.none
+        /// Forms beside DSIP-JOSE that are read; that of the proposal is named in the `hello`, so that the relay hands it on.
+        public var codecs: [any WireCodec] = []
+        /// Spoken instead of DSIP-JOSE; its codec is among `codecs`.
+        public var subprotocol: Subprotocol?
+        /// Opens sealed bodies.
+        public var opener: SealOpener?
         /// When set, only addresses (4 or 16 bytes, network order) for which it holds are dialled: for addresses that strangers chose.
         public var allows: (@Sendable ([UInt8]) -> Bool)?
         public var resolver: any HostResolver = SystemHostResolver()
@@ -297,11 +303,18 @@ public final class SignalingClient: Sendable {
         var generator = SystemRandomNumberGenerator()
         let now = configuration.clock()
         let id = ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &generator)
-        let hello = Message.hello(
+        var hello = Message.hello(
             Message.Stamp(id: id, from: configuration.key.did, issuedAt: now),
             Hello(onBehalfOf: identity)
         )
-        guard let envelope = try? hello.signed(by: configuration.key, delegations: delegations) else { return nil }
+        let form = configuration.subprotocol?.form ?? .jose
+        if form == .jose, configuration.codecs.contains(where: { $0.form == .proposal }) {
+            hello.version.extensions.append(.proposalDialect)
+        }
+        let codec = configuration.codecs.first { $0.form == form }
+        guard let envelope = try? hello.signed(by: configuration.key, delegations: delegations, with: codec) else {
+            return nil
+        }
         return (id, envelope)
     }
 }

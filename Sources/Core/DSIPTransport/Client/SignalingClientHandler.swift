@@ -45,9 +45,15 @@ final class SignalingClientHandler: ChannelDuplexHandler {
     init(_ client: SignalingClient, _ framing: Framing = .webSocket, on eventLoop: any EventLoop) {
         self.client = client
         self.framing = framing
-        self.reader = framing.reader(.client)
         self.eventLoop = eventLoop
-        self.verifier = EnvelopeVerifier(policy: client.configuration.policy, cacheBytes: 1 << 18)
+        let configuration = client.configuration
+        self.reader = framing.reader(.client, takesBinary: configuration.subprotocol?.form.isBinary ?? false)
+        self.verifier = EnvelopeVerifier(
+            policy: configuration.policy,
+            codecs: configuration.codecs,
+            opener: configuration.opener,
+            cacheBytes: 1 << 18
+        )
         self.replay = client.replay
         self.liveness = Liveness(at: eventLoop.now.uptimeNanoseconds)
         self.bound = eventLoop.makePromise()

@@ -19,7 +19,7 @@ final class ConnectionLoop {
         self.service = service
         self.cycle = ReadCycle.ofThread
         self.eventLoop = eventLoop
-        self.verifier = EnvelopeVerifier(policy: service.configuration.policy)
+        self.verifier = EnvelopeVerifier(policy: service.configuration.policy, codecs: service.configuration.codecs)
         self.replay = service.replay
     }
 

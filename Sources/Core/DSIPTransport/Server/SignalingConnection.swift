@@ -22,16 +22,26 @@ public final class SignalingConnection: Sendable {
     private struct State {
         var outbox = Outbox()
         var device: Device?
+        var reads: Set<WireForm>
     }
 
     public let eventLoop: any EventLoop
     /// Address of the peer in network order, 4 or 16 bytes; empty when unknown.
     public let remoteAddress: [UInt8]
+    /// What is spoken to the peer.
+    public let form: WireForm
     private let outboundLimit: Int
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let handler: NIOLoopBoundBox<SignalingServerHandler?>
 
-    init(_ channel: any Channel, handler: SignalingServerHandler, outboundLimit: Int) {
+    init(
+        _ channel: any Channel,
+        handler: SignalingServerHandler,
+        subprotocol: Subprotocol? = nil,
+        outboundLimit: Int
+    ) {
+        self.form = subprotocol?.form ?? .jose
+        self.state = Mutex(State(reads: WireForm.read(over: subprotocol)))
         self.eventLoop = channel.eventLoop
         self.remoteAddress = channel.remoteAddress.flatMap { HostAddress($0)?.bytes } ?? []
         self.outboundLimit = outboundLimit
@@ -40,6 +50,9 @@ public final class SignalingConnection: Sendable {
 
     /// Nil until a `hello` has been verified, and after the connection ended.
     public var device: Device? { state.withLock(\.device) }
+
+    /// The forms that the peer takes: those of its subprotocol, and those its `hello` names.
+    public var reads: Set<WireForm> { state.withLock(\.reads) }
 
     /// Queues one envelope, unchanged. All that is queued in one turn of the event loop leaves in one flush, and so does what one
     /// read of another connection brings.
@@ -88,7 +101,12 @@ public final class SignalingConnection: Sendable {
     func settled(_ bytes: Int, taken: Bool) {
         for waiter in state.withLock({ $0.outbox.settled(bytes, taken: taken) }) { waiter(true) }
     }
-    func bind(_ device: Device) { state.withLock { $0.device = device } }
+    func bind(_ device: Device, readsProposal: Bool = false) {
+        state.withLock { state in
+            state.device = device
+            if readsProposal { state.reads.insert(.proposal) }
+        }
+    }
 
     /// Nothing more is taken; the device stays known for `closed(_:)`.
     func closeOutbox() { state.withLock { $0.outbox.close() } }

@@ -29,6 +29,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     private let loop: ConnectionLoop
     private let framing: Framing
     private var phase = Phase.unbound
+    private let subprotocol: Subprotocol?
     private var reader: FrameReader
     private var pending = PendingFrames()
     private var liveness: Liveness
@@ -44,10 +45,11 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     /// Place in `ConnectionLoop`.
     var slot = -1
 
-    init(_ loop: ConnectionLoop, _ framing: Framing = .webSocket) {
+    init(_ loop: ConnectionLoop, _ framing: Framing = .webSocket, speaking subprotocol: Subprotocol? = nil) {
         self.loop = loop
         self.framing = framing
-        self.reader = framing.reader(.server)
+        self.subprotocol = subprotocol
+        self.reader = framing.reader(.server, takesBinary: subprotocol?.form.isBinary ?? false)
         self.since = loop.now
         self.liveness = Liveness(at: loop.now)
     }
@@ -61,6 +63,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         connection = SignalingConnection(
             context.channel,
             handler: self,
+            subprotocol: subprotocol,
             outboundLimit: service.configuration.maximumOutboundBytes
         )
         loop.add(self)
@@ -170,14 +173,16 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         guard hello.inReplyTo == nil else {
             return refuse(Rejection(.schemaInvalid, reason: .transportHelloRejected, "a relay's hello", type: .hello))
         }
-        guard let reply = service.hello(inReplyTo: message.body.id) else { return close(.internalError) }
+        guard let reply = service.hello(inReplyTo: message.body.id, in: connection.form) else {
+            return close(.internalError)
+        }
         let previous = connection.device
         let device = SignalingConnection.Device(
             device: message.body.from,
             identity: message.identity,
             principal: message.principal
         )
-        connection.bind(device)
+        connection.bind(device, readsProposal: message.body.version.extensions.contains(.proposalDialect))
         phase = .bound
         connection.send(reply.bytes)
         service.delegate.bound(connection, message, replacing: previous)
@@ -190,7 +195,9 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         service.delegate.rejected(connection, rejection)
         strikes += 1
         // A duplicate is what a retransmission across a reconnect looks like (DSIP §13.2); its first copy was dealt with.
-        if rejection.code != .duplicateID, let error = service.error(for: rejection, isBound: phase == .bound) {
+        if rejection.code != .duplicateID,
+            let error = service.error(for: rejection, isBound: phase == .bound, in: connection.form)
+        {
             connection.send(error.bytes)
         }
         if phase == .unbound, rejection.code != .helloRequired {
@@ -205,7 +212,13 @@ final class SignalingServerHandler: ChannelDuplexHandler {
         service.delegate.rejected(connection, Rejection(.schemaInvalid, reason: refusal.reason, refusal.detail))
         strikes += 1
         let reason = refusal.reason ?? .sessionFailed
-        if let error = service.error(reason, to: from, inReplyTo: id, detail: refusal.detail) {
+        if let error = service.error(
+            reason,
+            to: from,
+            inReplyTo: id,
+            detail: refusal.detail,
+            in: connection.form
+        ) {
             connection.send(error.bytes)
         }
         if strikes >= service.configuration.maximumStrikes { close(.policyViolation) }
@@ -215,7 +228,7 @@ final class SignalingServerHandler: ChannelDuplexHandler {
     private func refuseUnread() {
         strikes += 1
         if let device = connection.device?.device,
-            let error = service.error(.transportRateLimited, to: device, retryAfter: 1)
+            let error = service.error(.transportRateLimited, to: device, retryAfter: 1, in: connection.form)
         {
             connection.send(error.bytes)
         }

@@ -17,6 +17,8 @@ public final class SignalingService: Sendable {
         public var policy: VerificationPolicy
         /// Reads the messages of profiles; the policy must support those.
         public var profiles = ProfileReader.none
+        /// Forms beside DSIP-JOSE that are read and spoken, each under its subprotocol.
+        public var codecs: [any WireCodec] = []
         public var path = Binding.defaultPath
         public var maximumConnections = 100_000
         /// Bytes a connection may owe its peer before the peer counts as too slow.
@@ -95,18 +97,23 @@ public final class SignalingService: Sendable {
     ) -> some NIOTypedHTTPServerProtocolUpgrader<Result> {
         ServerHandshake(
             accepts: accepts,
-            opened: { channel in
-                try self.install(on: channel)
+            speaks: { subprotocol in self.codec(subprotocol.form) != nil },
+            opened: { channel, subprotocol in
+                try self.install(on: channel, speaking: subprotocol)
                 return result(channel)
             }
         )
     }
 
     /// Takes over a channel that has been upgraded to WebSocket and carries bare bytes. Call on the channel's event loop.
-    public func install(on channel: any Channel) throws { try install(on: channel, .webSocket) }
+    ///
+    /// - Parameter subprotocol: what was agreed on; nil for DSIP-JOSE.
+    public func install(on channel: any Channel, speaking subprotocol: Subprotocol? = nil) throws {
+        try install(on: channel, .webSocket, speaking: subprotocol)
+    }
 
-    func install(on channel: any Channel, _ framing: Framing) throws {
-        let handler = SignalingServerHandler(loop(of: channel.eventLoop), framing)
+    func install(on channel: any Channel, _ framing: Framing, speaking subprotocol: Subprotocol? = nil) throws {
+        let handler = SignalingServerHandler(loop(of: channel.eventLoop), framing, speaking: subprotocol)
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
@@ -155,19 +162,20 @@ public final class SignalingService: Sendable {
     // MARK: What the relay says itself
 
     /// The relay's answer to a client's `hello` (DSIP §13.2).
-    func hello(inReplyTo id: ULID) -> Envelope? {
-        sign(.hello(stamp(), Hello(inReplyTo: id, capabilities: state.withLock(\.capabilities))))
+    func hello(inReplyTo id: ULID, in form: WireForm = .jose) -> Envelope? {
+        sign(.hello(stamp(), Hello(inReplyTo: id, capabilities: state.withLock(\.capabilities))), in: form)
     }
 
     /// A signed `error` for a refused envelope.
-    func error(for rejection: Rejection, isBound: Bool) -> Envelope? {
+    func error(for rejection: Rejection, isBound: Bool, in form: WireForm = .jose) -> Envelope? {
         guard let recipient = rejection.from else { return nil }
         return error(
             reason(for: rejection, isBound: isBound),
             to: recipient,
             session: rejection.session,
             inReplyTo: rejection.id,
-            detail: rejection.code.rawValue
+            detail: rejection.code.rawValue,
+            in: form
         )
     }
 
@@ -180,7 +188,8 @@ public final class SignalingService: Sendable {
         session: ULID? = nil,
         inReplyTo id: ULID? = nil,
         detail: String? = nil,
-        retryAfter: Int64? = nil
+        retryAfter: Int64? = nil,
+        in form: WireForm = .jose
     ) -> Envelope? {
         let report = ErrorReport(
             reason,
@@ -188,7 +197,7 @@ public final class SignalingService: Sendable {
             retryAfter: retryAfter,
             inReplyTo: id
         )
-        return sign(.error(stamp(), to: recipient, session: session, report))
+        return sign(.error(stamp(), to: recipient, session: session, report), in: form)
     }
 
     /// DSIP §15.4: the token of the condition; before a binding, that of the failed `hello`.
@@ -211,5 +220,10 @@ public final class SignalingService: Sendable {
     }
 
     /// - Returns: nil when the key cannot sign, which only a failing key store brings about.
-    public func sign(_ message: Message) -> Envelope? { try? message.signed(by: configuration.key) }
+    public func sign(_ message: Message, in form: WireForm = .jose) -> Envelope? {
+        try? message.signed(by: configuration.key, with: codec(form))
+    }
+
+    /// - Returns: nil for DSIP-JOSE, and for a form that is not served.
+    func codec(_ form: WireForm) -> (any WireCodec)? { configuration.codecs.first { $0.form == form } }
 }

@@ -1,3 +1,4 @@
+import DSIPIdentity
 import NIOCore
 import NIOWebSocket
 
@@ -42,6 +43,9 @@ enum FrameWriter {
         buffer.writeBytes(payload)
         buffer.applyMask(mask, from: start)
     }
+
+    /// How a message travels: what is COSE in a binary frame, JSON as text.
+    static func opcode(of message: some Collection<UInt8>) -> WebSocketOpcode { message.first == WireForm.tag ? .binary : .text }
 
     static func append(close code: CloseCode, mask: UInt32? = nil, to buffer: inout ByteBuffer) {
         append(.connectionClose, [UInt8(code.rawValue >> 8), UInt8(code.rawValue & 0xff)], mask: mask, to: &buffer)

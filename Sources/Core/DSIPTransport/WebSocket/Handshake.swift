@@ -4,9 +4,10 @@ import NIOCore
 import NIOHTTP1
 
 /// The opening handshake of RFC 6455 §4, for NIO's typed HTTP upgrade. What is upgraded carries bare bytes: this binding reads and
-/// writes its frames itself. No extension and no subprotocol is negotiated, so nothing is compressed.
+/// writes its frames itself. No extension is negotiated, so nothing is compressed.
 enum Handshake {
     static let version = "13"
+    static let subprotocol = "Sec-WebSocket-Protocol"
 
     /// `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 §4.2.2).
     static func accept(_ key: String) -> String {
@@ -30,15 +31,25 @@ struct ServerHandshake<Result: Sendable>: NIOTypedHTTPServerProtocolUpgrader {
     let requiredUpgradeHeaders: [String] = []
 
     private let accepts: @Sendable (HTTPRequestHead) -> Bool
-    private let opened: @Sendable (any Channel) throws -> Result
+    private let speaks: @Sendable (Subprotocol) -> Bool
+    private let opened: @Sendable (any Channel, Subprotocol?) throws -> Result
 
-    /// - Parameter opened: takes the channel over, on its event loop.
+    /// - Parameters:
+    ///   - speaks: whether a subprotocol is served.
+    ///   - opened: takes the channel over, on its event loop, with what was agreed on.
     init(
         accepts: @escaping @Sendable (HTTPRequestHead) -> Bool,
-        opened: @escaping @Sendable (any Channel) throws -> Result
+        speaks: @escaping @Sendable (Subprotocol) -> Bool,
+        opened: @escaping @Sendable (any Channel, Subprotocol?) throws -> Result
     ) {
         self.accepts = accepts
+        self.speaks = speaks
         self.opened = opened
+    }
+
+    private func subprotocol(_ head: HTTPRequestHead) -> Subprotocol? {
+        let offered = head.headers[canonicalForm: Handshake.subprotocol].map(String.init)
+        return Subprotocol.select(offered, where: speaks)
     }
 
     func buildUpgradeResponse(
@@ -52,14 +63,18 @@ struct ServerHandshake<Result: Sendable>: NIOTypedHTTPServerProtocolUpgrader {
                 let key = headers["Sec-WebSocket-Key"].first, headers["Sec-WebSocket-Key"].count == 1,
                 Handshake.isKey(key), accepts(upgradeRequest)
             else { throw TransportError(.upgrade, "not a WebSocket handshake for this service") }
-            return [
+            var answer: HTTPHeaders = [
                 "Upgrade": "websocket", "Connection": "upgrade", "Sec-WebSocket-Accept": Handshake.accept(key),
             ]
+            if let chosen = subprotocol(upgradeRequest) {
+                answer.add(name: Handshake.subprotocol, value: chosen.rawValue)
+            }
+            return answer
         }
     }
 
     func upgrade(channel: any Channel, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<Result> {
-        channel.eventLoop.makeCompletedFuture { try opened(channel) }
+        channel.eventLoop.makeCompletedFuture { try opened(channel, subprotocol(upgradeRequest)) }
     }
 }
 
@@ -69,21 +84,29 @@ struct ClientHandshake<Result: Sendable>: NIOTypedHTTPClientProtocolUpgrader {
     let requiredUpgradeHeaders: [String] = []
 
     private let key = Handshake.makeKey()
+    private let subprotocol: Subprotocol?
     private let opened: @Sendable (any Channel) throws -> Result
 
-    /// - Parameter opened: takes the channel over, on its event loop.
-    init(opened: @escaping @Sendable (any Channel) throws -> Result) { self.opened = opened }
+    /// - Parameters:
+    ///   - subprotocol: asked for and insisted on.
+    ///   - opened: takes the channel over, on its event loop.
+    init(_ subprotocol: Subprotocol?, opened: @escaping @Sendable (any Channel) throws -> Result) {
+        self.subprotocol = subprotocol
+        self.opened = opened
+    }
 
     func addCustom(upgradeRequestHeaders: inout HTTPHeaders) {
         upgradeRequestHeaders.add(name: "Sec-WebSocket-Key", value: key)
         upgradeRequestHeaders.add(name: "Sec-WebSocket-Version", value: Handshake.version)
+        if let subprotocol { upgradeRequestHeaders.add(name: Handshake.subprotocol, value: subprotocol.rawValue) }
     }
 
     /// RFC 6455 §4.1: the key answered, and nothing agreed to that was not asked for.
     func shouldAllowUpgrade(upgradeResponse: HTTPResponseHead) -> Bool {
         let headers = upgradeResponse.headers
         return headers["Sec-WebSocket-Accept"] == [Handshake.accept(key)]
-            && headers["Sec-WebSocket-Extensions"].isEmpty && headers["Sec-WebSocket-Protocol"].isEmpty
+            && headers["Sec-WebSocket-Extensions"].isEmpty
+            && headers[Handshake.subprotocol] == (subprotocol.map { [$0.rawValue] } ?? [])
     }
 
     func upgrade(channel: any Channel, upgradeResponse: HTTPResponseHead) -> EventLoopFuture<Result> {

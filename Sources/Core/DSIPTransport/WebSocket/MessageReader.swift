@@ -29,6 +29,8 @@ struct MessageReader {
     }
 
     private let role: Role
+    /// Whether a subprotocol was agreed on that has binary messages.
+    private let takesBinary: Bool
     /// The beginning of a header that did not come whole.
     private var stub: [UInt8] = []
     /// The frame whose payload is coming.
@@ -39,8 +41,12 @@ struct MessageReader {
     /// What fragments amount to so far; nil outside a message.
     private var message: [UInt8]?
     private var messageSeen: UInt64 = 0
+    private var messageIsBinary = false
 
-    init(_ role: Role) { self.role = role }
+    init(_ role: Role, takesBinary: Bool = false) {
+        self.role = role
+        self.takesBinary = takesBinary
+    }
 
     /// Takes the next event from `input`; nil when all of it has been read.
     mutating func next(_ input: inout ByteBuffer) -> Event? {
@@ -79,7 +85,8 @@ struct MessageReader {
             return .protocolError
         }
         switch header.opcode {
-        case .text:
+        case .text,
+            .binary where takesBinary:
             guard message == nil else { return .protocolError }
             return header.length <= UInt64(Binding.maximumEnvelopeBytes) ? nil : .tooLarge
         case .continuation:
@@ -130,16 +137,18 @@ struct MessageReader {
     private mutating func event(_ header: FrameHeader, _ bytes: [UInt8]) -> Event {
         switch header.opcode {
         case .text where header.isFinal: return MessageReader.message(bytes, seen)
-        case .text:
+        case .binary where header.isFinal: return .message(bytes)
+        case .text, .binary:
             message = bytes
             messageSeen = seen
+            messageIsBinary = header.opcode == .binary
             return .fragment
         case .continuation:
             message?.append(contentsOf: bytes)
             messageSeen |= seen
             guard header.isFinal, let whole = message else { return .fragment }
             message = nil
-            return MessageReader.message(whole, messageSeen)
+            return messageIsBinary ? .message(whole) : MessageReader.message(whole, messageSeen)
         case .ping: return .ping(bytes)
         case .pong: return .pong
         case .connectionClose: return MessageReader.close(bytes)

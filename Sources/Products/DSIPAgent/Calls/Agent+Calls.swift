@@ -50,6 +50,7 @@ extension Agent {
         call.holder = page
         call.progress = found.hops
         let live = LiveCall(call, id: id, owner: desk.identity, offer: offer, path: found.relay ?? desk.relay)
+        live.form = dialects.form(spokenBy: peer.did)
         desk.calls[id] = live
         publish(live)
         let link = links.link(owner: desk.identity, url: live.path)

@@ -1,3 +1,4 @@
+import DSIPDialect03
 import DSIPIdentity
 import DSIPMedia
 import DSIPSession
@@ -67,11 +68,12 @@ extension Agent {
 
     // MARK: Sending
 
-    private func send(_ outbound: Outbound, _ desk: Desk, _ origin: Origin) {
+    func send(_ outbound: Outbound, _ desk: Desk, _ origin: Origin) {
         let live = outbound.session.flatMap { desk.calls[$0] } ?? outbound.id.flatMap { desk.calls[$0] }
         var path = live?.path ?? desk.relay
         // A reply goes the way the message came.
-        if live == nil, case .received(_, let came) = origin { path = came }
+        var form = live?.form ?? .jose
+        if live == nil, case .received(let message, let came) = origin { (path, form) = (came, message.envelope.form) }
         if outbound.type == .grant || outbound.type == .introduction {
             path = contactPath(to: outbound.to, desk) ?? path
         }
@@ -81,6 +83,9 @@ extension Agent {
         switch outbound.type {
         case .invite:
             guard let live else { return }
+            // Once more when the relay says that the form is not read there; not a third time.
+            live.invite = live.wasInvited ? nil : outbound
+            live.wasInvited = true
             version.extensions = [.deliveryReport]
             body = Invite(
                 media: live.media.offer.payload.media,
@@ -137,6 +142,8 @@ extension Agent {
             .reachabilityHint:
             return
         }
+        // In the dialect it would stand where nobody looks for it.
+        if form == .jose, live != nil { version.extensions.append(.sealedBody) }
         let id = outbound.type == .invite ? outbound.session : outbound.id
         let stamp = Message.Stamp(
             id: id ?? makeID(),
@@ -146,7 +153,17 @@ extension Agent {
             version: version
         )
         let session = outbound.type == .invite ? nil : outbound.session
-        transmit(Message(stamp, to: outbound.to, session: session, body), desk, path: path)
+        let message = Message(stamp, to: outbound.to, session: session, body)
+        transmit(sealed(message, live), desk, path: path, in: form)
+    }
+
+    /// Sealed to whoever is known to open it: relays then read who talks to whom, and not what about (DSIP §10.4).
+    private func sealed(_ message: Message, _ live: LiveCall?) -> Message {
+        guard let live, live.form == .jose, let to = message.to, to == live.opensSeals || sealable.contains(to),
+            let key = DIDKey.keyAgreement(of: to)?.publicKey
+        else { return message }
+        // What cannot be sealed goes in clear, as to everybody who does not open seals.
+        return (try? message.sealed(to: key)) ?? message
     }
 
     /// Seconds a message may still be delivered. What ends something lives as long as the replay window lets it.
@@ -161,9 +178,13 @@ extension Agent {
     static let introductionLifetime: Int64 = 7 * 86_400 - 60
 
     /// Signs and hands to the link, which keeps the order.
-    func transmit(_ message: Message, _ desk: Desk, path: String) {
+    func transmit(_ message: Message, _ desk: Desk, path: String, in form: WireForm = .jose) {
         do {
-            let envelope = try message.signed(by: desk.key, delegations: desk.delegations)
+            let envelope = try message.signed(
+                by: desk.key,
+                delegations: desk.delegations,
+                with: form == .proposal ? ProposalCodec.json : nil
+            )
             links.link(owner: desk.identity, url: path)
                 .enqueue(RelayLink.Item(envelope: envelope, message: message))
         } catch {
@@ -251,8 +272,10 @@ extension Agent {
         for effect in effects {
             switch effect {
             case .sendInfo(let candidates):
-                live.outgoingInfo.append(Info(candidates))
-                run(.sendInfo(session: live.id), desk)
+                for info in live.form == .proposal ? candidates.oneByOne : [candidates] {
+                    live.outgoingInfo.append(Info(info))
+                    run(.sendInfo(session: live.id), desk)
+                }
             case .toPage(let candidates, let end):
                 hub.publish(
                     .candidates(
@@ -268,7 +291,8 @@ extension Agent {
                 transmit(
                     .error(stamp, to: peer, session: live.id, ErrorReport(.policyRateLimited)),
                     desk,
-                    path: live.path
+                    path: live.path,
+                    in: live.form
                 )
             case .flooded: end(live, desk, .mediaFailed)
             }

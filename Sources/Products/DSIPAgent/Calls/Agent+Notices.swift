@@ -201,6 +201,8 @@ extension Agent {
         call.progress = []
         let live = LiveCall(call, id: session, owner: desk.identity, offer: offer, path: path)
         live.peerDevice = message.body.from
+        live.form = message.envelope.form
+        if message.body.version.extensions.contains(.sealedBody) { live.opensSeals = message.device }
         desk.calls[session] = live
         noteRelay(Agent.relayClaim(in: invite.identity), of: peer, desk)
         if desk.isBusy(except: session) {

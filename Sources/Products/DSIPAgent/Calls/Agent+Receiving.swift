@@ -19,10 +19,13 @@ extension Agent {
         }
         // A message for somebody else is not ours to act on.
         if let to = message.body.to, to != desk.identity, to != desk.key.did { return }
+        if message.envelope.form == .proposal { dialects.note(.proposal, spokenBy: message.principal) }
+        noteSeals(message, desk)
+        let signal = desk.engine.understood(Signal(message))
         switch message.body.body {
         case .invite where configuration.mode != .full: break
         case .invite(let invite): receiveInvite(invite, message, desk, path)
-        case .answer(let answer): receiveAnswer(answer, message, desk, path)
+        case .answer(let answer): receiveAnswer(answer, signal, message, desk, path)
         case .cancel(let cancel): receiveCancel(cancel, message, desk, path)
         case .introduction(let introduction): receiveIntroduction(introduction, message, desk, path)
         case .notify(let notify):
@@ -32,12 +35,21 @@ extension Agent {
         case .delegationRevocation: receiveRevocation(message)
         case .keyRotation: observeKeys(of: message.principal)
         case .error(let report):
+            if inviteAgain(after: report, message, desk) { return }
             receivedRefusal(report, message, desk)
-            run(.received(Signal(message)), desk, origin: .received(message, path: path))
+            run(.received(signal), desk, origin: .received(message, path: path))
         case .progress, .reject, .update, .info, .bye, .grant:
-            run(.received(Signal(message)), desk, origin: .received(message, path: path))
+            run(.received(signal), desk, origin: .received(message, path: path))
         case .publish, .subscribe, .unpublish, .provenance, .hello, .reachabilityHint: break
         }
+    }
+
+    /// Whoever lists the extension opens what is sealed to the device that signed.
+    private func noteSeals(_ message: Verified<Message>, _ desk: Desk) {
+        guard message.body.version.extensions.contains(.sealedBody) else { return }
+        message.body.sessionID.flatMap { desk.calls[$0] }?.opensSeals = message.device
+        // Of an identity with devices, not all may hold the key that its own seals need.
+        if message.device == message.principal { sealable.insert(message.principal) }
     }
 
     private func receiveInvite(_ invite: Invite, _ message: Verified<Message>, _ desk: Desk, _ path: String) {
@@ -47,8 +59,13 @@ extension Agent {
         run(.received(Signal(message)), desk, origin: .received(message, path: path))
     }
 
-    private func receiveAnswer(_ answer: Answer, _ message: Verified<Message>, _ desk: Desk, _ path: String) {
-        let signal = Signal(message)
+    private func receiveAnswer(
+        _ answer: Answer,
+        _ signal: Signal,
+        _ message: Verified<Message>,
+        _ desk: Desk,
+        _ path: String
+    ) {
         let origin = Origin.received(message, path: path)
         guard let live = message.body.session.flatMap({ desk.calls[$0] }) else {
             run(.received(signal), desk, origin: origin)
@@ -56,7 +73,7 @@ extension Agent {
         }
         do throws(MediaBindingError) {
             let payload = MediaPayload(media: answer.media, transports: answer.transports)
-            if let update = answer.inReplyTo {
+            if let update = signal.inReplyTo {
                 guard let own = live.media.ownUpdate, own.id == update else {
                     run(.received(signal), desk, origin: origin)
                     return
@@ -75,7 +92,7 @@ extension Agent {
             // Only the answer the engine accepted may be used; another leg's is gone with it.
             live.answer = nil
         } catch {
-            if answer.inReplyTo == nil {
+            if signal.inReplyTo == nil {
                 run(.receivedUnusableAnswer(signal), desk, origin: origin)
             } else if live.isActive {
                 end(live, desk, .mediaFailed)
@@ -87,5 +104,18 @@ extension Agent {
         let known = message.body.session.flatMap { desk.engine.session($0) } != nil
         run(.received(Signal(message)), desk, origin: .received(message, path: path))
         if !known { missedWhileAway(cancel, message, desk) }
+    }
+
+    /// The relay says that nobody who reads our form is there: the invite is said again, under the same id, in the other form.
+    private func inviteAgain(after report: ErrorReport, _ message: Verified<Message>, _ desk: Desk) -> Bool {
+        guard report.reason == .sessionUnsupportedWireFormat, let live = report.inReplyTo.flatMap({ desk.calls[$0] }),
+            let invite = live.invite, !live.isActive, live.call.state != .ended,
+            links.relay(at: live.path)?.identity == message.identity
+        else { return false }
+        live.invite = nil
+        live.form = live.form == .jose ? .proposal : .jose
+        dialects.note(live.form, spokenBy: invite.to)
+        send(invite, desk, .command)
+        return true
     }
 }

@@ -15,6 +15,13 @@ final class LiveCall {
     let media: CallMedia
     /// The relay this session's messages travel through.
     let path: String
+    /// How this session's messages are written: as the other side writes them.
+    var form = WireForm.jose
+    /// The other device, once it has said that it opens what is sealed to it (DSIP §10.4).
+    var opensSeals: DID?
+    /// Our invite as the engine made it, until it is known to be read.
+    var invite: Outbound?
+    var wasInvited = false
     /// Where the session ends for us: the device on the other side, once known.
     var peerDevice: DID?
     /// An answer just checked: ours to be sent, or theirs to be applied.

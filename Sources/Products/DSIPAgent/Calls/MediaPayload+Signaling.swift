@@ -18,6 +18,12 @@ extension Info {
 }
 
 extension CandidateInfo {
+    /// The same in messages of one candidate, or of the end alone, as the proposal has them.
+    var oneByOne: [CandidateInfo] {
+        candidates.map { CandidateInfo(candidates: [$0], endOfCandidates: false) }
+            + (endOfCandidates ? [CandidateInfo(candidates: [], endOfCandidates: true)] : [])
+    }
+
     init?(_ info: Info) {
         guard let candidates = WebRTCCandidates(info) else { return nil }
         self.init(

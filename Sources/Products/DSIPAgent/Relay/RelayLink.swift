@@ -1,3 +1,4 @@
+import DSIPDialect03
 import DSIPIdentity
 import DSIPMessaging
 import DSIPSignaling
@@ -123,6 +124,9 @@ final class RelayLink: Sendable {
             configuration.policy = .messaging()
             configuration.policy.supported = configuration.policy.supported.withRatchet()
             configuration.profiles = .messaging.joined(with: .ratchet)
+            configuration.codecs = [ProposalCodec.json]
+            configuration.policy.supported.extensions.append(.sealedBody)
+            configuration.opener = SealOpener([key])
             client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
         } else {
             client = nil

@@ -148,8 +148,11 @@ final class RelayLinks: Sendable {
     /// - Returns: nil when it is refused.
     func verifyKept(_ envelope: [UInt8], issued: ClosedRange<Int64>) async -> Verified<Message>? {
         let (known, clock) = (known, environment.clock)
+        var policy = VerificationPolicy()
+        policy.supported.extensions.append(.sealedBody)
+        let opener = SealOpener(state.withLockedValue { $0.owners.values.map(\.key) })
         for _ in 0..<3 {
-            var verifier = EnvelopeVerifier(cacheBytes: 1 << 14)
+            var verifier = EnvelopeVerifier(policy: policy, opener: opener, cacheBytes: 1 << 14)
             let now = clock()
             let verdict = verifier.verifyKept(
                 envelope,

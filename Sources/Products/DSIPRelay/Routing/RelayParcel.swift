@@ -1,3 +1,4 @@
+import DSIPIdentity
 import DSIPSession
 import Synchronization
 
@@ -58,7 +59,8 @@ extension HeldEnvelope {
             expiresAt: held.expiresAt,
             wantsDeliveryReport: held.wantsDeliveryReport,
             isMissed: held.isMissed,
-            size: size
+            size: size,
+            form: held.form
         )
     }
 
@@ -74,6 +76,7 @@ extension HeldEnvelope {
             expiresAt: expiresAt,
             wantsDeliveryReport: wantsDeliveryReport,
             isMissed: isMissed,
+            form: form,
             parcel: parcel
         )
     }

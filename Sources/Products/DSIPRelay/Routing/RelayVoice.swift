@@ -9,13 +9,16 @@ struct RelayVoice: Sendable {
     let key: SigningKey
     /// Unix seconds.
     let clock: @Sendable () -> Int64
+    /// For connections that do not speak DSIP-JOSE.
+    var codecs: [any WireCodec] = []
 
     func error(
         _ reason: Reason,
         to recipient: DID,
         session: ULID? = nil,
         inReplyTo id: ULID?,
-        retryAfter: Int? = nil
+        retryAfter: Int? = nil,
+        in form: WireForm = .jose
     ) -> [UInt8]? {
         sign(
             .error(
@@ -23,7 +26,8 @@ struct RelayVoice: Sendable {
                 to: recipient,
                 session: session,
                 ErrorReport(reason, retryAfter: retryAfter.map(Int64.init), inReplyTo: id)
-            )
+            ),
+            form
         )
     }
 
@@ -42,31 +46,38 @@ struct RelayVoice: Sendable {
     }
 
     /// Declines a subscription, which `session` names.
-    func reject(_ reason: Reason, to recipient: DID, session: ULID) -> [UInt8]? {
-        sign(.inSession(session, stamp(.core), to: recipient, Reject(reason)))
+    func reject(_ reason: Reason, to recipient: DID, session: ULID, in form: WireForm = .jose) -> [UInt8]? {
+        sign(.inSession(session, stamp(.core), to: recipient, Reject(reason)), form)
     }
 
     /// `delivery-report/1.0`: what became of an invite.
-    func report(_ report: DeliveryReport) -> [UInt8]? {
+    func report(_ report: DeliveryReport, in form: WireForm = .jose) -> [UInt8]? {
         notify(
             report.to,
             subscription: report.session,
             seq: report.seq,
-            ["type": "delivery", "state": .string(report.state.rawValue), "devices": .int(Int64(report.devices))]
+            ["type": "delivery", "state": .string(report.state.rawValue), "devices": .int(Int64(report.devices))],
+            form
         )
     }
 
     /// `delivery-report/1.0`, to the person called: a call came while nobody was here. `invite` is the caller's own signed word.
     /// - Returns: nil when the invite is too large to travel inside another message.
     func missed(_ invite: ULID, to device: DID, evidence: Envelope) -> [UInt8]? {
-        let notice = notify(device, subscription: invite, seq: 1, ["type": "missed", "invite": evidence.json])
+        let notice = notify(device, subscription: invite, seq: 1, ["type": "missed", "invite": evidence.json], .jose)
         return notice.flatMap { $0.count <= ProtocolLimits.frame ? $0 : nil }
     }
 
-    private func notify(_ recipient: DID, subscription: ULID, seq: Int64, _ content: JSONObject) -> [UInt8]? {
+    private func notify(
+        _ recipient: DID,
+        subscription: ULID,
+        seq: Int64,
+        _ content: JSONObject,
+        _ form: WireForm
+    ) -> [UInt8]? {
         let version = VersionBlock(extensions: [.deliveryReport])
         let notify = Notify(subscription: subscription, seq: seq, content: content)
-        return sign(Message(stamp(version), to: recipient, notify))
+        return sign(Message(stamp(version), to: recipient, notify), form)
     }
 
     private func stamp(_ version: VersionBlock) -> Message.Stamp {
@@ -80,5 +91,7 @@ struct RelayVoice: Sendable {
         )
     }
 
-    private func sign(_ message: Message) -> [UInt8]? { try? message.signed(by: key).bytes }
+    private func sign(_ message: Message, _ form: WireForm) -> [UInt8]? {
+        try? message.signed(by: key, with: codecs.first { $0.form == form }).bytes
+    }
 }

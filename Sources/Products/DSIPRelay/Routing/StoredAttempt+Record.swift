@@ -1,3 +1,4 @@
+import DSIPIdentity
 import DSIPSession
 import NIOConcurrencyHelpers
 
@@ -43,7 +44,8 @@ extension StoredAttempt {
                     parcel: RelayParcel($0.envelope)
                 )
             },
-            invite: RelayParcel(invite)
+            invite: RelayParcel(invite),
+            form: WireForm(of: invite)
         )
     }
 }

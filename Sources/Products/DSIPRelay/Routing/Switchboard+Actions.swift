@@ -27,8 +27,16 @@ extension Switchboard {
             switch utterance.content {
             case .error(let error):
                 metrics.refused.add(error.reason.token)
-                bytes = voice.error(error.reason, to: error.to, session: error.session, inReplyTo: error.inReplyTo)
-            case .report(let report): bytes = voice.report(report)
+                // Nobody has heard it: it may come again in a form that its recipient reads.
+                if error.reason == .sessionUnsupportedWireFormat { replay.withdraw(error.inReplyTo) }
+                bytes = voice.error(
+                    error.reason,
+                    to: error.to,
+                    session: error.session,
+                    inReplyTo: error.inReplyTo,
+                    in: utterance.connection.form
+                )
+            case .report(let report): bytes = voice.report(report, in: utterance.connection.form)
             }
             if let bytes { utterance.connection.send(bytes) }
         }

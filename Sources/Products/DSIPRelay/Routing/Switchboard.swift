@@ -27,6 +27,8 @@ final class Switchboard: SignalingServerDelegate {
 
     let state: NIOLockedValueBox<State>
     let voice: RelayVoice
+    /// That of all connections.
+    let replay: SharedReplayWindow
     let gate: Gatekeeper
     let documents: RelayDocuments
     let store: any RelayStore
@@ -53,6 +55,7 @@ final class Switchboard: SignalingServerDelegate {
         state.heldBytes = stored.held.reduce(0) { $0 + $1.size }
         self.state = NIOLockedValueBox(state)
         self.voice = parts.voice
+        self.replay = parts.replay
         self.gate = parts.gate
         self.documents = parts.documents
         self.store = parts.store
@@ -73,6 +76,7 @@ final class Switchboard: SignalingServerDelegate {
     struct Parts {
         var routing: RouterConfiguration
         var voice: RelayVoice
+        var replay: SharedReplayWindow
         var gate: Gatekeeper
         var documents: RelayDocuments
         var store: any RelayStore
@@ -123,7 +127,13 @@ final class Switchboard: SignalingServerDelegate {
             line.knownUntil = remember(device, hello.identity, at: now, &state)
             state.lines[device] = line
             var actions: [RelayAction] = []
-            state.router.bind(device, identity: hello.identity, at: now, into: &actions)
+            state.router.bind(
+                device,
+                identity: hello.identity,
+                reading: connection.reads,
+                at: now,
+                into: &actions
+            )
             metrics.bound.set(state.lines.count)
             wakes?.bound(device)
             return (replaced, perform(actions, &state))
@@ -203,7 +213,14 @@ final class Switchboard: SignalingServerDelegate {
 
     private func reject(_ message: Message, over connection: SignalingConnection) {
         metrics.refused.add(Reason.policyBlocked.token)
-        if let bytes = voice.reject(.policyBlocked, to: message.from, session: message.id) { connection.send(bytes) }
+        if let bytes = voice.reject(
+            .policyBlocked,
+            to: message.from,
+            session: message.id,
+            in: connection.form
+        ) {
+            connection.send(bytes)
+        }
     }
 
     private struct Limit {
@@ -243,7 +260,8 @@ final class Switchboard: SignalingServerDelegate {
                 to: device,
                 session: message.session,
                 inReplyTo: message.id,
-                retryAfter: retryAfter
+                retryAfter: retryAfter,
+                in: connection.form
             )
         else { return }
         connection.send(bytes)
@@ -283,7 +301,14 @@ final class Switchboard: SignalingServerDelegate {
         // Records of strangers are believed while this process lives; only those of identities here are worth a row.
         if isKnown { writer.submit(.revoke(record)) }
         guard let ended else { return }
-        if let bytes = voice.error(.transportHelloRejected, to: record.device, inReplyTo: nil) { ended.send(bytes) }
+        if let bytes = voice.error(
+            .transportHelloRejected,
+            to: record.device,
+            inReplyTo: nil,
+            in: ended.form
+        ) {
+            ended.send(bytes)
+        }
         ended.close(.policyViolation)
     }
 

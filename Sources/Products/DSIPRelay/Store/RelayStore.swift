@@ -58,6 +58,7 @@ struct HeldEnvelope: Hashable, Sendable {
     var isMissed = false
     /// Bytes of the envelope.
     var size: Int
+    var form = WireForm.jose
 }
 
 /// A verified `delegation-revocation` record (DSIP §7.4).

@@ -71,7 +71,8 @@ enum SQLiteSchema {
     static func text(_ target: PushTarget) -> String { String(decoding: target.json.canonical, as: UTF8.self) }
 
     static let selectHeld = """
-        SELECT handle, recipient, type, id, sender, identity, deadline, expires_at, report, missed, length(envelope) AS size
+        SELECT handle, recipient, type, id, sender, identity, deadline, expires_at, report, missed, length(envelope) AS size,
+            substr(envelope, 1, 64) AS head
         FROM held WHERE deadline > ? ORDER BY handle
         """
     static let insertHeld = """
@@ -115,7 +116,8 @@ extension HeldEnvelope {
             expiresAt: row["expires_at"],
             wantsDeliveryReport: row["report"],
             isMissed: row["missed"],
-            size: row["size"]
+            size: row["size"],
+            form: WireForm(of: row["head"] as Data? ?? Data())
         )
     }
 }

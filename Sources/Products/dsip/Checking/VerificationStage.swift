@@ -53,7 +53,9 @@ enum VerificationStage: CaseIterable {
         case .ulidIssuedAtMismatch: self = .identifier
         case .helloRequired: self = .connection
         case .versionUnsupported: self = .versions
-        case .unknownType, .schemaInvalid: self = .shape
+        case .unknownType, .schemaInvalid, .sealedNotCritical, .sealedAlgUnsupported, .sealedOpenFailed,
+            .sealedPlaintextInvalid, .sealedFieldForbidden, .sealedFieldDuplicate:
+            self = .shape
         case .selectionNotSubset, .subscriptionLifetimeExceeded, .introductionTooLarge, .introductionPurposeAndSealed,
             .grantUnknownIntroduction, .helloInReplyToMismatch, .rotationSubjectMismatch, .rotationNextSameAsPrevious,
             .rotationSignerNotPrevious, .revocationSubjectMismatch, .revocationSignerNotSubject, .hintSubjectMismatch:

@@ -1,0 +1,141 @@
+import Crypto
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+
+/// The 0.3 dialect: messages as the proposal writes them, in JSON or in CBOR, between the wire and the types of the core.
+///
+/// ```swift
+/// let envelope = try ProposalCodec.json.sign(message, by: key, delegations: [])
+/// var verifier = EnvelopeVerifier(codecs: [ProposalCodec.json])
+/// verifier.verify(envelope.bytes, …)          // .accepted(Verified<Message>), its envelope's form .proposal
+/// ```
+///
+/// It holds no state and knows no session: what one word of the proposal means in one (`dsip.bye` before an answer, `dsip.error` in
+/// place of one) is for the session machines to say. It never trusts: what it reads counts only once ``EnvelopeVerifier`` has
+/// checked the signature over the bytes it names.
+public struct ProposalCodec: WireCodec {
+    public let form: WireForm
+
+    /// `dsip.v0.3+json`: text frames.
+    public static let json = ProposalCodec(form: .proposal)
+    /// `dsip.v0.3+cbor`: binary frames, the same message under COSE_Sign1 in place of `sig`.
+    public static let cbor = ProposalCodec(form: .proposalCOSE)
+
+    public static let contentType = "application/dsip-0.3+cbor"
+    private static let limits = JSONDocument.Limits(bytes: ProtocolLimits.frame, depth: 32)
+
+    private init(form: WireForm) { self.form = form }
+
+    // MARK: Reading
+
+    public func open(_ frame: [UInt8], at now: Int64) throws(Rejection) -> WireStatement? {
+        form == .proposal ? try openJSON(frame, at: now) : try openCBOR(frame, at: now)
+    }
+
+    private func openJSON(_ frame: [UInt8], at now: Int64) throws(Rejection) -> WireStatement? {
+        guard let message = ProposalCodec.message(frame) else { return nil }
+        let signature = try ProposalSignature(of: message)
+        return WireStatement(
+            form: form,
+            kid: signature.kid,
+            algorithm: .edDSA,
+            delegations: signature.delegations,
+            covered: signature.covered,
+            signature: signature.signature,
+            payload: { () throws(Rejection) in
+                var unsigned = message
+                unsigned["sig"] = nil
+                return try ProposalCodec.payload(unsigned, signedBy: signature.kid, at: now)
+            },
+            identifierTellsTime: false,
+            mayLackRecipient: true
+        )
+    }
+
+    private func openCBOR(_ frame: [UInt8], at now: Int64) throws(Rejection) -> WireStatement? {
+        guard let statement = try COSEStatement(frame, contentType: Self.contentType) else { return nil }
+        return WireStatement(
+            form: form,
+            kid: ProposalSignature.canonical(statement.kid),
+            algorithm: .edDSA,
+            delegations: statement.delegations,
+            covered: statement.covered,
+            signature: statement.signature,
+            payload: { () throws(Rejection) in
+                guard let message = try statement.json().object, message["sig"] == nil else {
+                    throw Rejection(.payloadShape, "no message of the proposal without sig")
+                }
+                return try ProposalCodec.payload(message, signedBy: statement.kid, at: now)
+            },
+            identifierTellsTime: false,
+            mayLackRecipient: true
+        )
+    }
+
+    private static func payload(
+        _ message: JSONObject,
+        signedBy kid: DIDURL,
+        at now: Int64
+    ) throws(Rejection) -> [UInt8] {
+        // Over what is said, not how: both forms of a message without an id are one message.
+        let digest = Array(SHA256.hash(data: JSONValue.object(message).canonical))
+        let reading = ProposalReading(message, signedBy: kid, digest: digest, at: now)
+        do throws(Rejection) {
+            return JSONValue.object(try reading.payload()).utf8
+        } catch {
+            throw reading.addressing(error)
+        }
+    }
+
+    /// A frame that can be a message of the dialect: an object with a `type` and a `sig`.
+    private static func message(_ frame: [UInt8]) -> JSONObject? {
+        guard frame.first == UInt8(ascii: "{"), let document = try? JSONDocument(scanning: frame, limits: limits),
+            document.root["sig"]?.isObject == true, document.root["type"] != nil
+        else { return nil }
+        return document.root.value.object
+    }
+
+    /// The whole message of a verified envelope, for members that the core has no place for, such as `economics`.
+    ///
+    /// - Returns: nil for an envelope of another form.
+    public static func message(in envelope: Envelope) -> JSONValue? {
+        switch envelope.form {
+        case .proposal: message(envelope.bytes).map { .object($0) }
+        case .proposalCOSE: try? COSEStatement(envelope.bytes, contentType: contentType)?.json()
+        case .jose, .cose: nil
+        }
+    }
+
+    // MARK: Writing
+
+    public func sign(
+        _ message: Message,
+        by key: SigningKey,
+        delegations: [Envelope]
+    ) throws(IdentityError) -> Envelope {
+        var writing = ProposalWriting(message)
+        return try sign(writing.object(), by: key, delegations: delegations)
+    }
+
+    /// Signs a message as it is to be written, such as a `dsip.receipt`, or one with members of one's own.
+    public func sign(
+        _ message: JSONObject,
+        by key: SigningKey,
+        delegations: [Envelope] = []
+    ) throws(IdentityError) -> Envelope {
+        switch form {
+        case .proposalCOSE:
+            let frame = try COSEStatement.signed(
+                .object(message),
+                contentType: Self.contentType,
+                by: key,
+                delegations: delegations
+            )
+            return Envelope(frame, form: form)
+        default:
+            let signed = try ProposalSignature.sign(message, by: key, delegations: delegations)
+            return Envelope(JSONValue.object(signed).utf8, form: form)
+        }
+    }
+}
