@@ -25,7 +25,7 @@ struct GroupState: Sendable {
     var phase: Phase
     /// Messages of earlier epochs cannot be read. M§12.3
     var joinedEpoch: UInt64 = 0
-    /// Of the deposit or item that brought it, for ``DirectConversation``.
+    /// As far as this device can tell, for ``DirectConversation``; who came later takes the conversation's own word.
     var createdAt: Int64
     var position: GroupPosition?
     var waiting: [GapTracker.Held] = []

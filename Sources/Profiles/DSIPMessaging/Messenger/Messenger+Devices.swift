@@ -47,11 +47,16 @@ extension Messenger {
 
     /// A GroupInfo of a group that this device is not in: its own identity's personal group, or one a sibling is in.
     mutating func consideredGroupInfo(_ item: StoredItem, _ id: GroupID) throws(MessagingError) {
-        guard groups[id] == nil, try !isExpelled, let bytes = item.mls?.bytes,
+        guard groups[id] == nil, !joining.contains(id), try !isExpelled, let bytes = item.mls?.bytes,
             case .groupInfo(let info) = try? MLSMessage(decoding: bytes),
             let data = info.value.context.extensions[Self.conversationExtension],
-            let context = try? ConversationExtension(decoding: data), context.kind == .personal
+            let context = try? ConversationExtension(decoding: data)
         else { return }
+        guard context.kind == .personal else {
+            let isIn = personal.flatMap { groups[$0] }?.phase == .active
+            if isIn, try ledger.row(.setting, "", "entered") == nil { noteAbsence() }
+            return
+        }
         guard let personal, let known = groups[personal], known.phase != .left else {
             guard try ledger.row(.setting, "", "sibling-wait") == nil else { return }
             var row = RowWriter()
@@ -101,7 +106,7 @@ extension Messenger {
         else { return }
         ledger.set(.setting, "", "entered", nil)
         for row in try ledger.rows(.groupInfo, "") {
-            guard let id = GroupID(row.key), groups[id] == nil,
+            guard let id = GroupID(row.key), groups[id] == nil, !joining.contains(id),
                 let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }), let bytes = item.mls?.bytes,
                 case .groupInfo(let info) = try? MLSMessage(decoding: bytes),
                 let data = info.value.context.extensions[Self.conversationExtension],
@@ -115,13 +120,20 @@ extension Messenger {
                 hub: context.hub,
                 phase: .lost,
                 outage: HubOutage(timeout: configuration.hubTimeout),
-                at: now
+                at: context.conversation.seconds
             )
             group.retryAt = now
             groups[id] = group
             inbox.created(id)
             dirtyGroups.insert(id)
         }
+    }
+
+    /// There may be groups that this device should be in: its siblings have a while to bring it in, then it comes by itself.
+    mutating func noteAbsence() {
+        var row = RowWriter()
+        row.put("at", now)
+        ledger.set(.setting, "", "entered", row.bytes)
     }
 
     mutating func enteredPersonal(_ id: GroupID) throws(MessagingError) {
@@ -135,9 +147,7 @@ extension Messenger {
         ledger.set(.setting, "", "sibling-wait", nil)
         ledger.set(.setting, "", "expelled", nil)
         configure(id, .joined)
-        var row = RowWriter()
-        row.put("at", now)
-        ledger.set(.setting, "", "entered", row.bytes)
+        noteAbsence()
         if let conversation = groups[id]?.conversation { try openWaiting(for: conversation) }
         // Keys of a personal group that lost are this one's too, and what this device began alone is its siblings' as well.
         if !archiveKeys.isEmpty { try resendArchiveKeys() }

@@ -11,15 +11,15 @@ extension Messenger {
         _ welcome: Welcome,
         _ reference: String,
         _ item: StoredItem,
-        from mailbox: DID,
         tree: [UInt8]? = nil
     ) throws(MessagingError) {
         guard let id = item.group, groups[id].map({ $0.phase == .left }) ?? true else { return }
         guard let row = try ledger.row(.keyPackage, "", reference).flatMap({ RowReader($0) }),
             let saved = row.bytes("bundle"), let bundle = try? KeyPackageBundle(restoring: Secret(saved))
-        else { return giveUpJoining(id) }
+        else { return try giveUpJoining(id) }
         if tree == nil, let blob = item.blobs.first {
-            fetchTree(blob, for: item, from: mailbox)
+            waitToJoin(id, item)
+            fetchTree(blob, for: item)
             return
         }
         let ratchetTree = tree.flatMap { try? UnverifiedRatchetTree(decoding: $0) }
@@ -32,79 +32,113 @@ extension Messenger {
                 validator: DeviceCredentials()
             ), group.id == id.bytes, let data = group.extensions[Self.conversationExtension],
             let conversation = try? ConversationExtension(decoding: data)
-        else { return giveUpJoining(id) }
+        else { return try giveUpJoining(id) }
         let (roster, needs) = rosterAtEntry(of: group)
         if let needs {
             // Its document first; then the same welcome again.
-            ledger.set(.held, "joins/" + needs.string, id.text, item.json.utf8)
-            resolve(needs)
+            waitToJoin(id, item)
+            awaitDocument(of: needs)
             return
         }
         _ = try takeBundle(reference)
-        try enter(group, conversation, roster, id, at: item.seq, storedAt: item.storedAt)
+        // Whoever was there at the beginning knows when that was: after its KeyPackage, before the welcome lay here.
+        let made = row.int("made") ?? 0
+        let isFirst = group.epoch == 1 && made <= item.storedAt
+        let claimed = conversation.conversation.seconds
+        try enter(
+            group,
+            conversation,
+            roster,
+            id,
+            at: item.seq,
+            createdAt: isFirst ? min(max(claimed, made), item.storedAt) : claimed
+        )
     }
 
-    private mutating func giveUpJoining(_ id: GroupID) {
-        inbox.left(id)
-        dirtyGroups.insert(id)
+    // MARK: Waiting to join
+
+    /// Scope of welcomes that wait for a document or a tree, by group.
+    static var joinScope: String { "joins" }
+    /// Items kept of a group whose welcome waits.
+    static var maximumKept: Int { 4096 }
+
+    private static func keptScope(_ id: GroupID) -> String { "joins/" + id.text }
+
+    private mutating func waitToJoin(_ id: GroupID, _ item: StoredItem) {
+        joining.insert(id)
+        ledger.set(.held, Self.joinScope, id.text, item.json.utf8)
     }
 
-    /// Welcomes that waited for a document.
-    mutating func retryJoins(_ did: DID) throws(MessagingError) {
-        for row in try ledger.rows(.held, "joins/" + did.string) {
-            ledger.set(.held, "joins/" + did.string, row.key, nil)
-            guard let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }) else { continue }
-            switch item.itemClass {
-            case .introduction, .grant: try receivedContact(item)
-            default: try rejoin(by: item, from: primary ?? did, tree: nil)
+    /// Keeps what a group says while its welcome waits.
+    mutating func keepForJoin(_ item: StoredItem, in id: GroupID) throws(MessagingError) {
+        guard let seq = item.seq, try ledger.rows(.held, Self.keptScope(id)).count < Self.maximumKept else { return }
+        ledger.set(.held, Self.keptScope(id), OutboxItem.key(seq), item.json.utf8)
+    }
+
+    /// Tries the welcomes that wait once more.
+    mutating func retryJoins() throws(MessagingError) {
+        for row in try ledger.rows(.held, Self.joinScope) {
+            guard let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }) else {
+                ledger.set(.held, Self.joinScope, row.key, nil)
+                continue
             }
+            try joinAgain(by: item, tree: nil)
         }
     }
 
-    mutating func rejoin(by item: StoredItem, from mailbox: DID, tree: [UInt8]?) throws(MessagingError) {
+    mutating func joinAgain(by item: StoredItem, tree: [UInt8]?) throws(MessagingError) {
         guard item.itemClass == .welcome, let bytes = item.mls?.bytes,
             case .welcome(let welcome) = try? MLSMessage(decoding: bytes)
         else { return }
         for entry in welcome.secrets.prefix(65_536) {
             let key = Hex.encode(entry.newMember)
             guard try ledger.row(.keyPackage, "", key) != nil else { continue }
-            try join(welcome, key, item, from: mailbox, tree: tree)
+            try join(welcome, key, item, tree: tree)
             return
         }
     }
 
+    private mutating func stopWaiting(_ id: GroupID) -> Bool {
+        guard joining.remove(id) != nil else { return false }
+        ledger.set(.held, Self.joinScope, id.text, nil)
+        return true
+    }
+
+    /// The welcome cannot be used: the device takes its place by itself, as soon as there is a GroupInfo. M§6.8
+    mutating func giveUpJoining(_ id: GroupID) throws(MessagingError) {
+        if stopWaiting(id) { ledger.drop(.held, Self.keptScope(id)) }
+        inbox.left(id)
+        dirtyGroups.insert(id)
+        noteAbsence()
+    }
+
     // MARK: In the group
 
-    /// This device is in a group that others made, by a welcome or by its own external commit.
+    /// This device is in a group that others made, by a welcome.
     mutating func enter(
         _ mls: MLS.Group,
         _ context: ConversationExtension,
         _ roster: GroupRoster,
         _ id: GroupID,
         at seq: Int64?,
-        storedAt: Int64
+        createdAt: Int64
     ) throws(MessagingError) {
         let kind = context.kind.effective
         let others = roster.identities.filter { $0 != identity }
         guard kind != .personal || others.isEmpty, roster.identities.contains(identity) else {
-            return giveUpJoining(id)
+            return try giveUpJoining(id)
         }
-        let thread = try thread(for: context, others)
         var group = GroupState(
             id,
-            thread: thread,
+            thread: try thread(for: context, others),
             conversation: context.conversation,
             kind: context.kind,
             hub: context.hub,
             phase: .active,
             outage: HubOutage(timeout: configuration.hubTimeout),
-            at: storedAt
+            at: createdAt
         )
         group.joinedEpoch = mls.epoch
-        group.successorOf = context.successorOf
-        if let predecessor = context.successorOf, let before = groups[predecessor] {
-            group.generation = min(before.generation + 1, 8000)
-        }
         groups[id] = group
         dirtyGroups.insert(id)
         set(mls, for: id)
@@ -113,18 +147,54 @@ extension Messenger {
         try renewalPlanned(id, mls)
         if kind == .personal {
             try enteredPersonal(id)
-            return
+        } else {
+            try takePlace(of: id, context, roster, creator: roster.entries.first { $0.index == 0 }?.identity)
         }
-        try showJoined(group, others, creator: roster.entries.first { $0.index == 0 }?.identity)
+        try readKept(of: id, from: seq)
+    }
+
+    /// What came while the welcome waited, as if it came now.
+    private mutating func readKept(of id: GroupID, from seq: Int64?) throws(MessagingError) {
+        guard stopWaiting(id), let primary else { return }
+        inbox.welcomed(to: id, at: seq)
+        let cursors = inbox.cursors
+        for row in try ledger.rows(.held, Self.keptScope(id)) {
+            ledger.set(.held, Self.keptScope(id), row.key, nil)
+            guard let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }) else { continue }
+            try received(item, from: primary)
+        }
+        inbox.cursors = cursors
+    }
+
+    /// Shows a group that this device is in now, where its conversation is shown, and as one with what else is of that.
+    private mutating func takePlace(
+        of id: GroupID,
+        _ context: ConversationExtension,
+        _ roster: GroupRoster,
+        creator: DID?
+    ) throws(MessagingError) {
+        let others = roster.identities.filter { $0 != identity }
+        // Who joins by itself learns only now whose conversation it is.
+        let thread = try thread(for: context, others)
+        let before = context.successorOf.flatMap { groups[$0] }
+        update(id) { group in
+            group.thread = thread
+            group.successorOf = context.successorOf
+            if let before { group.generation = min(before.generation + 1, 8000) }
+        }
+        guard let group = groups[id] else { return }
+        try showJoined(group, others, creator: creator)
         if let predecessor = context.successorOf { try converge(id, successorOf: predecessor, roster) }
-        if kind == .direct { try convergeDirect(thread) }
+        if group.kind.effective == .direct { try convergeDirect(thread) }
         try openWaiting(for: context.conversation)
         try keepSiblings(of: id)
     }
 
     /// The conversation record that a group belongs to; made when there is none.
     private mutating func thread(for context: ConversationExtension, _ others: [DID]) throws(MessagingError) -> ULID {
-        if let known = groups.values.first(where: { $0.conversation == context.conversation }) { return known.thread }
+        for known in groups.values where known.conversation == context.conversation {
+            if try ledger.conversation(known.thread) != nil { return known.thread }
+        }
         if context.kind.effective == .direct, let peer = others.first, let thread = directs[peer] { return thread }
         return context.conversation
     }
@@ -231,6 +301,7 @@ extension Messenger {
             group.retryAt = now
             group.rejoins = 0
         }
+        try loseStalled(id)
         try noticed(.rejoining, in: id)
         askAll()
     }
@@ -250,8 +321,14 @@ extension Messenger {
         guard let group = groups[id], group.phase == .lost, group.commitItem == nil,
             group.retryAt.map({ $0 <= now }) ?? true, let primary, bound.contains(primary)
         else { return }
+        if group.rejoins >= Self.maximumRejoins, try ledger.row(.roster, "", id.text) == nil, !group.isPersonal {
+            // It was never in, and does not come in: until the next GroupInfo there is no such group.
+            forgetGroup(id)
+            ledger.set(.groupInfo, "", id.text, nil)
+            return
+        }
         update(id) { group in
-            group.rejoins = min(group.rejoins + 1, 16)
+            group.rejoins = min(group.rejoins + 1, Self.maximumRejoins)
             group.retryAt = now + MessagingProfile.backoff(attempt: group.rejoins)
         }
         guard let item = try groupInfoItem(id) else {
@@ -259,6 +336,14 @@ extension Messenger {
             return
         }
         try joinByCommit(id, item, tree: nil)
+    }
+
+    static var maximumRejoins: Int { 16 }
+
+    private mutating func forgetGroup(_ id: GroupID) {
+        groups[id] = nil
+        inbox.left(id)
+        dirtyGroups.insert(id)
     }
 
     func groupInfoItem(_ id: GroupID) throws(MessagingError) -> StoredItem? {
@@ -271,7 +356,7 @@ extension Messenger {
             case .groupInfo(let info) = try? MLSMessage(decoding: bytes)
         else { return }
         if tree == nil, let blob = item.blobs.first {
-            fetchTree(blob, for: item, from: primary ?? device)
+            fetchTree(blob, for: item)
             return
         }
         let joined: (group: MLS.Group, commit: MLSMessage)
@@ -296,16 +381,14 @@ extension Messenger {
         let hasSibling = roster.entries.contains { $0.identity == identity && $0.device != device }
         guard group.isPersonal ? identities.count == 1 : isKnown || hasSibling else {
             // M§6.8: the hub would refuse it, and a mailbox that sends such a GroupInfo is not believed.
-            groups[id] = nil
-            inbox.left(id)
-            dirtyGroups.insert(id)
-            return
+            return forgetGroup(id)
         }
         var outgoing = OutboxItem(number: nextNumber(), id: newULID(), thread: group.thread, purpose: .externalCommit)
         outgoing.group = id
         outgoing.deposit = .handshake(.init(mls: EncodedBytes(joined.commit.encoded)))
         save(outgoing)
         ledger.set(.mls, "joining", id.text, joined.group.saved.bytes)
+        ledger.set(.roster, "joining", id.text, roster.encoded)
         update(id) { $0.commitItem = outgoing.id }
         let actions = update(id) { $0.outage.deposit(outgoing.id, at: now) } ?? []
         try follow(actions, in: id)
@@ -316,11 +399,10 @@ extension Messenger {
         guard let saved = try ledger.row(.mls, "joining", id.text), let before = groups[id],
             let mls = try? MLS.Group(restoring: Secret(saved), validator: DeviceCredentials()),
             let data = mls.extensions[Self.conversationExtension],
-            let context = try? ConversationExtension(decoding: data)
+            let context = try? ConversationExtension(decoding: data),
+            let roster = try ledger.row(.roster, "joining", id.text).flatMap({ GroupRoster(decoding: $0) })
         else { return }
-        ledger.set(.mls, "joining", id.text, nil)
-        let (roster, needs) = rosterAtEntry(of: mls)
-        if let needs { resolve(needs) }
+        dropJoined(id)
         inbox.rejoined(id, at: seq)
         ledger.drop(.held, id.text)
         set(mls, for: id)
@@ -339,17 +421,22 @@ extension Messenger {
         if before.isPersonal {
             try enteredPersonal(id)
         } else {
-            try showJoined(before, roster.identities.filter { $0 != identity }, creator: identity)
+            try takePlace(of: id, context, roster, creator: identity)
             try cleared(.rejoining, in: id)
-            try openWaiting(for: context.conversation)
         }
         try readSinceReturn(to: id, at: seq)
+    }
+
+    /// The state that an external commit led to is in use, or of no use.
+    private mutating func dropJoined(_ id: GroupID) {
+        ledger.set(.mls, "joining", id.text, nil)
+        ledger.set(.roster, "joining", id.text, nil)
     }
 
     mutating func refusedExternalCommit(in id: GroupID, _ reason: Reason) throws(MessagingError) {
         guard let group = groups[id], let item = group.commitItem else { return }
         removeFromOutbox(item, thread: group.thread)
-        ledger.set(.mls, "joining", id.text, nil)
+        dropJoined(id)
         update(id) { $0.commitItem = nil }
         // M§6.8: not the latest GroupInfo. Any other refusal: the identity is out of the group.
         if reason == .policyBlocked || reason == .mailboxUnknownGroup {

@@ -109,7 +109,9 @@ extension Messenger {
         } else if let service = peer.mailboxes.first {
             route = MailboxRoute(mailbox: service.mailbox, uri: isOwn(service.mailbox) ? nil : service.uri)
         } else {
+            let now = now
             resolve(did)
+            update(id) { $0.retryAt = now + Self.documentInterval }
             return
         }
         post(
@@ -146,7 +148,7 @@ extension Messenger {
             case .needs(let subject):
                 // Its document first; then the packages again.
                 resolve(subject)
-                update(id) { $0.retryAt = now + 2 }
+                update(id) { $0.retryAt = now + Self.documentInterval }
                 return
             case .known, .invalid: break
             }
@@ -197,50 +199,4 @@ extension Messenger {
         }
         update(id) { $0.retryAt = now + 60 }
     }
-
-    // MARK: Documents and mailboxes
-
-    mutating func resolve(_ did: DID) {
-        guard resolving[did].map({ $0 <= now }) ?? true, resolving.count < 4096 else { return }
-        resolving[did] = now + 60
-        outgoing.append(.resolve(did))
-    }
-
-    /// An identity was looked up.
-    public mutating func resolved(
-        _ did: DID,
-        _ found: ResolvedIdentity,
-        at now: Int64
-    ) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in
-            messenger.resolving[did] = nil
-            if let document = found.document {
-                if messenger.documents.count >= Self.maximumDocuments { messenger.documents = [:] }
-                messenger.documents[did] = document
-            }
-            var peer = try messenger.peer(did)
-            if let source = found.mailboxes.source {
-                let isHint = source == .hint
-                // M§4.2: a hint does not move an established conversation.
-                if !isHint || peer.mailboxes.isEmpty {
-                    peer.mailboxes = found.mailboxes.order
-                    peer.isHinted = isHint
-                    messenger.set(peer, for: did)
-                }
-            }
-            for id in messenger.groups.keys where messenger.groups[id]?.phase == .active {
-                if messenger.groups[id]?.changes.isEmpty == false { messenger.update(id) { $0.retryAt = nil } }
-            }
-            try messenger.sendStatements(to: did)
-            try messenger.unstall(did)
-            try messenger.retryJoins(did)
-        }.1
-    }
-
-    /// It could not be; it is tried again when it is needed again.
-    public mutating func unresolved(_ did: DID, at now: Int64) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in messenger.resolving[did] = now + 60 }.1
-    }
-
-    public mutating func mailboxService(of did: DID) -> MailboxService? { (try? peer(did))?.mailboxes.first }
 }

@@ -6,7 +6,9 @@ extension Messenger {
     /// Unix seconds at which ``advance(to:)`` has something to do; nil when nothing waits for time.
     public var deadline: Int64? {
         var times: [Int64] = inFlight.values.map(\.deadline)
-        times += [inbox.deadline, gapDeadline].compactMap(\.self)
+        times += [inbox.deadline, gapDeadline, documentDeadline, isInterrupted || isStale ? now : nil].compactMap(
+            \.self
+        )
         let isBound = primary.map { bound.contains($0) } ?? false
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
@@ -58,6 +60,7 @@ extension Messenger {
             }
             try messenger.fillGaps()
             try messenger.retryBlobs()
+            messenger.resolveAwaited()
             if now >= messenger.restockAt {
                 messenger.wantsKeyPackages = true
                 messenger.restockAt = now + 3600
