@@ -87,8 +87,11 @@ import Testing
         }
     }
 
-    @Test func `Who was removed reads nothing of what is said afterwards`() throws {
-        let (world, devices) = try scene(["alice", "bob", "carol"])
+    /// At the hub's own service and at another one, which only its leaf names.
+    @Test(arguments: [1, 2]) func `Who was removed reads nothing of what is said afterwards`(removed: Int) throws {
+        let (world, all) = try scene(["alice", "bob", "carol"])
+        var devices = all
+        if removed == 1 { devices.swapAt(1, 2) }
         let others = devices.dropFirst().map(\.person.did)
         let now = world.now
         let thread = try world.act(devices[0]) { try $0.createGroup(title: "Three", members: others, at: now) }

@@ -187,6 +187,7 @@ extension Agent {
         return ChatMessage(
             record: record,
             progress: messages.progress[record.id] ?? 0,
+            isHeld: record.state == .pending && messages.mail.isGathering(record.conversation),
             names: names,
             me: desk.identity
         )

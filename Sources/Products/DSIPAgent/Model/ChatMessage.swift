@@ -8,6 +8,8 @@ public struct ChatMessage: Sendable, Hashable {
     public var record: MessageRecord
     /// Of a transfer under way, 0 to 1.
     public var progress: Double
+    /// Whether it waits for those whom its conversation was made with to come in.
+    var isHeld = false
     /// Names for what the line tells about people.
     var names: [DID: String]
     var me: DID
@@ -52,7 +54,7 @@ public struct ChatMessage: Sendable, Hashable {
     private var stateSentence: String {
         if let sentence = record.stateSentence { return sentence }
         return switch record.state {
-        case .pending: "Waiting to be sent."
+        case .pending: isHeld ? "Waiting until everybody is in the group." : "Waiting to be sent."
         case .accepted: "Sent. It is kept until they have it."
         case .delivered: "Delivered."
         case .read: "Read."

@@ -37,6 +37,8 @@ public struct Conversation: Sendable, Hashable {
             case .hubUnreachable: "The service that orders this conversation does not answer. What you write waits."
             case .rejoining: "This device is getting back into the conversation."
             case .waitingForKey: "A message is on its way again."
+            case .inviteOnly where record.kind == .group:
+                "Somebody has been asked whether they may be added. They come in when they agree."
             case .inviteOnly: "They have been asked whether you may write to them. What you write waits."
             case .closed: "Nothing more can be said here."
             }

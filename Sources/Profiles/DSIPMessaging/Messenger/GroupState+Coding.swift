@@ -41,6 +41,7 @@ extension GroupState {
         row.put("unopened", list: unopened.map { .int($0) })
         row.put("stalled", stalledOn)
         row.put("strays", flag: hasStrays)
+        row.put("gathers", gathersUntil)
         return row.bytes
     }
 
@@ -89,6 +90,7 @@ extension GroupState {
         askedAt = row.int("asked") ?? 0
         stalledOn = row.did("stalled")
         hasStrays = row.flag("strays")
+        gathersUntil = row.int("gathers")
         unopened = row.list("unopened").compactMap(\.value.int)
     }
 }

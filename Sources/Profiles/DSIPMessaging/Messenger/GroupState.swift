@@ -57,9 +57,15 @@ struct GroupState: Sendable {
     var hasStrays = false
     /// A document that is not known holds up what follows.
     var stalledOn: DID?
+    /// What is said in a new group is held until those wanted in it at its making are in, and at most until then: whoever comes
+    /// later cannot read what was said before. `gathering` until this device is connected; nil when nothing is held any more.
+    var gathersUntil: Int64?
 
     static let firstGeneration: Int64 = 16
     static let maximumChanges = 64
+    static let gathering: Int64 = 1 << 52
+    /// Seconds that first messages are held, while connected.
+    static let gatheringPatience: Int64 = 30
 
     init(
         _ id: GroupID,

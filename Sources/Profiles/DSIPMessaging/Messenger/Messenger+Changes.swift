@@ -19,6 +19,15 @@ extension Messenger {
         }
     }
 
+    /// What a person asks for goes before what waits for others.
+    mutating func hasten(_ id: GroupID) {
+        update(id) { group in
+            guard group.commitItem == nil, group.passing == nil, let last = group.changes.popLast() else { return }
+            group.changes.insert(last, at: 0)
+            group.retryAt = nil
+        }
+    }
+
     /// Makes the first change that is still wanted, when nothing stands in the way.
     mutating func drive(_ id: GroupID) throws(MessagingError) {
         guard let group = groups[id], group.phase == .active, group.commitItem == nil, group.passing == nil,

@@ -119,6 +119,7 @@ extension Messenger {
         try change(conversation, at: now) { messenger, record throws(MessagingError) in
             let group = try messenger.changeable(record)
             messenger.plan(.add(members.filter { $0 != messenger.identity }), in: group)
+            messenger.hasten(group)
         }
     }
 
@@ -130,6 +131,7 @@ extension Messenger {
         try change(conversation, at: now) { messenger, record throws(MessagingError) in
             let group = try messenger.changeable(record)
             messenger.plan(.remove(members.filter { $0 != messenger.identity }), in: group)
+            messenger.hasten(group)
         }
     }
 
@@ -148,6 +150,7 @@ extension Messenger {
             record.isRequest = false
             for group in messenger.groups.values where group.thread == conversation && group.phase == .active {
                 messenger.plan(.leave, in: group.id)
+                messenger.hasten(group.id)
             }
             for item in messenger.outbox[conversation] ?? [] where item.deposit == nil {
                 messenger.removeFromOutbox(item.id, thread: conversation)

@@ -12,9 +12,7 @@ extension Messenger {
 
     /// The peer takes messages after an introduction only: it is introduced, once. M§14.2
     mutating func introduce(to did: DID, for group: GroupState) throws(MessagingError) {
-        let now = now
         try noticed(.inviteOnly, in: group.id)
-        update(group.id) { $0.retryAt = now + 3600 }
         var peer = try peer(did)
         guard peer.introduction == nil else { return }
         let id = newULID()
@@ -172,9 +170,7 @@ extension Messenger {
         peer.introduction = nil
         set(peer, for: did)
         // What waited for it goes on.
-        for id in groups.keys where groups[id]?.phase == .active && groups[id]?.changes.isEmpty == false {
-            update(id) { $0.retryAt = nil }
-        }
+        hurry()
     }
 
     /// A grant of `dsip.message` or `dsip.invite` came by core signaling.

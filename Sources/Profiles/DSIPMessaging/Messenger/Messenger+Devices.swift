@@ -303,6 +303,7 @@ extension Messenger {
         if !members.isEmpty {
             let hasSiblings = try !siblings.isEmpty
             group.changes = [.add(members.filter { $0 != identity } + (hasSiblings ? [identity] : []))]
+            if members.count > 1 { group.gathersUntil = GroupState.gathering }
         }
         groups[id] = group
         inbox.created(id)

@@ -37,9 +37,7 @@ extension Messenger {
         try turn(at: now) { messenger throws(MessagingError) in
             try messenger.learn(did, found)
             if messenger.awaited.remove(did) != nil { messenger.ledger.set(.setting, "awaited", did.string, nil) }
-            for id in messenger.groups.keys where messenger.groups[id]?.phase == .active {
-                if messenger.groups[id]?.changes.isEmpty == false { messenger.update(id) { $0.retryAt = nil } }
-            }
+            if try messenger.peer(did).mailboxes.isEmpty { messenger.unreachable(did) } else { messenger.hurry() }
             // What needs more than was found waits on.
             try messenger.sendStatements(to: did)
             try messenger.unstall(did)
@@ -67,9 +65,7 @@ extension Messenger {
 
     /// It could not be; it is tried again when it is needed again.
     public mutating func unresolved(_ did: DID, at now: Int64) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in
-            messenger.resolving[did] = now + Self.documentInterval
-        }.1
+        try turn(at: now) { messenger throws(MessagingError) in messenger.unreachable(did) }.1
     }
 
     public mutating func mailboxService(of did: DID) -> MailboxService? { (try? peer(did))?.mailboxes.first }

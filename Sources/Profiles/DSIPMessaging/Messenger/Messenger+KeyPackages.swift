@@ -153,50 +153,85 @@ extension Messenger {
             case .known, .invalid: break
             }
         }
-        if good.isEmpty { update(id) { $0.retryAt = now + 60 } } else { offers[id, default: [:]][did] = good }
+        if good.isEmpty { postpone(did, in: id, until: now + 60) } else { offers[id, default: [:]][did] = good }
         try cleared(.inviteOnly, in: id)
     }
 
     mutating func missedKeyPackages(of did: DID, for id: GroupID) {
+        update(id) { $0.attempts = min($0.attempts + 1, 16) }
+        postpone(did, in: id, until: now + MessagingProfile.backoff(attempt: groups[id]?.attempts ?? 1))
+    }
+
+    /// One who cannot be added now does not keep the others out: they are added without, and this one by a change that follows.
+    private mutating func postpone(_ did: DID, in id: GroupID, until time: Int64) {
         let now = now
+        let isOwn = did == identity
         update(id) { group in
-            group.attempts = min(group.attempts + 1, 16)
-            group.retryAt = now + MessagingProfile.backoff(attempt: group.attempts)
+            guard case .add(let list)? = group.changes.first, list.contains(did), !isOwn,
+                group.commitItem == nil, group.passing == nil
+            else {
+                if group.passing == nil { group.retryAt = time }
+                return
+            }
+            let rest = list.filter { $0 != did }
+            group.changes.removeFirst()
+            if !rest.isEmpty { group.changes.insert(.add(rest), at: 0) }
+            group.changes.append(.add([did]))
+            // Who else waits has a turn too.
+            group.retryAt = !rest.isEmpty ? nil : group.changes.count > 1 ? min(time, now + 60) : time
         }
     }
 
     mutating func refusedKeyPackages(of did: DID, for id: GroupID, _ reason: Reason) throws(MessagingError) {
-        let now = now
         guard let group = groups[id] else { return }
         if did == identity {
             // No other device of ours can be added now; the rest of the change goes on.
             offers[id, default: [:]][did] = []
             return
         }
-        if reason.description == "policy.first-contact-required" {
+        if reason == .policyFirstContactRequired {
             var peer = try peer(did)
             peer.grant = nil
             set(peer, for: did)
             try introduce(to: did, for: group)
         }
-        let isDirect = group.kind.effective == .direct
-        if !isDirect, reason != .mailboxNoKeyPackages, reason != .policyRateLimited {
-            // One who cannot be added does not keep the others out; one who was asked first comes in when they have answered.
-            let isAsked = reason.description == "policy.first-contact-required"
+        switch reason {
+        case .mailboxNoKeyPackages,
+            .transportUnknownRecipient where group.gathersUntil != nil:
+            // They may be on their way to their mailbox for the first time.
+            postpone(did, in: id, until: now + 5)
+        case .mailboxNoKeyPackages, .policyRateLimited: postpone(did, in: id, until: now + 60)
+        case .policyFirstContactRequired: postpone(did, in: id, until: now + Self.introductionPatience)
+        case _ where group.kind.effective == .direct: postpone(did, in: id, until: now + 60)
+        default:
+            // Not to be had at all.
             update(id) { group in
                 guard case .add(let list)? = group.changes.first, list.contains(did) else { return }
                 let rest = list.filter { $0 != did }
-                if rest.isEmpty {
-                    group.changes.removeFirst()
-                } else {
-                    group.changes[0] = .add(rest)
-                    group.retryAt = nil
-                }
-                if isAsked { group.changes.append(.add([did])) }
+                group.changes.removeFirst()
+                if !rest.isEmpty { group.changes.insert(.add(rest), at: 0) }
+                group.retryAt = nil
             }
-            if !isAsked { try surface(reason, in: id) }
-            return
+            try surface(reason, in: id)
         }
-        update(id) { $0.retryAt = now + 60 }
+    }
+
+    /// Seconds after which the mailbox of somebody who was introduced to is asked again, without their answer.
+    private static var introductionPatience: Int64 { 3600 }
+
+    /// What waits for somebody is tried at once.
+    mutating func hurry() {
+        for (id, group) in groups where group.phase == .active && !group.changes.isEmpty && group.passing == nil {
+            update(id) { $0.retryAt = nil }
+        }
+    }
+
+    /// No mailbox of theirs is known: they are looked for again, and nobody waits for them.
+    mutating func unreachable(_ did: DID) {
+        resolving[did] = now + Self.documentInterval
+        for id in groups.keys.sorted() where groups[id]?.phase == .active {
+            guard case .add(let list)? = groups[id]?.changes.first, list.contains(did) else { continue }
+            postpone(did, in: id, until: now + Self.documentInterval)
+        }
     }
 }

@@ -65,7 +65,7 @@ extension Messenger {
             group.stalledOn == nil, group.passing == nil
         else { return }
         let id = group.id
-        guard try isInhabited(group), var mls = try mlsGroup(id), mls.status == .active else { return }
+        guard try !isGathering(group), var mls = try mlsGroup(id), mls.status == .active else { return }
         // RFC 9420 §12.4: first the proposals that wait.
         guard mls.queuedProposals.isEmpty else {
             if !group.changes.contains(.commitProposals) { update(id) { $0.changes.append(.commitProposals) } }
@@ -86,13 +86,28 @@ extension Messenger {
         }
     }
 
-    /// A direct conversation or group says nothing to itself before its members are there.
-    private mutating func isInhabited(_ group: GroupState) throws(MessagingError) -> Bool {
-        if group.isPersonal { return true }
-        let founding = group.changes.contains { if case .add = $0 { true } else { false } }
-        guard founding else { return true }
-        return try roster(of: group.id).identities.count > 1
+    /// A conversation says nothing to itself before its members are there, and a new group nothing to some of them before all are.
+    private mutating func isGathering(_ group: GroupState) throws(MessagingError) -> Bool {
+        let now = now
+        let isAwaiting = !group.isPersonal && group.changes.contains { if case .add = $0 { true } else { false } }
+        if isAwaiting, let until = group.gathersUntil {
+            guard let primary, bound.contains(primary) else {
+                update(group.id) { $0.gathersUntil = GroupState.gathering }
+                return true
+            }
+            if until == GroupState.gathering {
+                update(group.id) { $0.gathersUntil = now + GroupState.gatheringPatience }
+                return true
+            }
+            if until > now { return true }
+        }
+        if isAwaiting, try roster(of: group.id).identities.count < 2 { return true }
+        if group.gathersUntil != nil { update(group.id) { $0.gathersUntil = nil } }
+        return false
     }
+
+    /// Whether what is said in a conversation waits for those it was made with to come in.
+    public func isGathering(_ conversation: ULID) -> Bool { current(conversation)?.gathersUntil != nil }
 
     mutating func follow(_ actions: [HubOutage.Action], in id: GroupID) throws(MessagingError) {
         for action in actions {

@@ -13,6 +13,7 @@ extension Messenger {
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
             if let retry = group.retryAt { times.append(retry) }
+            if isBound, let gathers = group.gathersUntil, gathers > now { times.append(gathers) }
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
             }

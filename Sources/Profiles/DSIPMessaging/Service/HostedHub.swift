@@ -25,6 +25,8 @@ final class HostedHub {
     var released: Int64
     /// Read from the leaves when first asked for.
     private var hints: [DID: MailboxService]?
+    /// Of those who are gone and have not had everything that was ordered before.
+    private var formerHints: [DID: MailboxService] = [:]
     private var savedQueues: [DID: MemberQueue] = [:]
     private var savedOwing: Set<DID> = []
     private var isDue = false
@@ -130,6 +132,7 @@ final class HostedHub {
             let queue = try MemberQueue(value)
             state.queues[identity] = queue
             savedQueues[identity] = queue
+            if let mailbox = value["mailbox"] { formerHints[identity] = try? MailboxService(mailbox) }
             if value["owes_info"]?.bool == true {
                 owesInfo.insert(identity)
                 savedOwing.insert(identity)
@@ -142,9 +145,20 @@ final class HostedHub {
 
     var conversation: ConversationExtension? { ConversationExtension(of: observer.extensions) }
 
-    /// Where the leaves of an identity say its mailbox is. M§4.2
-    func hint(of identity: DID) -> MailboxService? {
-        if let hints { return hints[identity] }
+    /// Where the leaves of an identity say, or said, its mailbox is. M§4.2
+    func hint(of identity: DID) -> MailboxService? { leafHints()[identity] ?? formerHints[identity] }
+
+    /// The group moves on. Who is removed still gets what was ordered until then, where its leaves said.
+    func enter(_ commit: ObservedCommit) throws(MLSError) {
+        let before = commit.removed.isEmpty ? [:] : leafHints()
+        try observer.enter(commit)
+        hints = nil
+        let members = before.isEmpty ? [] : observer.roster.identities
+        for (identity, service) in before where !members.contains(identity) { formerHints[identity] = service }
+    }
+
+    private func leafHints() -> [DID: MailboxService] {
+        if let hints { return hints }
         var found: [DID: MailboxService] = [:]
         for member in observer.members {
             guard let leaf = LeafCredential.claim(of: member.leafNode), found[leaf.identity] == nil,
@@ -153,11 +167,8 @@ final class HostedHub {
             found[leaf.identity] = service
         }
         hints = found
-        return found[identity]
+        return found
     }
-
-    /// The leaves are others now.
-    func forgetHints() { hints = nil }
 
     func latestInfo() throws(StoreFailure) -> Info? {
         if let info { return info }
@@ -225,12 +236,14 @@ final class HostedHub {
             }
             var object = queue.json
             if owesInfo.contains(identity) { object["owes_info"] = true }
+            if let mailbox = formerHints[identity] { object["mailbox"] = mailbox.json }
             try put("queue/\(identity)", .object(object))
         }
         for identity in savedQueues.keys where written[identity] == nil {
             try store.apply(.remove(.init(scope, "queue/\(identity)")))
         }
         savedQueues = written
+        if !formerHints.isEmpty { formerHints = formerHints.filter { written[$0.key] != nil } }
         savedOwing = owesInfo.intersection(written.keys)
     }
 

@@ -86,8 +86,7 @@ extension MailboxHost {
             if let seq, let content = arrival.content { hosted.log.put(content, for: seq, at: now) }
             switch arrival.observed {
             case .commit(let commit):
-                guard (try? hosted.observer.enter(commit)) != nil else { throw .failed(.corrupt) }
-                hosted.forgetHints()
+                guard (try? hosted.enter(commit)) != nil else { throw .failed(.corrupt) }
             case .proposal(let proposal):
                 guard (try? hosted.observer.queue(proposal)) != nil else { throw .failed(.corrupt) }
             case nil: break

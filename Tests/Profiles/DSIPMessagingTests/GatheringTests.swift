@@ -1,0 +1,99 @@
+import DSIPIdentity
+import DSIPMessaging
+import Encoding
+import MessagingSimulation
+import Testing
+
+/// What is said in a new group is held until those it was made with are in, and not for ever.
+@Suite struct GatheringTests {
+    private let world: SimulatedWorld
+    private let alice: SimulatedWorld.Device
+    private let bob: SimulatedWorld.Device
+    /// Has not been at her mailbox yet.
+    private let carol: SimulatedWorld.Device
+
+    init() throws {
+        let world = try SimulatedWorld(seed: 11)
+        self.world = world
+        let people = ["alice", "bob", "carol"].map { world.person($0) }
+        alice = try world.device(people[0])
+        bob = try world.device(people[1])
+        carol = try world.device(people[2], online: false)
+        try world.run(20)
+    }
+
+    private func group(_ members: [DID]) throws -> ULID {
+        try world.act(alice) { try $0.createGroup(title: "New", members: members, at: world.now) }
+    }
+
+    private func say(_ text: String, in thread: ULID) throws {
+        _ = try world.act(alice) { try $0.send(MessageDraft(text: text), in: thread, at: world.now) }
+    }
+
+    private func texts(_ device: SimulatedWorld.Device) throws -> [String] {
+        try device.store.conversations().first.map { world.texts(device, $0.id) } ?? []
+    }
+
+    private func isGathering(_ thread: ULID) -> Bool { alice.messenger.isGathering(thread) }
+
+    @Test func `First words wait for a member who comes in a little later, who then reads them`() throws {
+        let thread = try group([bob.person.did, carol.person.did])
+        try say("all of you", in: thread)
+        try world.run(10)
+        #expect(isGathering(thread))
+        #expect(try texts(bob).isEmpty)
+        try world.connect(carol)
+        try world.run(15)
+        #expect(!isGathering(thread))
+        #expect(try texts(bob) == ["all of you"])
+        #expect(try texts(carol) == ["all of you"])
+        let record = try #require(carol.store.conversations().first)
+        #expect(record.title == "New")
+    }
+
+    @Test func `Nobody waits longer than half a minute for one who does not come`() throws {
+        let thread = try group([bob.person.did, carol.person.did])
+        try say("those who are here", in: thread)
+        try world.run(25)
+        #expect(try texts(bob).isEmpty)
+        try world.run(10)
+        #expect(try texts(bob) == ["those who are here"])
+        #expect(!isGathering(thread))
+        try world.connect(carol)
+        try world.run(10)
+        try world.act(alice) { try $0.add([carol.person.did], to: thread, at: world.now) }
+        try world.run(10)
+        try say("with carol", in: thread)
+        try world.run(10)
+        #expect(try texts(carol) == ["with carol"])
+        #expect(try texts(bob) == ["those who are here", "with carol"])
+    }
+
+    @Test func `The time runs only while the device is connected, and is kept over a restart`() throws {
+        let thread = try group([bob.person.did, carol.person.did])
+        try say("hello", in: thread)
+        try world.run(5)
+        try world.disconnect(alice)
+        try world.run(300)
+        #expect(isGathering(thread))
+        try world.connect(carol)
+        try world.run(5)
+        try world.restart(alice)
+        #expect(isGathering(thread))
+        try world.run(25)
+        #expect(try texts(carol) == ["hello"])
+        #expect(try texts(bob) == ["hello"])
+    }
+
+    @Test func `One whose mailbox nobody knows does not keep the others out`() throws {
+        let stranger = try #require(DID("did:web:nowhere.example"))
+        let thread = try group([stranger, bob.person.did])
+        try say("hello", in: thread)
+        try world.run(35)
+        #expect(try texts(bob) == ["hello"])
+        // What a person asks for goes before what waits.
+        try world.act(alice) { try $0.remove([bob.person.did], from: thread, at: world.now) }
+        try world.run(10)
+        #expect(try #require(bob.store.conversations().first).isRemoved)
+    }
+}
