@@ -47,18 +47,23 @@ extension EnvelopeVerifier {
     }
 
     /// Stages 7 to 12, then `read`.
+    ///
+    /// - Parameter isKept: as of when it was issued; nothing is remembered of it.
     mutating func check<Body, Fault: Error>(
         _ opened: Opened,
         _ context: BindingContext,
         replay: inout some ReplayGuard,
         helloVerified: Bool,
         documents: (DID) -> DocumentLookup,
+        isKept: Bool = false,
         reading read: (JSONView) throws(Fault) -> Body
     ) throws(Stop) -> ProfileVerdict<Body, Fault> {
         let (header, payload) = (opened.header, opened.payload)
-        let bound = try bindings.bind(payload, header, context, documents)
-        try payload.checkTimes(at: context.now)
-        if replay.contains(payload.id) { throw payload.stop(.duplicateID, "the id was accepted before") }
+        let asOf = isKept ? min(payload.issuedAt, context.now) : context.now
+        let then = BindingContext(now: asOf, held: context.held, revocations: context.revocations)
+        let bound = try bindings.bind(payload, header, then, documents)
+        try payload.checkTimes(at: context.now, isKept: isKept)
+        if !isKept, replay.contains(payload.id) { throw payload.stop(.duplicateID, "the id was accepted before") }
         try payload.checkIdentifier()
         guard helloVerified else {
             throw payload.stop(.helloRequired, reason: .transportHelloRequired, "no hello on this connection yet")
@@ -72,7 +77,7 @@ extension EnvelopeVerifier {
         } catch {
             return .refused(error, id: payload.id, from: bound.identity, signer: header.kid)
         }
-        guard replay.remember(payload.id, until: payload.replayableUntil, at: context.now) else {
+        guard isKept || replay.remember(payload.id, until: payload.replayableUntil, at: context.now) else {
             throw payload.stop(.duplicateID, "the id was accepted before")
         }
         return .accepted(

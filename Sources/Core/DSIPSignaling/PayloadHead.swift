@@ -47,7 +47,9 @@ struct PayloadHead {
     }
 
     /// Stages 8 and 9.
-    func checkTimes(at now: Int64) throws(Stop) {
+    ///
+    /// - Parameter isKept: a message of a profile that waited for its recipient, bounded by its expiry like an introduction.
+    func checkTimes(at now: Int64, isKept: Bool = false) throws(Stop) {
         guard issuedAt < expiresAt else { throw stop(.expiryOrder, "expires_at is not after issued_at") }
         let validity = distance(issuedAt, expiresAt)
         if type == .introduction, validity > UInt64(ProtocolLimits.introductionValidity) {
@@ -57,7 +59,7 @@ struct PayloadHead {
             throw stop(.hintValidity, "a hint valid for more than an hour")
         }
         let apart = distance(issuedAt, now)
-        let boundedByExpiry = type == .introduction || type == .reachabilityHint
+        let boundedByExpiry = isKept || type == .introduction || type == .reachabilityHint
         guard apart <= UInt64(ProtocolLimits.replayWindow) || boundedByExpiry && issuedAt < now else {
             throw stop(.replayWindow, "issued_at is \(apart) s from now")
         }

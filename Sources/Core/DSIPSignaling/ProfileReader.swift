@@ -27,6 +27,7 @@ public struct ProfileReader: Sendable {
     public typealias Read = @Sendable (JSONView) throws(Refusal) -> any Sendable
 
     private var readers: [String: Read] = [:]
+    private var kept: Set<String> = []
 
     /// Reads nothing: every type that the core does not know is refused as unknown.
     public static let none = ProfileReader()
@@ -35,20 +36,27 @@ public struct ProfileReader: Sendable {
 
     /// - Parameters:
     ///   - types: values of `type`. Types of the core are never read this way.
+    ///   - isKept: whether a service keeps such messages for their recipient until they expire. They are verified as of when they were
+    ///     issued, as `EnvelopeVerifier.verifyKept` does, and it is for the profile to know one that came before.
     ///   - read: the payload as a value of the profile; it throws the first rule that is broken.
-    public init(_ types: some Sequence<String>, _ read: @escaping Read) {
-        for type in types { readers[type] = read }
+    public init(_ types: some Sequence<String>, isKept: Bool = false, _ read: @escaping Read) {
+        for type in types {
+            readers[type] = read
+            if isKept { kept.insert(type) }
+        }
     }
 
     /// Both; where both read a type, `other` does.
     public func joined(with other: ProfileReader) -> ProfileReader {
         var joined = self
         joined.readers.merge(other.readers) { $1 }
+        joined.kept = kept.subtracting(other.readers.keys).union(other.kept)
         return joined
     }
 
-    func reader(for payload: JSONView) -> Read? {
-        readers.isEmpty ? nil : payload["type"]?.string.flatMap { readers[$0] }
+    func reader(for payload: JSONView) -> (read: Read, isKept: Bool)? {
+        guard !readers.isEmpty, let type = payload["type"]?.string, let read = readers[type] else { return nil }
+        return (read, kept.contains(type))
     }
 }
 
@@ -97,7 +105,7 @@ extension EnvelopeVerifier {
         let context = BindingContext(now: now, held: delegations, revocations: revocations)
         do throws(Stop) {
             let opened = try open(frame, documents)
-            guard opened.payload.type == nil, let read = profiles.reader(for: opened.payload.root) else {
+            guard opened.payload.type == nil, let reader = profiles.reader(for: opened.payload.root) else {
                 return .message(
                     try check(
                         opened,
@@ -116,7 +124,8 @@ extension EnvelopeVerifier {
                 replay: &replay,
                 helloVerified: helloVerified,
                 documents: documents,
-                reading: read
+                isKept: reader.isKept,
+                reading: reader.read
             )
             switch verdict {
             case .accepted(let message): return .profile(message)

@@ -168,6 +168,7 @@ public actor Agent {
         switch event {
         case .message(let message, let owner, let path): received(message, owner: owner, path: path)
         case .mail(let message, let owner, let path): receivedMail(message, owner: owner, path: path)
+        case .ratchet(let message, let owner, let path): receivedRatchet(message, owner: owner, path: path)
         case .status(let owner, let url, let state):
             if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
             if let desk = desks[owner] { mailLink(state, at: url, desk) }
@@ -232,7 +233,8 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.flatMap { [$0.engine.nextDeadline, $0.mail?.mail.deadline] }.compactMap(\.self)
+        let due = desks.values.flatMap { [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline] }
+            .compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import DSIPTransport
@@ -47,6 +48,35 @@ extension Engine {
             key: VAPIDKey.kept(in: folder),
             roots: TrustRoots(additionalFiles: configuration.trustedRoots),
             clock: clock
+        )
+    }
+
+    /// - Returns: nil when ratchet conversations are off.
+    static func openRatchet(
+        _ configuration: RelayConfiguration,
+        _ folder: StateFolder,
+        _ voice: RelayVoice,
+        _ metrics: RelayMetrics,
+        _ wakes: WakeDesk?
+    ) throws(RelayError) -> RatchetDesk? {
+        guard configuration.ratchet.enabled else { return nil }
+        // A file of its own, in the mailboxes' form: their load must not delay it, nor the other way round.
+        let store: any MailboxStore =
+            configuration.messaging.inMemory
+            ? MemoryMailboxStore()
+            : try SQLiteMailboxStore(
+                path: folder.file("ratchet.sqlite"),
+                maximumBytes: configuration.ratchet.maximumBytes
+            )
+        return RatchetDesk(
+            RatchetDesk.Parts(
+                store: store,
+                limits: RatchetHost.Limits(),
+                scope: configuration.routing.scope,
+                voice: voice,
+                metrics: metrics,
+                away: { wakes?.stored($1, for: $0, .message) }
+            )
         )
     }
 
@@ -131,6 +161,14 @@ extension Engine {
 }
 
 extension RelayConfiguration {
+    /// What is there for those whose documents are hosted.
+    var offered: HostedServices {
+        var offered: HostedServices = []
+        if messaging.enabled { offered.insert(.mailboxes) }
+        if ratchet.enabled { offered.insert(.preKeys) }
+        return offered
+    }
+
     /// What of the configuration the router reads.
     var routing: RouterConfiguration {
         var routing = RouterConfiguration()

@@ -68,7 +68,7 @@ final class Engine: Sendable {
         let identity = try RelayIdentity.open(
             in: folder,
             authority: authority,
-            hasMailboxes: configuration.messaging.enabled
+            offering: configuration.offered
         )
         let (tls, rootPath) = try certificate(configuration, authority, folder, now)
         let store = try openStore(configuration, folder)
@@ -85,7 +85,7 @@ final class Engine: Sendable {
                     authority: $0,
                     store: store,
                     configuration: configuration.names,
-                    hasMailboxes: configuration.messaging.enabled
+                    offered: configuration.offered
                 )
             } : nil
         let upstream = resolver ?? standardResolver(configuration)
@@ -98,14 +98,18 @@ final class Engine: Sendable {
             ),
             clock: clock
         )
-        let messaging = configuration.messaging.enabled ? configuration.messaging : nil
+        let messaging = configuration.offered.isEmpty ? nil : configuration.messaging
         let gate = Gatekeeper(configuration.limits, messaging: messaging, clock: clock)
         let voice = RelayVoice(key: identity.key, clock: clock)
         let replay = SharedReplayWindow()
         let mailboxes: Mailboxes?
         let pushes: PushSenders?
+        let ratchet: RatchetDesk?
+        let wakes: WakeDesk?
         do throws(RelayError) {
             pushes = try openPush(configuration, folder, identity.did, clock)
+            wakes = pushes.map { WakeDesk($0, writer: writer, voice: voice, metrics: metrics, restoring: stored.wakes) }
+            ratchet = try openRatchet(configuration, folder, voice, metrics, wakes)
             mailboxes = try Mailboxes(configuration, folder, voice, documents, replay, metrics, logger)
         } catch {
             await end(writer, threads, store)
@@ -122,9 +126,8 @@ final class Engine: Sendable {
                 readers: threads,
                 metrics: metrics,
                 desk: mailboxes?.desk,
-                wakes: pushes.map {
-                    WakeDesk($0, writer: writer, voice: voice, metrics: metrics, restoring: stored.wakes)
-                },
+                ratchet: ratchet,
+                wakes: wakes,
                 logger: logger
             ),
             restoring: stored
@@ -142,6 +145,7 @@ final class Engine: Sendable {
             }
         } catch {
             await mailboxes?.stop()
+            await ratchet?.stop()
             await end(writer, threads, store)
             throw error
         }
@@ -160,6 +164,12 @@ final class Engine: Sendable {
                 service.policy.supported.profiles.append(MessagingProfile.id)
             }
             service.profiles = service.profiles.joined(with: .push)
+        }
+        if ratchet != nil {
+            service.policy.supported = service.policy.supported.withRatchet()
+            service.policy.isRouter = true
+            // A mailbox reads every `accepted`; what answers no envelope of ours goes on to it.
+            service.profiles = ProfileReader.ratchetService.joined(with: service.profiles)
         }
         service.maximumConnections = configuration.limits.connections > 0 ? configuration.limits.connections : .max
         let signaling = SignalingService(service, source: documents, delegate: switchboard, replay: replay)
@@ -204,6 +214,7 @@ final class Engine: Sendable {
         case .failure(let error):
             await stun?.stop()
             await mailboxes?.stop()
+            await ratchet?.stop()
             await end(writer, threads, store)
             throw error
         case .success(let (server, serving, port)):
@@ -220,12 +231,18 @@ final class Engine: Sendable {
                 serving.cancel()
                 await stun?.stop()
                 await mailboxes?.stop()
+                await ratchet?.stop()
                 await end(writer, threads, store)
                 throw error
             }
             var capabilities = capabilities(configuration, authority, stun)
             if let capability = mailboxes?.capability(at: running.url) {
                 capabilities.other[MailboxCapability.member] = capability.json
+            }
+            if ratchet != nil {
+                capabilities.other[PreKeyService.member] = PreKeyService.capability(
+                    retention: RatchetHost.Limits().retention
+                )
             }
             if let pushes {
                 let key = try? VAPIDKey.kept(in: folder)
@@ -339,6 +356,7 @@ final class Engine: Sendable {
                     switchboard.tick()
                     switchboard.wakes?.tick()
                     mailboxes?.desk.tick()
+                    switchboard.ratchet?.tick()
                 }
             },
             Task {
@@ -392,6 +410,7 @@ final class Engine: Sendable {
         _ = try? await parts.serving.value
         await parts.stun?.stop()
         await parts.mailboxes?.stop()
+        await parts.switchboard.ratchet?.stop()
         await parts.pushes?.shutDown()
         parts.switchboard.writeAttempts()
         parts.switchboard.renewKnown()

@@ -12,7 +12,7 @@ struct RelayIdentity: Sendable {
     var did: DID { key.did }
 
     /// - Parameter seed: 32 bytes.
-    init(seed: [UInt8], authority: Authority?, hasMailboxes: Bool = false) throws(RelayError) {
+    init(seed: [UInt8], authority: Authority?, offering offered: HostedServices = []) throws(RelayError) {
         guard let privateKey = try? Curve25519.Signing.PrivateKey(rawRepresentation: seed) else {
             throw RelayError(
                 .storage,
@@ -32,7 +32,7 @@ struct RelayIdentity: Sendable {
             DIDDocument(
                 id: did,
                 verificationMethods: [.init(id: kid, controller: did, publicKey: publicKey)],
-                services: authority.services(of: did, hasMailboxes: hasMailboxes),
+                services: authority.services(of: did, offering: offered),
                 alsoKnownAs: [DIDKey.did(of: publicKey).string]
             ).json.utf8
     }
@@ -41,13 +41,13 @@ struct RelayIdentity: Sendable {
     static func open(
         in folder: StateFolder,
         authority: Authority?,
-        hasMailboxes: Bool
+        offering offered: HostedServices
     ) throws(RelayError) -> RelayIdentity {
         if let stored = try folder.read("relay.key", limit: 32) {
-            return try RelayIdentity(seed: stored, authority: authority, hasMailboxes: hasMailboxes)
+            return try RelayIdentity(seed: stored, authority: authority, offering: offered)
         }
         let seed = Array(Curve25519.Signing.PrivateKey().rawRepresentation)
         try folder.write(seed, to: "relay.key")
-        return try RelayIdentity(seed: seed, authority: authority, hasMailboxes: hasMailboxes)
+        return try RelayIdentity(seed: seed, authority: authority, offering: offered)
     }
 }

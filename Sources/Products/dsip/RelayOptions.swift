@@ -123,6 +123,12 @@ struct RelayOptions: ParsableArguments {
     @Option(name: .customLong("messaging-in-memory"), help: help("messaging.in-memory"))
     var messagingInMemory: Bool?
 
+    @Option(name: .customLong("ratchet-enabled"), help: help("ratchet.enabled"))
+    var ratchetEnabled: Bool?
+
+    @Option(name: .customLong("ratchet-bytes"), help: help("ratchet.bytes"))
+    var ratchetBytes: Int?
+
     @Option(name: .customLong("blobs-folder"), help: help("blobs.folder"))
     var blobsFolder: String?
 
@@ -223,6 +229,8 @@ struct RelayOptions: ParsableArguments {
             ("messaging.fetches-per-minute", messagingFetchesPerMinute.map(String.init)),
             ("messaging.links", messagingLinks.map(String.init)),
             ("messaging.in-memory", messagingInMemory.map(String.init)),
+            ("ratchet.enabled", ratchetEnabled.map(String.init)),
+            ("ratchet.bytes", ratchetBytes.map(String.init)),
             ("blobs.folder", blobsFolder),
             ("blobs.maximum-bytes", blobsMaximumBytes.map(String.init)),
             ("blobs.bytes", blobsBytes.map(String.init)),

@@ -57,11 +57,17 @@ final class TestRelay {
     private(set) var running: Relay.Running
 
     private let isNamed: Bool
+    /// Counts when it is started again.
+    var hasMailboxes: Bool
 
-    /// - Parameter isNamed: it goes by the name `localhost` and registers names.
-    init(isNamed: Bool = false) async throws {
-        self.isNamed = isNamed
-        relay = Relay(TestRelay.configuration(folder, port: 0))
+    /// - Parameters:
+    ///   - isNamed: it goes by the name `localhost` and registers names.
+    ///   - hasMailboxes: whether messaging is switched on.
+    init(isNamed: Bool = false, hasMailboxes: Bool = true) async throws {
+        (self.isNamed, self.hasMailboxes) = (isNamed, hasMailboxes)
+        var configuration = TestRelay.configuration(folder, port: 0)
+        configuration.messaging.enabled = hasMailboxes
+        relay = Relay(configuration)
         running = try await relay.start()
         // Its name has the port, which is known only now.
         if isNamed { try await restart() }
@@ -87,7 +93,9 @@ final class TestRelay {
 
     func startAgain() async throws {
         let port = running.port
-        relay = Relay(TestRelay.configuration(folder, port: port, hostname: isNamed ? "localhost:\(port)" : nil))
+        var configuration = TestRelay.configuration(folder, port: port, hostname: isNamed ? "localhost:\(port)" : nil)
+        configuration.messaging.enabled = hasMailboxes
+        relay = Relay(configuration)
         running = try await relay.start()
     }
 }
@@ -119,6 +127,7 @@ final class Person: Sendable {
         watching: Bool = true,
         createsIdentity: Bool = true,
         kind: Device.Kind = .computer,
+        trusting others: [TestRelay] = [],
         clock: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) },
         awaitsConnection: Bool = true
     ) async throws {
@@ -128,7 +137,7 @@ final class Person: Sendable {
             AgentConfiguration(
                 stateFolder: folder.path,
                 relay: relay.running.url,
-                trustRoots: relay.running.rootPath.map { [$0] } ?? [],
+                trustRoots: ([relay] + others).compactMap(\.running.rootPath),
                 displayName: name,
                 deviceKind: kind,
                 allowedAddresses: [AddressRange("127.0.0.1/32")!, AddressRange("::1/128")!],

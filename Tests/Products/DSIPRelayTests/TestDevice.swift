@@ -24,6 +24,7 @@ final class TestDevice: Sendable {
     private struct State {
         var messages: [Verified<Message>] = []
         var mail: [Verified<MailboxMessage>] = []
+        var ratchet: [Verified<any Sendable>] = []
         var states: [SignalingClient.State] = []
     }
 
@@ -64,7 +65,8 @@ final class TestDevice: Sendable {
             clock: { clock.now }
         )
         configuration.policy = .messaging()
-        configuration.profiles = .messaging
+        configuration.policy.supported = configuration.policy.supported.withRatchet()
+        configuration.profiles = .messaging.joined(with: .ratchet)
         configuration.roots = TrustRoots(additionalFiles: relay.rootPath.map { [$0] } ?? [])
         self.client = SignalingClient(configuration, source: source)
     }
@@ -88,7 +90,11 @@ final class TestDevice: Sendable {
                         switch event {
                         case .message(let message): state.messages.append(message)
                         case .profile(let message):
-                            if let message = message.narrowed(as: MailboxMessage.self) { state.mail.append(message) }
+                            if let message = message.narrowed(as: MailboxMessage.self) {
+                                state.mail.append(message)
+                            } else {
+                                state.ratchet.append(message)
+                            }
                         case .state(let new): state.states.append(new)
                         case .rejected(let rejection): Issue.record("rejected: \(rejection)")
                         }
@@ -147,6 +153,23 @@ final class TestDevice: Sendable {
             try await Task.sleep(for: .milliseconds(5))
         }
         throw Failure.timeout("\(what); states \(states)")
+    }
+
+    // MARK: Ratchet
+
+    /// Sealed messages in the order in which they came; those that came twice are there twice.
+    var sealed: [Verified<RatchetMessage>] {
+        state.withLock { $0.ratchet.compactMap { $0.narrowed(as: RatchetMessage.self) } }
+    }
+
+    func preKeys(answering id: ULID) async throws -> PreKeys {
+        try await wait("prekeys") { state in
+            state.ratchet.lazy.compactMap { $0.narrowed(as: PreKeys.self)?.body }.first { $0.inReplyTo == id }
+        }
+    }
+
+    func post(_ payload: JSONValue) async throws {
+        try await post(Envelope(signing: payload.utf8, by: key, delegations: delegation.map { [$0] } ?? []))
     }
 
     // MARK: Mail

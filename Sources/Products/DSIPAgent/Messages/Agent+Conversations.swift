@@ -173,7 +173,8 @@ extension Agent {
             last: last.flatMap { isShown($0, desk) ? shown($0, desk, messages) : nil },
             typing: messages.mail.activity(in: record.id).sorted { $0.key < $1.key }
                 .flatMap { did, kinds in kinds.map { Conversation.Typing(did: did, activity: $0) } }
-                .filter { !isBlocked($0.did, desk) }
+                .filter { !isBlocked($0.did, desk) },
+            isCarried: messages.mail.isCarried(record.id)
         )
     }
 
@@ -199,7 +200,7 @@ extension Agent {
         let settings = messages?.mail.settings ?? MessengerSettings()
         let unread = ((try? conversations()) ?? []).reduce(0) { $0 + ($1.record.isMuted ? 0 : $1.record.unread) }
         return MessagingStatus(
-            isEnabled: messages?.mailbox != nil,
+            isEnabled: messages?.mailbox != nil || messages?.hasShelf == true,
             unread: unread,
             mode: settings.mode,
             readReceipts: settings.sendsRead,
@@ -213,6 +214,11 @@ extension Agent {
             return "This device may not carry messages yet. Open DSIP on your first device once."
         }
         guard let mailbox = messages.mailbox else {
+            if messages.hasShelf {
+                return relayStatus.state == .connected
+                    ? "Your relay keeps what you are sent, encrypted, until you have it."
+                    : "Not connected. What you write waits."
+            }
             return relayStatus.state == .connected
                 ? "Your relay keeps no messages. Choose another one to write and to be written to."
                 : "Not connected. What you write waits."

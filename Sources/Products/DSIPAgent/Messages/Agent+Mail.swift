@@ -20,6 +20,7 @@ extension Agent {
         let rows = try IdentityMessages(messageDatabase, of: desk.identity, key: key)
         let known = try knownMailbox(of: desk.identity)
         let mail: Mail
+        let ratchet: MessagingDesk.Ratchet
         do throws(MessagingError) {
             mail = try Mail(
                 MessengerConfiguration(
@@ -32,10 +33,21 @@ extension Agent {
                 random: SystemRandomNumberGenerator(),
                 at: now()
             )
+            ratchet = try MessagingDesk.Ratchet(
+                RatchetConfiguration(
+                    identity: desk.identity,
+                    device: desk.key,
+                    delegation: delegation.compact,
+                    relay: desk.relay,
+                    hasSiblings: hasSiblings(desk)
+                ),
+                store: rows,
+                at: now()
+            )
         } catch {
             throw AgentError(error)
         }
-        let messages = MessagingDesk(identity: desk.identity, store: rows, dataKey: key, mail: mail)
+        let messages = MessagingDesk(identity: desk.identity, store: rows, dataKey: key, mail: mail, ratchet: ratchet)
         messages.mailbox = known
         desk.mail = messages
         shareContacts(desk)
@@ -87,6 +99,7 @@ extension Agent {
     func mailLink(_ state: RelayLink.State, at url: String, _ desk: Desk) {
         if state.isConnected, url == desk.relay { sendPush(desk) }
         guard let messages = desk.mail else { return }
+        if url == desk.relay { ratchetLink(state, desk, messages) }
         guard case .connected(let relay, let capabilities) = state else {
             if url == desk.relay { unbind(messages, desk) }
             return
@@ -147,6 +160,7 @@ extension Agent {
             message.body.to == desk.key.did || message.body.to == desk.identity
         else { return }
         logger.debug("mail came", metadata: ["kind": "\(message.body.kind.rawValue)"])
+        if case .accepted(let accepted) = message.body.body, receivedRatchet(accepted, desk) { return }
         let isTaken = work(desk) { (mail, now) throws(MessagingError) in try mail.received(message, at: now) }
         guard !isTaken, path == desk.relay, let mailbox = desk.mail?.mailbox?.mailbox else { return }
         // The store failed, and so nothing was acknowledged: the mailbox says it again when it is asked again.
@@ -163,6 +177,7 @@ extension Agent {
     func receivedRefusal(_ report: ErrorReport, _ message: Verified<Message>, _ desk: Desk) {
         guard let about = report.inReplyTo, message.body.session == nil, desk.mail != nil else { return }
         logger.debug("mail refused", metadata: ["reason": "\(report.reason.token)"])
+        if receivedRatchet(report, about: about, desk) { return }
         work(desk) { (mail, now) throws(MessagingError) in
             try mail.refused(about, report.reason, by: message.principal, at: now)
         }
@@ -172,6 +187,9 @@ extension Agent {
         let now = now()
         for desk in desks.values where desk.mail?.mail.deadline.map({ $0 <= now }) ?? false {
             work(desk) { (mail, now) throws(MessagingError) in try mail.advance(to: now) }
+        }
+        for desk in desks.values where desk.mail?.ratchet.deadline.map({ $0 <= now }) ?? false {
+            workRatchet(desk) { (ratchet, now) throws(MessagingError) in try ratchet.advance(to: now) }
         }
     }
 
@@ -190,6 +208,15 @@ extension Agent {
             case .getBlob(let request): get(request, desk, messages)
             case .resolve(let did): resolve(did, desk, messages)
             case .sign(let statement): sign(statement, desk)
+            case .carry(let item, let object, let peer): carry(item, object, to: peer, desk)
+            case .copy(let object, let peer):
+                workRatchet(desk) { (ratchet, now) throws(MessagingError) in
+                    try ratchet.copy(object, of: peer, at: now)
+                }
+            case .carryTyping(let isOn, let peer):
+                workRatchet(desk) { (ratchet, now) throws(MessagingError) in
+                    try ratchet.typing(isOn, to: peer, at: now)
+                }
             case .conversation(let id): touch(id)
             case .conversationGone(let id): hub.publish(.conversationGone(id.description))
             case .message(let id, let conversation):
@@ -340,6 +367,7 @@ extension MessengerAction {
         case .resolve: "resolve"
         case .sign(.introduction): "introduce"
         case .sign(.grant): "grant"
+        case .carry, .copy, .carryTyping: "the ratchet"
         case .conversation, .conversationGone, .message, .messageGone, .reset: "show"
         case .failed: "fail"
         }

@@ -9,7 +9,8 @@ extension Agent {
     func resolve(_ did: DID, _ desk: Desk, _ messages: MessagingDesk) {
         guard messages.resolving.insert(did).inserted else { return }
         let owner = desk.identity
-        let hint = contactPath(to: did, desk) ?? messages.hints[did] ?? desk.relay
+        let hint =
+            contactPath(to: did, desk) ?? messages.hints[did] ?? messages.mail.preKeyService(of: did) ?? desk.relay
         Task {
             let found = await find(did, hint: hint, owner: owner)
             guard let desk = desks[owner] else { return }
@@ -29,15 +30,20 @@ extension Agent {
             if !document.mailboxEntries.isEmpty {
                 return ResolvedIdentity(
                     mailboxes: MailboxSelection(document: document.mailboxEntries),
+                    preKeys: PreKeyService.uri(in: document),
                     document: document
                 )
             }
         }
+        let named = document.flatMap { PreKeyService.uri(in: $0) }
         guard let (relay, capabilities) = await links.ask(hint, as: owner) else {
-            return document.map { ResolvedIdentity(mailboxes: MailboxSelection(document: []), document: $0) }
+            return document.map {
+                ResolvedIdentity(mailboxes: MailboxSelection(document: []), preKeys: named, document: $0)
+            }
         }
+        let preKeys = named ?? (PreKeyService.isOffered(capabilities.other[PreKeyService.member]) ? hint : nil)
         guard MailboxCapability(capabilities) != nil else {
-            return ResolvedIdentity(mailboxes: MailboxSelection(document: []), document: document)
+            return ResolvedIdentity(mailboxes: MailboxSelection(document: []), preKeys: preKeys, document: document)
         }
         // What a hint leaves open is what people here offer unless they say otherwise.
         let service = MailboxService(
@@ -48,6 +54,7 @@ extension Agent {
         )
         return ResolvedIdentity(
             mailboxes: MailboxSelection(document: [], hints: [service.json]),
+            preKeys: preKeys,
             document: document
         )
     }

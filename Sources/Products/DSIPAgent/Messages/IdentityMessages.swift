@@ -9,8 +9,8 @@ import GRDB
 ///
 /// A sealed value is bound to its place, so that rows cannot be exchanged for one another (AES-256-GCM, a random nonce each).
 final class IdentityMessages: MessengerStore {
-    private let pool: DatabasePool
-    private let owner: Int64
+    let pool: DatabasePool
+    let owner: Int64
     private let key: SymmetricKey
 
     /// - Parameter key: the identity's data key.
@@ -309,14 +309,14 @@ final class IdentityMessages: MessengerStore {
     }
 
     /// nonce (12) ‖ ciphertext ‖ tag (16)
-    private func seal(_ plaintext: [UInt8], _ place: [String]) throws -> [UInt8] {
+    func seal(_ plaintext: [UInt8], _ place: [String]) throws -> [UInt8] {
         guard let sealed = try AES.GCM.seal(plaintext, using: key, authenticating: context(place)).combined else {
             throw MessagingError(.storeFailed, "a row could not be sealed")
         }
         return Array(sealed)
     }
 
-    private func open(_ sealed: [UInt8], _ place: [String]) throws -> [UInt8] {
+    func open(_ sealed: [UInt8], _ place: [String]) throws -> [UInt8] {
         Array(try AES.GCM.open(AES.GCM.SealedBox(combined: sealed), using: key, authenticating: context(place)))
     }
 
@@ -327,7 +327,7 @@ final class IdentityMessages: MessengerStore {
 
     // MARK: Errors
 
-    private func read<T: Sendable>(_ body: (Database) throws -> T) throws(MessagingError) -> T {
+    func read<T: Sendable>(_ body: (Database) throws -> T) throws(MessagingError) -> T {
         do {
             return try pool.read(body)
         } catch {
@@ -335,7 +335,7 @@ final class IdentityMessages: MessengerStore {
         }
     }
 
-    private static func failure(_ error: any Error) -> MessagingError {
+    static func failure(_ error: any Error) -> MessagingError {
         switch error {
         case let error as MessagingError: error
         case let error as DatabaseError where error.resultCode == .SQLITE_FULL:

@@ -8,11 +8,16 @@ import Encoding
 /// Confined to the agent actor.
 final class MessagingDesk {
     typealias Mail = Messenger<IdentityMessages>
+    typealias Ratchet = RatchetConversations<IdentityMessages>
 
     let identity: DID
     let store: IdentityMessages
     let dataKey: SymmetricKey
     var mail: Mail
+    /// Carries the conversations that no group does.
+    var ratchet: Ratchet
+    /// Whether the relay hands out this identity's prekeys.
+    var hasShelf = false
     /// The mailbox this identity reads, once its relay has said that it is one.
     var mailbox: MailboxService?
     /// Where blobs are put: of the mailbox's signed `hello`.
@@ -31,11 +36,12 @@ final class MessagingDesk {
 
     static let maximumHints = 256
 
-    init(identity: DID, store: IdentityMessages, dataKey: SymmetricKey, mail: Mail) {
+    init(identity: DID, store: IdentityMessages, dataKey: SymmetricKey, mail: Mail, ratchet: Ratchet) {
         self.identity = identity
         self.store = store
         self.dataKey = dataKey
         self.mail = mail
+        self.ratchet = ratchet
     }
 
     func note(hint: String, for did: DID) {

@@ -8,6 +8,8 @@ public struct Conversation: Sendable, Hashable {
     public var members: [Peer]
     public var last: ChatMessage?
     public var typing: [Typing]
+    /// Whether a ratchet carries it, and no group.
+    public var isCarried: Bool
 
     public struct Typing: Sendable, Hashable {
         public var did: DID
@@ -18,7 +20,8 @@ public struct Conversation: Sendable, Hashable {
 
     public var json: JSONValue {
         [
-            "id": .string(record.id.description), "kind": .string(record.kind.rawValue), "encryption": "mls",
+            "id": .string(record.id.description), "kind": .string(record.kind.rawValue),
+            "encryption": isCarried ? "ratchet" : "mls",
             "title": .optional(record.title), "members": .array(members.map(\.json)),
             "self_removed": .bool(record.isRemoved), "unread": .int(Int64(record.unread)), "last": last?.json ?? .null,
             "last_activity": .int(record.lastActivity), "muted": .bool(record.isMuted),

@@ -55,6 +55,8 @@ final class RelayLink: Sendable {
     enum Output: Sendable {
         case message(Verified<Message>)
         case mail(Verified<MailboxMessage>)
+        /// Of ratchet conversations.
+        case ratchet(Verified<any Sendable>)
         case state(State)
         /// The relay's transport will never take this message.
         case undeliverable(Item)
@@ -119,7 +121,8 @@ final class RelayLink: Sendable {
             )
             configuration.roots = environment.roots
             configuration.policy = .messaging()
-            configuration.profiles = .messaging
+            configuration.policy.supported = configuration.policy.supported.withRatchet()
+            configuration.profiles = .messaging.joined(with: .ratchet)
             client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
         } else {
             client = nil
@@ -260,7 +263,11 @@ final class RelayLink: Sendable {
             deliver(.message(message))
         case .profile(let message):
             touch()
-            if let mail = message.narrowed(as: MailboxMessage.self) { deliver(.mail(mail)) }
+            if let mail = message.narrowed(as: MailboxMessage.self) {
+                deliver(.mail(mail))
+            } else {
+                deliver(.ratchet(message))
+            }
         case .rejected(let rejection):
             environment.log.info("envelope rejected", metadata: ["code": "\(rejection.code.rawValue)"])
         case .state(.connecting): break

@@ -12,6 +12,7 @@ final class RelayLinks: Sendable {
     enum Event: Sendable {
         case message(Verified<Message>, owner: DID, path: String)
         case mail(Verified<MailboxMessage>, owner: DID, path: String)
+        case ratchet(Verified<any Sendable>, owner: DID, path: String)
         case status(owner: DID, url: String, RelayLink.State)
         case undeliverable(RelayLink.Item, owner: DID)
         /// Close it with `drop`, or `touch` it to keep it.
@@ -168,6 +169,8 @@ final class RelayLinks: Sendable {
         return nil
     }
 
+    var revocations: Revocations { known.revocations }
+
     /// A verified revocation: nothing the device signs counts from now on.
     func add(_ revocation: DelegationRevocation) { known.add(revocation) }
 
@@ -194,6 +197,7 @@ final class RelayLinks: Sendable {
         switch output {
         case .message(let message): continuation.yield(.message(message, owner: key.owner, path: key.url))
         case .mail(let message): continuation.yield(.mail(message, owner: key.owner, path: key.url))
+        case .ratchet(let message): continuation.yield(.ratchet(message, owner: key.owner, path: key.url))
         case .state(let linkState):
             if case .connected(let relay, let capabilities) = linkState {
                 state.withLockedValue { state in

@@ -99,6 +99,8 @@ extension RelayConfiguration {
         try read.number("messaging.fetches-per-minute") { messaging.fetchesPerMinute = $0 }
         try read.number("messaging.links") { messaging.links = $0 }
         try read.flag("messaging.in-memory") { messaging.inMemory = $0 }
+        try read.flag("ratchet.enabled") { ratchet.enabled = $0 }
+        try read.number("ratchet.bytes") { ratchet.maximumBytes = $0 }
         try read.text("blobs.folder") { blobs.folder = RelayConfiguration.expand($0, environment) }
         try read.number("blobs.maximum-bytes") { blobs.maximumBlobBytes = $0 }
         try read.number("blobs.bytes") { blobs.maximumBytes = $0 }

@@ -35,6 +35,7 @@ public struct RelayConfiguration: Sendable {
     public var limits = Limits()
     public var names = Names()
     public var messaging = Messaging()
+    public var ratchet = Ratchet()
     public var blobs = Blobs()
     public var push = Push()
     public var stun = STUN()
@@ -124,6 +125,13 @@ public struct RelayConfiguration: Sendable {
         public var links = 256
         /// Keep everything in memory and nothing on disk; a restart forgets.
         public var inMemory = false
+    }
+
+    /// Prekeys, and sealed messages for people without a mailbox of the profile.
+    public struct Ratchet: Sendable, Hashable {
+        public var enabled = true
+        /// Size of the database file, in bytes; 0 for no bound but the disk.
+        public var maximumBytes = 2 << 30
     }
 
     public struct Blobs: Sendable, Hashable {
@@ -219,6 +227,7 @@ public struct RelayConfiguration: Sendable {
             ("messaging.messages-per-minute", messaging.messagesPerMinute),
             ("messaging.services-per-minute", messaging.servicesPerMinute),
             ("messaging.fetches-per-minute", messaging.fetchesPerMinute),
+            ("ratchet.bytes", ratchet.maximumBytes),
             ("blobs.maximum-bytes", blobs.maximumBlobBytes), ("blobs.bytes", blobs.maximumBytes),
         ] {
             try demand(value >= 0, "\(key) is \(value); give 0 or more.")

@@ -141,6 +141,13 @@ public struct RelaySetting: Sendable {
         ),
         .init("messaging.links", .number, "256", "Other services connected to at once."),
         .init("messaging.in-memory", .flag, "false", "Keep mailboxes in memory only; a restart forgets them."),
+        .init(
+            "ratchet.enabled",
+            .flag,
+            "true",
+            "Hand out prekeys, and keep sealed messages for devices, also of people without a mailbox."
+        ),
+        .init("ratchet.bytes", .number, "2147483648", "Bytes of the database of these. 0 for no bound but the disk."),
         .init("blobs.folder", .text, "blobs in the state folder", "Where blobs are kept as files."),
         .init("blobs.maximum-bytes", .number, "104857600", "Bytes of one blob."),
         .init("blobs.bytes", .number, "10737418240", "Bytes of all blobs. 0 for no bound but the disk."),

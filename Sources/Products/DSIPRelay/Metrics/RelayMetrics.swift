@@ -36,6 +36,7 @@ final class RelayMetrics: Sendable {
     let replications = CounterFamily(label: "outcome")
     let handoversExpired = Counter()
     let wakes = CounterFamily(label: "outcome")
+    let ratchet = CounterFamily(label: "what")
 
     func render(uptime seconds: Int) -> String {
         var page = PrometheusText()
@@ -94,6 +95,7 @@ final class RelayMetrics: Sendable {
             "Groups whose old hub never handed over its last items.",
             handoversExpired
         )
+        page.counters("dsip_relay_ratchet_total", "Sealed messages and prekeys, by what became of them.", ratchet)
         page.counters("dsip_relay_push_wakes_total", "Wakes of devices that are away, by outcome.", wakes)
     }
 }

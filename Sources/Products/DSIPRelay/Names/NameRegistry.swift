@@ -15,8 +15,8 @@ struct NameRegistry: Sendable {
     let authority: Authority
     let store: any RelayStore
     let configuration: RelayConfiguration.Names
-    /// Whether whoever is hosted has a mailbox here.
-    let hasMailboxes: Bool
+    /// What is there for whoever is hosted.
+    let offered: HostedServices
     /// Requests seen, so that none counts twice.
     private let seen = NIOLockedValueBox(RateLimiter<ULID>(capacity: 16_384))
 
@@ -24,12 +24,12 @@ struct NameRegistry: Sendable {
         authority: Authority,
         store: any RelayStore,
         configuration: RelayConfiguration.Names,
-        hasMailboxes: Bool = false
+        offered: HostedServices = []
     ) {
         self.authority = authority
         self.store = store
         self.configuration = configuration
-        self.hasMailboxes = hasMailboxes
+        self.offered = offered
     }
 
     /// The record of `name`, which may be spelled in any case.
@@ -146,7 +146,7 @@ struct NameRegistry: Sendable {
             keyAgreement: DIDKey.keyAgreement(of: keyDID).map {
                 [.init(id: DIDURL(did: did, fragment: $0.id.fragment), publicKey: $0.publicKey)]
             } ?? [],
-            services: authority.services(of: did, hasMailboxes: hasMailboxes),
+            services: authority.services(of: did, offering: offered),
             alsoKnownAs: [keyDID.string, "acct:\(request.name)@\(authority)"],
             delegationRevocations: old?.delegationRevocations ?? []
         )

@@ -7,6 +7,7 @@ extension Switchboard {
     /// Messages of profiles go to whoever serves the profile; what a device may send of them is bounded by itself. M§14.3
     func received(_ connection: SignalingConnection, profile message: Verified<any Sendable>) {
         if let config = message.narrowed(as: PushConfig.self) { wakes?.configured(config, on: connection) }
+        if let ratchet { received(connection, message, ratchet) }
         guard let desk, let message = message.narrowed(as: MailboxMessage.self) else { return }
         let isService = connection.device?.isService ?? false
         if let seconds = gate.admitsMessage(from: message.principal, isService: isService) {
@@ -18,6 +19,32 @@ extension Switchboard {
             return desk.refuse(.policyRateLimited, message, connection, retryAfter: seconds)
         }
         desk.received(message, on: connection)
+    }
+
+    private func received(
+        _ connection: SignalingConnection,
+        _ message: Verified<any Sendable>,
+        _ ratchet: RatchetDesk
+    ) {
+        /// Nil when it may pass, else the head to refuse.
+        func limited(_ head: ExtensionHead) -> Bool {
+            guard let seconds = gate.admitsMessage(from: message.principal, isService: false) else { return false }
+            metrics.limited.add("messages")
+            ratchet.refuse(.policyRateLimited, head, connection, retryAfter: seconds)
+            return true
+        }
+        if let message = message.narrowed(as: RatchetMessage.self) {
+            if !limited(message.body.head) { ratchet.received(message, on: connection) }
+        } else if let upload = message.narrowed(as: PreKeys.self) {
+            if !limited(upload.body.head) { ratchet.received(upload, on: connection) }
+        } else if let fetch = message.narrowed(as: PreKeyFetch.self) {
+            if !limited(fetch.body.head) { ratchet.received(fetch, on: connection) }
+        } else if case .accepted(let accepted)? = message.narrowed(as: MailboxMessage.self)?.body.body,
+            connection.device?.device == message.device
+        {
+            // What is nobody's envelope here says nothing.
+            ratchet.submit(.acknowledged(accepted.inReplyTo, connection))
+        }
     }
 }
 

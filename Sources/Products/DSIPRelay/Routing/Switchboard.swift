@@ -36,6 +36,8 @@ final class Switchboard: SignalingServerDelegate {
     let scope: ServiceScope
     /// Nil when messaging is off.
     let desk: MailboxDesk?
+    /// Nil when ratchet conversations are off.
+    let ratchet: RatchetDesk?
     /// Nil when push is off.
     let wakes: WakeDesk?
     let logger: Logger
@@ -59,6 +61,7 @@ final class Switchboard: SignalingServerDelegate {
         self.metrics = parts.metrics
         self.scope = parts.routing.scope
         self.desk = parts.desk
+        self.ratchet = parts.ratchet
         self.wakes = parts.wakes
         self.logger = parts.logger
         self.clock = parts.voice.clock
@@ -77,6 +80,7 @@ final class Switchboard: SignalingServerDelegate {
         var readers: NIOThreadPool
         var metrics: RelayMetrics
         var desk: MailboxDesk?
+        var ratchet: RatchetDesk?
         var wakes: WakeDesk?
         var logger: Logger
     }
@@ -129,10 +133,12 @@ final class Switchboard: SignalingServerDelegate {
         // One device, one line (DSIP §13.2): the new connection takes the place of the old.
         replaced?.close(.goingAway)
         say(utterances)
+        if previous?.device != device { ratchet?.submit(.bound(device, connection)) }
     }
 
     func closed(_ connection: SignalingConnection, _ device: SignalingConnection.Device?) {
         desk?.closed(connection)
+        ratchet?.submit(.closed(connection))
         guard let device else { return }
         let now = clock()
         state.withLockedValue { state in
@@ -273,6 +279,7 @@ final class Switchboard: SignalingServerDelegate {
             metrics.bound.set(state.lines.count)
             return (line.connection, isKnown)
         }
+        ratchet?.submit(.revoked(record))
         // Records of strangers are believed while this process lives; only those of identities here are worth a row.
         if isKnown { writer.submit(.revoke(record)) }
         guard let ended else { return }

@@ -36,6 +36,12 @@ extension Messenger {
         _ state: Activity.State,
         in thread: ULID
     ) throws(MessagingError) {
+        if let peer = try carriedPeer(of: thread) {
+            if kind == .typing, try ledger.conversation(thread)?.isRequest == false {
+                outgoing.append(.carryTyping(state == .active, to: peer))
+            }
+            return
+        }
         guard let group = current(thread), group.phase == .active, let primary, bound.contains(primary),
             let mls = try mlsGroup(group.id), let record = try ledger.conversation(thread), !record.isRequest
         else { return }
@@ -78,11 +84,15 @@ extension Messenger {
                 in: ObjectContext(conversation: group.conversation, kind: group.kind, sender: speaker)
             )
         else { return }
-        var client = client(group.thread)
+        note(said, in: group.thread, expiresAt: min(item.expiresAt, now + MessagingProfile.maximumEphemeralLifetime))
+    }
+
+    mutating func note(_ said: Activity, in thread: ULID, expiresAt end: Int64) {
+        var client = client(thread)
         let before = client.activity
-        client.received(said, expiresAt: min(item.expiresAt, now + MessagingProfile.maximumEphemeralLifetime), at: now)
-        clients[group.thread] = client
-        if client.activity != before { touched.conversations.insert(group.thread) }
+        client.received(said, expiresAt: end, at: now)
+        clients[thread] = client
+        if client.activity != before { touched.conversations.insert(thread) }
     }
 
     /// The exporter's key is the whole group's; it is the device's signature that says who acts. M§11.1

@@ -23,7 +23,7 @@ extension Messenger {
         case .resendRequest(let request): try answer(request, said)
         case .activity, .recordingAcceptance, .unknown: break
         }
-        if changed, said.origin != .restored { try archive(said) }
+        if changed, said.origin != .restored, said.origin != .carried { try archive(said) }
     }
 
     // MARK: Content
@@ -51,7 +51,9 @@ extension Messenger {
         try save(line)
         try place(line)
         try appliedEarly(to: line)
-        if said.origin == .live, !line.isMine { batch.arrived[said.thread, default: []].append(line.id) }
+        if said.origin == .live || said.origin == .carried, !line.isMine {
+            batch.arrived[said.thread, default: []].append(line.id)
+        }
         if line.isMine, said.origin != .restored { try startDisappearing(line) }
         return true
     }

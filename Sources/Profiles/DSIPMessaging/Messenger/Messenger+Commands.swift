@@ -227,6 +227,7 @@ extension Messenger {
         case .contact(let did, let name): line.fill(.contact(did, displayName: name, token: nil))
         case .attachment(let attachment):
             guard attachment.isWellFormed else { throw MessagingError(.refused, "The attachment is not well formed.") }
+            guard primary != nil else { throw MessagingError(.refused, "Your relay keeps no files.") }
             line.kind = attachment.kind
             line.contentType = attachment.contentType
             line.attachment = .init(
@@ -255,24 +256,16 @@ extension Messenger {
         return line.id
     }
 
-    /// The group of a direct conversation, made with the first thing that is said in it. M§7.2
+    /// The group of a direct conversation, made with the first thing that is said in it, or when it is known what may carry it. M§7.2
     private mutating func begin(_ record: ConversationRecord) throws(MessagingError) {
         guard current(record.id) == nil else { return }
-        guard record.kind == .direct, let peer = record.peer else {
-            throw MessagingError(.refused, "The conversation is over.")
-        }
-        try found(
-            GroupID(newULID()),
-            thread: record.id,
-            kind: .direct,
-            members: [peer],
-            conversation: newULID()
-        )
+        guard record.kind == .direct else { throw MessagingError(.refused, "The conversation is over.") }
+        try foundDirect(record.id)
     }
 
     /// Queues the content of a line whose attachment, if it has one, has its place.
     mutating func enqueue(_ line: MessageRecord) throws(MessagingError) {
-        guard let conversation = current(line.conversation)?.conversation else {
+        guard let conversation = try wire(line.conversation) else {
             throw MessagingError(.refused, "The conversation is over.")
         }
         let content = Content(
@@ -332,7 +325,7 @@ extension Messenger {
             guard let line = try messenger.ledger.message(message, in: conversation) else {
                 throw MessagingError(.refused, "There is no such message.")
             }
-            guard let wire = messenger.current(conversation)?.conversation else {
+            guard let wire = try messenger.wire(conversation) else {
                 throw MessagingError(.refused, "The conversation is over.")
             }
             try body(&messenger, line, wire)

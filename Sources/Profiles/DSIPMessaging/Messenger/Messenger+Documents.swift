@@ -36,6 +36,8 @@ extension Messenger {
     ) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
             try messenger.learn(did, found)
+            // Whoever is waited for is looked up again, but not at once.
+            if try messenger.choice(for: did) == .none { messenger.resolving[did] = now + Self.documentInterval }
             if messenger.awaited.remove(did) != nil { messenger.ledger.set(.setting, "awaited", did.string, nil) }
             if try messenger.peer(did).mailboxes.isEmpty { messenger.unreachable(did) } else { messenger.hurry() }
             // What needs more than was found waits on.
@@ -53,8 +55,14 @@ extension Messenger {
             if documents.count >= Self.maximumDocuments { documents = [:] }
             documents[did] = document
         }
-        guard let source = found.mailboxes.source else { return }
+        if lookedUp.count >= Self.maximumDocuments { lookedUp = [:] }
+        lookedUp[did] = now
         var peer = try peer(did)
+        if peer.preKeys != found.preKeys {
+            peer.preKeys = found.preKeys
+            set(peer, for: did)
+        }
+        guard let source = found.mailboxes.source else { return }
         let isHint = source == .hint
         // M§4.2: a hint does not move an established conversation.
         guard !isHint || peer.mailboxes.isEmpty else { return }

@@ -22,6 +22,7 @@ extension Messenger {
         syncs = [:]
         blobJobs = [:]
         batch = Batch()
+        carrying = []
         var inboxGroups: [GroupID: DeviceInbox.State.Group] = [:]
         for row in try ledger.rows(.group, "") {
             guard

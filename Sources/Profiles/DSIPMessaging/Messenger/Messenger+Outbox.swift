@@ -34,6 +34,7 @@ extension Messenger {
             content: content
         )
         item.blobs = blobs
+        item.isUnaddressed = current(thread) == nil
         save(item)
     }
 
@@ -74,6 +75,10 @@ extension Messenger {
         var room = Self.encryptedAtOnce - group.outage.pending.count
         for var item in waiting {
             guard room > 0 else { break }
+            if item.isUnaddressed {
+                item.object = item.object.flatMap { Self.addressed($0, to: group.conversation) }?.utf8
+                item.isUnaddressed = false
+            }
             guard let object = item.object, let made = try? mls.protect(object, using: &random) else { break }
             room -= 1
             item.group = id

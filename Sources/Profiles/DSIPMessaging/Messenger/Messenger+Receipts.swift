@@ -27,7 +27,8 @@ extension Messenger {
     }
 
     func thread(of conversation: ULID) -> ULID? {
-        groups.values.first { $0.conversation == conversation }?.thread
+        if let group = groups.values.first(where: { $0.conversation == conversation }) { return group.thread }
+        return directs.first { RatchetConfiguration.conversation(identity, $0.key) == conversation }?.value
     }
 
     private mutating func stamp(
@@ -128,7 +129,7 @@ extension Messenger {
         guard settings.sendsDelivered else { return }
         for (thread, ids) in arrived.sorted(by: { $0.key < $1.key }) {
             guard let record = try ledger.conversation(thread), !record.isRequest, !record.isRemoved,
-                record.members.count + 1 <= MessagingProfile.deliveredGroupLimit, current(thread) != nil
+                record.members.count + 1 <= MessagingProfile.deliveredGroupLimit, try wire(thread) != nil
             else { continue }
             var targets: [ULID] = []
             for id in ids {
@@ -149,8 +150,11 @@ extension Messenger {
         in thread: ULID,
         privately: Bool = false
     ) throws(MessagingError) {
-        guard let conversation = current(thread)?.conversation else { return }
+        guard let conversation = try wire(thread) else { return }
         let receipt = Receipt(id: newULID(), conversation: conversation, sender: identity, sentAt: now, statement)
+        if privately, personal == nil, let peer = try carriedPeer(of: thread) {
+            return outgoing.append(.copy(receipt.json, of: peer))
+        }
         let carrier = privately ? personalThread : thread
         guard let carrier else { return }
         // A receipt is not worth an error when the outbox is full.

@@ -26,6 +26,7 @@ extension Messenger {
         times += clients.values.compactMap(\.deadline)
         times += blobJobs.values.compactMap(\.retryAt)
         times += attachmentRetries.values.map(\.1)
+        times += awaited.compactMap { resolving[$0] }
         if isBound {
             if let errandsRetryAt, !errands.isEmpty { times.append(errandsRetryAt) }
             if let waitsUntil { times.append(waitsUntil) }
@@ -132,7 +133,11 @@ extension Messenger {
                 try askAgain(in: id)
             }
         }
-        for thread in outbox.keys.sorted() { try pump(thread) }
+        for thread in outbox.keys.sorted() {
+            try foundDirect(thread)
+            try pump(thread)
+            try carry(thread)
+        }
         try stockKeyPackages()
         runErrands()
     }

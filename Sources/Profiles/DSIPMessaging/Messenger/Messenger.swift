@@ -75,6 +75,9 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     /// What waits for the first archive key, since the start.
     var unsealed = 0
     var late: [InFlight] = []
+    /// Items of the outbox that are with the owner, and when somebody was last looked up.
+    var carrying: Set<ULID> = []
+    var lookedUp: [DID: Int64] = [:]
     var attachmentRetries: [ULID: (ULID, Int64)] = [:]
     var verifier = EnvelopeVerifier(cacheBytes: 64 << 10)
     /// Since the start, by thread.

@@ -15,6 +15,12 @@ public enum MessengerAction: Hashable, Sendable {
     case resolve(DID)
     /// Sign a core `introduction` or `grant` for this identity (DSIP §19.4), then ``Messenger/signed(_:as:at:)``.
     case sign(ContactStatement)
+    /// Give it to the ratchet under this id, which tells what becomes of it: ``Messenger/carried(_:at:)``, ``Messenger/carryFailed(_:at:)``.
+    case carry(ULID, JSONValue, to: DID)
+    /// For the identity's other devices alone, of a conversation that a ratchet carries; lost when it does not arrive.
+    case copy(JSONValue, of: DID)
+    /// That the person types, or no longer does, over the ratchet.
+    case carryTyping(Bool, to: DID)
     /// The conversation is new or changed.
     case conversation(ULID)
     case conversationGone(ULID)

@@ -74,11 +74,14 @@ public struct MessengerSettings: Hashable, Sendable {
 /// Where another identity can be written to, as the owner found it.
 public struct ResolvedIdentity: Sendable {
     public var mailboxes: MailboxSelection
+    /// The relay (`wss`) that has its prekeys, if any has.
+    public var preKeys: String?
     /// Nil for `did:key`.
     public var document: DIDDocument?
 
-    public init(mailboxes: MailboxSelection, document: DIDDocument? = nil) {
+    public init(mailboxes: MailboxSelection, preKeys: String? = nil, document: DIDDocument? = nil) {
         self.mailboxes = mailboxes
+        self.preKeys = preKeys
         self.document = document
     }
 }

@@ -49,6 +49,8 @@ struct Peer: Sendable {
     var asked: ULID?
     /// A grant of ours.
     var granted: Int64 = 0
+    /// The relay (`wss`) that has its prekeys.
+    var preKeys: String?
 
     var encoded: [UInt8] {
         var row = RowWriter()
@@ -59,6 +61,7 @@ struct Peer: Sendable {
         row.put("introduction", introduction)
         row.put("asked", asked)
         row.put("granted", granted)
+        row.put("prekeys", preKeys)
         return row.bytes
     }
 
@@ -73,6 +76,7 @@ struct Peer: Sendable {
         introduction = row.ulid("introduction")
         asked = row.ulid("asked")
         granted = row.int("granted") ?? 0
+        preKeys = row.text("prekeys")
     }
 }
 

@@ -28,6 +28,8 @@ struct OutboxItem: Hashable, Sendable {
     var awaitsBlob: ULID?
     /// How often it was encrypted.
     var tries = 0
+    /// Whether it was said before there was a group: its `conversation` is the group's when it goes there.
+    var isUnaddressed = false
 
     /// Objects waiting in one thread.
     static let maximumWaiting = 2048
@@ -67,6 +69,7 @@ struct OutboxItem: Hashable, Sendable {
         row.put("blobs", list: blobs.map(\.json))
         row.put("group", group)
         row.put("awaits", awaitsBlob)
+        row.put("unaddressed", flag: isUnaddressed)
         row.put("tries", tries == 0 ? nil : Int64(tries))
         if let deposit {
             var object: JSONObject = [:]
@@ -91,6 +94,7 @@ struct OutboxItem: Hashable, Sendable {
         blobs = row.list("blobs").compactMap { BlobReference($0) }
         group = row.group("group")
         tries = Int(row.int("tries") ?? 0)
+        isUnaddressed = row.flag("unaddressed")
         awaitsBlob = row.ulid("awaits")
         if let written = row.value["deposit"], var members = try? Members(written, "a deposit") {
             deposit = (try? DepositFields(&members))?.content

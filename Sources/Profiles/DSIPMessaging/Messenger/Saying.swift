@@ -10,6 +10,8 @@ struct Saying: Sendable {
         case own
         /// From the identity's history: nothing is said about it, and nothing archived. M§12.2
         case restored
+        /// It came, or was said, outside of groups: it is not archived.
+        case carried
     }
 
     var group: GroupID

@@ -8,7 +8,8 @@ public struct PreKeyShelf: Hashable, Sendable {
     public struct Limits: Hashable, Sendable {
         /// One-time bundles kept for each device.
         public var bundles = 100
-        public var devices = 64
+        /// As many as one answer names.
+        public var devices = PreKeys.maximumBundles
         /// Fetches in a day by one identity; more would empty the shelf for everybody else.
         public var fetches = 20
 
@@ -62,6 +63,8 @@ public struct PreKeyShelf: Hashable, Sendable {
         }
     }
 
+    public var devices: [DID] { stock.keys.sorted { $0.string < $1.string } }
+
     /// One-time bundles left of a device.
     public func remaining(of device: DID) -> Int { stock[device]?.oneTime.count ?? 0 }
 
@@ -94,26 +97,31 @@ public struct PreKeyShelf: Hashable, Sendable {
 
     /// One bundle of each device, or of one; the oldest first.
     ///
-    /// - Parameter requester: the identity that asks. The shelf's own is not counted.
+    /// - Parameters:
+    ///   - requester: the identity that asks. The shelf's own is not counted.
+    ///   - asking: its device, which needs none of its own.
     public mutating func fetched(
         by requester: DID,
         of target: DID,
         device: DID? = nil,
+        asking: DID? = nil,
         at now: Int64
     ) -> Fetched {
         if requester != target {
             if let wait = rate.admit(from: requester, to: requester, at: now) { return .limited(wait) }
         }
         var (bundles, changes): ([PreKeys.Bundle], [Change]) = ([], [])
-        for (name, held) in stock.sorted(by: { $0.key.string < $1.key.string }) where device == nil || device == name {
+        var size = 0
+        for (name, held) in stock.sorted(by: { $0.key.string < $1.key.string })
+        where (device == nil || device == name) && name != asking {
+            guard let bundle = held.oneTime.first?.bundle ?? held.lastResort else { continue }
+            size += bundle.size
+            guard bundles.count < PreKeys.maximumBundles, size <= PreKeys.maximumBytes else { break }
+            bundles.append(bundle)
             if let first = held.oneTime.first {
                 stock[name]?.oneTime.removeFirst()
                 changes.append(.remove(name, number: first.number))
-                bundles.append(first.bundle)
-            } else if let lastResort = held.lastResort {
-                bundles.append(lastResort)
             }
-            if bundles.count == PreKeys.maximumBundles { break }
         }
         return .bundles(bundles, changes)
     }

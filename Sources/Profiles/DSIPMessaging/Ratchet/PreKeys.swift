@@ -15,6 +15,8 @@ public struct PreKeys: Hashable, Sendable {
     public static let extensionID: ProfileID = "prekeys/1.0"
     /// Bundles in one message: with their delegations they fit a frame.
     public static let maximumBundles = 12
+    /// Bytes of all bundles of an answer, as they are written: a signed frame holds them.
+    public static let maximumBytes = 44_000
     /// Bytes of one, and of a delegation beside it.
     public static let maximumBundle = 4096
     public static let maximumDelegation = 8192
@@ -31,6 +33,9 @@ public struct PreKeys: Hashable, Sendable {
             self.bytes = bytes
             self.delegation = delegation
         }
+
+        /// Bytes as it is written.
+        var size: Int { json.utf8.count + 1 }
 
         static func read(_ value: JSONValue, _ name: String) throws(MessagingError) -> Bundle {
             var members = try Members(value, name)

@@ -12,11 +12,27 @@ public enum RatchetAction: Hashable, Sendable {
     case publish(PreKeys)
     /// Answer this envelope with `accepted`: what it brought is on the disk.
     case acknowledge(ULID)
-    /// A line is new or changed.
-    case line(ULID, with: DID)
+    /// Something was said: when it is on the owner's disk, ``RatchetConversations/handled(_:at:)``. It is told again until then.
+    case arrived(RatchetArrival)
+    /// A relay has what was given under this id.
+    case taken(ULID)
+    /// No relay will ever take it.
+    case failed(ULID)
     case typing(DID, isOn: Bool)
-    /// The person has read up to here on another of this identity's devices.
-    case readElsewhere(ULID, with: DID)
     /// Nobody knows how to write to this person yet; what was said waits.
     case waiting(for: DID)
+}
+
+/// An object that was opened.
+public struct RatchetArrival: Hashable, Sendable {
+    public var id: ULID
+    /// An object of the profile, not judged.
+    public var object: JSONValue
+    /// Whose device said it: the peer's, or another of this identity.
+    public var sender: DID
+    public var device: DID
+    /// With whom the conversation is.
+    public var peer: DID
+    /// Where the sender says that they are reached (`wss`).
+    public var relay: String?
 }

@@ -11,9 +11,11 @@ public struct RatchetConfiguration: Sendable {
         public var fewBundles = 12
         /// Envelopes under way at once.
         public var inFlight = 32
-        /// Messages that wait for a person's bundles, and envelopes kept to be sent again, each person.
+        /// Objects that wait for a person's bundles, and envelopes kept to be sent again, each person.
         public var waiting = 256
         public var kept = 1024
+        /// What was carried is known again, should the owner give it once more.
+        public var carried = 8192
         /// Times one message is sent again to one device.
         public var resends = 3
         /// Seconds until an answer that has not come is no longer waited for.
@@ -31,15 +33,13 @@ public struct RatchetConfiguration: Sendable {
     public var device: SigningKey
     /// The device's delegation, compact; nil where the device is the identity.
     public var delegation: String?
-    /// Where bundles are left.
-    public var relay: DID
+    /// Where this identity is reached (`wss`); others are told with what is said, for those who have no document.
+    public var relay: String?
     /// Whether this identity has other devices, which get a copy of what is said here.
     public var hasSiblings: Bool
-    public var sendsReadReceipts = true
-    public var sendsTyping = true
     public var limits = Limits()
 
-    public init(identity: DID, device: SigningKey, delegation: String?, relay: DID, hasSiblings: Bool) {
+    public init(identity: DID, device: SigningKey, delegation: String?, relay: String?, hasSiblings: Bool) {
         self.identity = identity
         self.device = device
         self.delegation = delegation

@@ -13,7 +13,7 @@ extension RatchetConversations {
     ///
     /// - Parameter isFilling: an upload was just taken, and the shelf is not full yet.
     mutating func publish(at now: Int64, isFilling: Bool = false) throws(MessagingError) {
-        guard publishing.isEmpty else { return }
+        guard publishing.isEmpty, let shelf else { return }
         let limits = configuration.limits
         let isFresh = try now >= number("rotated") + limits.rotation
         let left = isFresh ? 0 : Int(try number("published"))
@@ -32,7 +32,7 @@ extension RatchetConversations {
         let message = PreKeys(
             id: newID(at: now),
             from: configuration.device.did,
-            to: configuration.relay,
+            to: shelf,
             issuedAt: now,
             subject: configuration.identity,
             bundles: bundles,
@@ -142,7 +142,7 @@ extension RatchetConversations {
         guard isReached else { return put(off: person, nil, at: now) }
         wanted[person] = nil
         ledger.set(.wanted, "", person.string, nil)
-        for reset in resets { enqueue(reset.message, to: reset.device, of: person, line: nil, at: now) }
+        for reset in resets { enqueue(reset.message, to: reset.device, of: person, item: nil, at: now) }
         for (device, references) in failures { try askAgain(references, of: device, person, at: now) }
         try sendWaiting(to: person, at: now)
         if person == configuration.identity, bundles.isEmpty {

@@ -72,76 +72,76 @@ extension RatchetConversations {
         at now: Int64
     ) throws(MessagingError) {
         if object["type"] == "dsip.resend" { return try resend(object, to: device, of: sender, at: now) }
-        guard sender == configuration.identity else { return try take(object, saidBy: sender, with: sender, at: now) }
+        guard sender == configuration.identity else {
+            return try arrived(object, from: sender, device: device, with: sender, at: now)
+        }
         // Of an own device: what this identity said to somebody.
         guard object["type"] == "dsip.copy", let of = object["of"],
             let peer = object["peer"]?.string.flatMap({ DID($0) }), peer != sender
         else { return }
-        try take(of, saidBy: sender, with: peer, at: now)
+        try arrived(of, from: sender, device: device, with: peer, at: now)
     }
 
-    private mutating func take(
-        _ object: JSONValue,
-        saidBy speaker: DID,
+    /// Keeps what was said until the owner has it.
+    private mutating func arrived(
+        _ said: JSONValue,
+        from sender: DID,
+        device: DID,
         with peer: DID,
         at now: Int64
     ) throws(MessagingError) {
-        if object["object"] != nil {
-            let context = ObjectContext(conversation: conversation(with: peer), kind: .direct, sender: speaker)
-            guard case .content(let content)? = try? MessagingObject(object, in: context) else { return }
-            // Sent again, and come twice after all.
-            if try ledger.line(content.id, with: peer) == nil { try add(content, with: peer, at: now) }
-            if speaker == peer { try tellDelivered(content.id, to: peer, at: now) }
-        } else if let statement = ProposalStatement(object, signedBy: speaker) {
-            try take(statement, with: peer, at: now)
+        if case .typing(_, let isOn)? = ProposalStatement(said, signedBy: sender)?.body {
+            let time = said["ts"]?.int ?? 0
+            if sender == peer, (now - 30...now + 30).contains(time) { actions.append(.typing(peer, isOn: isOn)) }
+            return
+        }
+        guard let object = object(of: said, by: sender, with: peer, at: now) else { return }
+        let relay = said["relay"]?.string.flatMap { $0.hasPrefix("wss://") && $0.utf8.count <= 512 ? $0 : nil }
+        let arrival = RatchetArrival(
+            id: newID(at: now),
+            object: object,
+            sender: sender,
+            device: device,
+            peer: peer,
+            relay: sender == peer ? relay : nil
+        )
+        var row: JSONObject = [
+            "object": object, "sender": .string(sender.string), "device": .string(device.string),
+            "peer": .string(peer.string),
+        ]
+        if let relay = arrival.relay { row["relay"] = .string(relay) }
+        ledger.set(.arrived, "", arrival.id.description, json: .object(row))
+        actions.append(.arrived(arrival))
+    }
+
+    /// What came before and the owner has not taken yet, the first of it.
+    mutating func tellArrivals() throws(MessagingError) {
+        for row in try ledger.rows(.arrived, "", limit: 1024) {
+            let json = try RatchetLedger<Store>.parse(row.value)
+            guard let id = ULID(row.key), let object = json["object"],
+                let sender = json["sender"]?.string.flatMap({ DID($0) }),
+                let device = json["device"]?.string.flatMap({ DID($0) }),
+                let peer = json["peer"]?.string.flatMap({ DID($0) })
+            else { throw MessagingError(.storeFailed, "something that came is damaged") }
+            actions.append(
+                .arrived(
+                    RatchetArrival(
+                        id: id,
+                        object: object,
+                        sender: sender,
+                        device: device,
+                        peer: peer,
+                        relay: json["relay"]?.string
+                    )
+                )
+            )
         }
     }
 
-    private mutating func tellDelivered(_ id: ULID, to peer: DID, at now: Int64) throws(MessagingError) {
-        // Not copied: every device tells by itself.
-        try deliver(statement(.delivered(id.description), at: now).json, to: peer, line: nil, at: now)
-    }
-
-    private mutating func take(_ statement: ProposalStatement, with peer: DID, at now: Int64) throws(MessagingError) {
-        let isPeer = statement.from == peer
-        switch statement.body {
-        case .delivered(let text):
-            guard isPeer, let id = ULID(text), var line = try ledger.line(id, with: peer), line.isMine else { return }
-            if line.deliveredAt == nil { line.deliveredAt = statement.timestamp }
-            _ = line.reach(.delivered)
-            set(line)
-        case .read(let text):
-            guard let id = ULID(text) else { return }
-            if isPeer {
-                try readByPeer(through: id, peer, statement.timestamp)
-            } else {
-                actions.append(.readElsewhere(id, with: peer))
-            }
-        case .typing(_, let isOn):
-            if isPeer, let time = statement.timestamp, abs(now - time) <= 30 {
-                actions.append(.typing(peer, isOn: isOn))
-            }
-        case .update(let text, let patch):
-            guard let id = ULID(text) else { return }
-            guard var line = try ledger.line(id, with: peer) else {
-                // Before what it edits: bounded, and swept like what is kept.
-                let early = try ledger.rows(.early, peer.string, limit: configuration.limits.kept)
-                guard early.count < configuration.limits.kept else { return }
-                let row: JSONValue = ["from": .string(statement.from.string), "statement": statement.json]
-                return ledger.set(.early, peer.string, id.description, json: row)
-            }
-            guard line.content.sender == statement.from else { return }
-            if line.apply(patch, at: statement.timestamp ?? now) { set(line) }
-        }
-    }
-
-    /// Everything of ours up to the line. What is read already ends the search.
-    private mutating func readByPeer(through id: ULID, _ peer: DID, _ time: Int64?) throws(MessagingError) {
-        guard let last = try ledger.line(id, with: peer), last.isMine else { return }
-        for var line in try ledger.lines(with: peer, before: last.order + 1, limit: 1000) where line.isMine {
-            if line.state == .read { break }
-            line.readAt = time
-            if line.reach(.read) { set(line) }
+    /// What arrived is on the owner's disk, or is nothing that the owner will ever take.
+    public mutating func handled(_ id: ULID, at now: Int64) throws(MessagingError) -> [RatchetAction] {
+        try event { (me: inout Self) throws(MessagingError) in
+            me.ledger.set(.arrived, "", id.description, nil)
         }
     }
 
@@ -168,9 +168,9 @@ extension RatchetConversations {
             let part = references[start..<min(references.count, start + 64)]
             let request: JSONValue = ["type": "dsip.resend", "for": .array(part.map { .string($0) }), "ts": .int(now)]
             guard let message = try? sessions.encrypt(request.utf8, to: device.string, using: &random) else { return }
-            let reference = enqueue(message, to: device, of: person, line: nil, at: now)
+            let reference = enqueue(message, to: device, of: person, item: nil, at: now)
             // A request that is lost in its turn is sent again like anything else.
-            keep(request.utf8, as: reference, for: device, of: person, line: nil, resends: 0)
+            keep(request.utf8, as: reference, for: device, of: person, item: nil, resends: 0)
             for key in part { ledger.set(.failed, person.string, key, nil) }
         }
         save(sessions, with: person)
@@ -188,12 +188,12 @@ extension RatchetConversations {
             guard let reference = value.string.flatMap({ ULID($0) }),
                 let row = try ledger.row(.sent, person.string, reference.description)
             else { continue }
-            let (plaintext, line, kept, resends) = try Self.kept(row)
+            let (plaintext, item, kept, resends) = try Self.kept(row)
             guard kept == device, resends < Int64(configuration.limits.resends),
                 let message = try? sessions.encrypt(plaintext, to: device.string, using: &random)
             else { continue }
-            let again = enqueue(message, to: device, of: person, line: line, at: now)
-            keep(plaintext, as: again, for: device, of: person, line: line, resends: resends + 1)
+            let again = enqueue(message, to: device, of: person, item: item, at: now)
+            keep(plaintext, as: again, for: device, of: person, item: item, resends: resends + 1)
             ledger.set(.sent, person.string, reference.description, nil)
             // Whatever of it was still in the outbox is of the session that is gone.
             ledger.set(.outbox, "", reference.description, nil)
@@ -210,13 +210,22 @@ extension RatchetConversations {
             using: &random
         )
         for person in try ledger.rows(.sessions, "", limit: 65_536).map(\.key) {
-            for table in [RatchetTable.sent, .seen, .early] {
-                let limit = configuration.limits.kept * (table == .seen ? 4 : 1)
-                let rows = try ledger.rows(table, person, limit: limit + 1024)
-                for (at, row) in rows.enumerated() where row.key < oldest.description || at < rows.count - limit {
-                    ledger.set(table, person, row.key, nil)
-                }
-            }
+            try sweep(.sent, person, keeping: configuration.limits.kept, from: oldest)
+            try sweep(.seen, person, keeping: configuration.limits.kept * 4, from: oldest)
+        }
+        try sweep(.carried, "", keeping: configuration.limits.carried, from: oldest)
+    }
+
+    private mutating func sweep(
+        _ table: RatchetTable,
+        _ scope: String,
+        keeping limit: Int,
+        from oldest: ULID
+    ) throws(MessagingError) {
+        let rows = try ledger.rows(table, scope, limit: limit + 1024)
+        for (at, row) in rows.enumerated() where row.key < oldest.description || at < rows.count - limit {
+            if table == .carried, try RatchetLedger<Store>.parse(row.value)["state"] == "waiting" { continue }
+            ledger.set(table, scope, row.key, nil)
         }
     }
 }

@@ -3,77 +3,60 @@ import DoubleRatchet
 import Encoding
 
 extension RatchetConversations {
-    // MARK: What a person does
+    // MARK: From the owner
 
-    /// Says something. It is a line at once, whether or not anybody can be reached.
+    /// Carries an object of the profile to a person, and a copy to the own devices. Given again under the same id, it is told again what
+    /// became of it.
     ///
     /// - Throws: `refused` when too much waits for a person who cannot be written to yet, `object-too-large`.
     public mutating func send(
-        _ body: ContentBody,
+        _ object: JSONValue,
+        as item: ULID,
         to peer: DID,
-        purpose: ContentPurpose = .message,
-        replyTo: ULID? = nil,
-        extensions: ContentExtensions = ContentExtensions(),
-        at now: Int64
-    ) throws(MessagingError) -> (ULID, [RatchetAction]) {
-        let content = Content(
-            id: newID(at: now),
-            conversation: conversation(with: peer),
-            sender: configuration.identity,
-            sentAt: now,
-            purpose: purpose,
-            body: body,
-            replyTo: replyTo,
-            extensions: extensions
-        )
-        let actions = try event { (me: inout Self) throws(MessagingError) in
-            try me.add(content, with: peer, at: now)
-            try me.deliver(content.json, to: peer, line: content.id, at: now)
-        }
-        return (content.id, actions)
-    }
-
-    /// Edits or retracts what was said here.
-    ///
-    /// - Throws: `refused` for what is not there, is somebody else's, or is retracted.
-    public mutating func update(
-        _ id: ULID,
-        with peer: DID,
-        _ patch: MessageUpdate.Patch,
         at now: Int64
     ) throws(MessagingError) -> [RatchetAction] {
         try event { (me: inout Self) throws(MessagingError) in
-            guard var line = try me.ledger.line(id, with: peer), line.isMine, line.apply(patch, at: now) else {
-                throw MessagingError(.refused, "This message cannot be changed.")
+            switch try me.ledger.json(.carried, "", item.description)?["state"]?.string {
+            case "taken": return me.actions.append(.taken(item))
+            case "failed": return me.actions.append(.failed(item))
+            case .some: return
+            case nil: break
             }
-            me.set(line)
-            try me.tell(.update(id.description, patch), to: peer, at: now)
+            let said = me.dialect(of: object)
+            guard !said.isEmpty else { return me.actions.append(.taken(item)) }
+            me.ledger.set(.carried, "", item.description, json: ["state": "waiting"])
+            for object in said { try me.deliver(object, to: peer, item: item, at: now) }
+            // Every device tells by itself what it was delivered.
+            let isCopied = object["kind"]?.string != "delivered"
+            if isCopied { for object in said { try me.copy(object, with: peer, at: now) } }
         }
     }
 
-    /// The person has read up to and including a line of the peer.
-    public mutating func read(through id: ULID, with peer: DID, at now: Int64) throws(MessagingError) -> [RatchetAction]
-    {
+    /// Tells the own devices alone.
+    public mutating func copy(
+        _ object: JSONValue,
+        of peer: DID,
+        at now: Int64
+    ) throws(MessagingError) -> [RatchetAction] {
         try event { (me: inout Self) throws(MessagingError) in
-            guard let line = try me.ledger.line(id, with: peer), !line.isMine else {
-                throw MessagingError(.refused, "There is nothing to read.")
-            }
-            let statement = me.statement(.read(id.description), at: now)
-            if me.configuration.sendsReadReceipts { try me.deliver(statement.json, to: peer, line: nil, at: now) }
-            try me.copy(statement.json, with: peer, at: now)
+            for object in me.dialect(of: object) { try me.copy(object, with: peer, at: now) }
         }
     }
 
     /// Says that the person types, or no longer does. Lost when it does not arrive at once.
     public mutating func typing(_ isOn: Bool, to peer: DID, at now: Int64) throws(MessagingError) -> [RatchetAction] {
         try event { (me: inout Self) throws(MessagingError) in
-            guard me.configuration.sendsTyping, me.isBound else { return }
+            guard me.isBound else { return }
             let thread = me.conversation(with: peer).description
-            let plaintext = me.statement(.typing(thread: thread, isOn: isOn), at: now).json.utf8
+            let statement = ProposalStatement(
+                .typing(thread: thread, isOn: isOn),
+                from: me.configuration.identity,
+                timestamp: now
+            )
             var sessions = try me.sessions(with: peer)
             for device in sessions.devices where sessions.hasSession(with: device) {
                 guard let did = DID(device),
-                    let message = try? sessions.encrypt(plaintext, to: device, using: &me.random),
+                    let message = try? sessions.encrypt(statement.json.utf8, to: device, using: &me.random),
                     let sealed = try? me.seal(message, reference: me.newID(at: now), to: did, at: now, lifetime: 30)
                 else { continue }
                 me.actions.append(.send(sealed, to: peer))
@@ -84,22 +67,13 @@ extension RatchetConversations {
 
     // MARK: On the way out
 
-    func statement(_ body: ProposalStatement.Body, at now: Int64) -> ProposalStatement {
-        ProposalStatement(body, from: configuration.identity, timestamp: now)
-    }
-
-    mutating func tell(_ body: ProposalStatement.Body, to peer: DID, at now: Int64) throws(MessagingError) {
-        try deliver(statement(body, at: now).json, to: peer, line: nil, at: now)
-        try copy(statement(body, at: now).json, with: peer, at: now)
-    }
-
     /// Encrypts to every device of a person, or waits for their bundles. What was said by a person is copied to the own devices.
-    mutating func deliver(_ object: JSONValue, to person: DID, line: ULID?, at now: Int64) throws(MessagingError) {
+    mutating func deliver(_ object: JSONValue, to person: DID, item: ULID?, at now: Int64) throws(MessagingError) {
         let plaintext = object.utf8
         guard plaintext.count <= MessagingProfile.maximumMLSBytes else {
             throw MessagingError(.objectTooLarge, "too large to be sent")
         }
-        if try !encrypt(plaintext, to: person, line: line, at: now) {
+        if try !encrypt(plaintext, to: person, item: item, at: now) {
             let waiting = try ledger.rows(.waiting, person.string, limit: configuration.limits.waiting)
             guard waiting.count < configuration.limits.waiting else {
                 // Copies for devices that never came are not worth refusing what is said.
@@ -107,10 +81,9 @@ extension RatchetConversations {
                 throw MessagingError(.refused, "Too much waits for this person already.")
             }
             let key = newID(at: now).description
-            ledger.set(.waiting, person.string, key, json: Self.row(plaintext, line: line))
+            ledger.set(.waiting, person.string, key, json: Self.row(plaintext, item: item))
             want(person, at: now)
         }
-        if line != nil { try copy(object, with: person, at: now) }
         try transmit(at: now)
     }
 
@@ -118,14 +91,14 @@ extension RatchetConversations {
     mutating func copy(_ object: JSONValue, with peer: DID, at now: Int64) throws(MessagingError) {
         guard configuration.hasSiblings else { return }
         let copy: JSONValue = ["type": "dsip.copy", "peer": .string(peer.string), "of": object]
-        try deliver(copy, to: configuration.identity, line: nil, at: now)
+        try deliver(copy, to: configuration.identity, item: nil, at: now)
     }
 
     /// - Returns: false when there is no session with any device of the person.
     private mutating func encrypt(
         _ plaintext: [UInt8],
         to person: DID,
-        line: ULID?,
+        item: ULID?,
         at now: Int64
     ) throws(MessagingError) -> Bool {
         var sessions = try sessions(with: person)
@@ -136,8 +109,8 @@ extension RatchetConversations {
             else {
                 continue
             }
-            let reference = enqueue(message, to: did, of: person, line: line, at: now)
-            keep(plaintext, as: reference, for: did, of: person, line: line, resends: 0)
+            let reference = enqueue(message, to: did, of: person, item: item, at: now)
+            keep(plaintext, as: reference, for: did, of: person, item: item, resends: 0)
             isSent = true
         }
         guard isSent else { return false }
@@ -150,21 +123,21 @@ extension RatchetConversations {
 
     mutating func sendWaiting(to person: DID, at now: Int64) throws(MessagingError) {
         for row in try ledger.rows(.waiting, person.string, limit: configuration.limits.waiting) {
-            let (plaintext, line, _, _) = try Self.kept(row.value)
-            guard try encrypt(plaintext, to: person, line: line, at: now) else { return }
+            let (plaintext, item, _, _) = try Self.kept(row.value)
+            guard try encrypt(plaintext, to: person, item: item, at: now) else { return }
             ledger.set(.waiting, person.string, row.key, nil)
         }
     }
 
     /// Puts a ratchet message into the outbox. Its reference stays the same however often it is sent.
     @discardableResult
-    mutating func enqueue(_ message: [UInt8], to device: DID, of person: DID, line: ULID?, at now: Int64) -> ULID {
+    mutating func enqueue(_ message: [UInt8], to device: DID, of person: DID, item: ULID?, at now: Int64) -> ULID {
         let reference = newID(at: now)
         var row: JSONObject = [
             "person": .string(person.string), "device": .string(device.string),
             "message": .string(Base64URL.encode(message)),
         ]
-        if let line { row["line"] = .string(line.description) }
+        if let item { row["item"] = .string(item.description) }
         ledger.set(.outbox, "", reference.description, json: .object(row))
         return reference
     }
@@ -210,27 +183,47 @@ extension RatchetConversations {
     mutating func taken(_ reference: String) throws(MessagingError) {
         guard let row = try ledger.json(.outbox, "", reference) else { return }
         ledger.set(.outbox, "", reference, nil)
-        guard let person = row["person"]?.string.flatMap({ DID($0) }),
-            let id = row["line"]?.string.flatMap({ ULID($0) }), var line = try ledger.line(id, with: person)
-        else { return }
-        if line.reach(.accepted) { set(line) }
+        if let item = row["item"]?.string.flatMap({ ULID($0) }) { try settled(item, as: "taken", .taken(item)) }
     }
 
-    /// No relay will ever take it.
-    mutating func undeliverable(_ reference: String) throws(MessagingError) {
+    private mutating func settled(_ item: ULID, as state: String, _ action: RatchetAction) throws(MessagingError) {
+        guard try ledger.json(.carried, "", item.description)?["state"] == "waiting" else { return }
+        ledger.set(.carried, "", item.description, json: ["state": .string(state)])
+        actions.append(action)
+    }
+
+    /// No relay will ever take it, for this device.
+    ///
+    /// - Parameter isGone: the device is not served there any more: who the person's devices are is asked anew.
+    mutating func undeliverable(_ reference: String, isGone: Bool, at now: Int64) throws(MessagingError) {
         guard let row = try ledger.json(.outbox, "", reference) else { return }
         ledger.set(.outbox, "", reference, nil)
-        guard let person = row["person"]?.string.flatMap({ DID($0) }),
-            let id = row["line"]?.string.flatMap({ ULID($0) }), var line = try ledger.line(id, with: person),
-            line.state == .pending
+        guard let person = row["person"]?.string.flatMap({ DID($0) }), let device = row["device"]?.string else {
+            return
+        }
+        let kept = try ledger.row(.sent, person.string, reference)
+        ledger.set(.sent, person.string, reference, nil)
+        if isGone {
+            var sessions = try sessions(with: person)
+            sessions.forget(device)
+            save(sessions, with: person)
+            want(person, at: now)
+        }
+        guard let item = row["item"]?.string.flatMap({ ULID($0) }),
+            try ledger.json(.carried, "", item.description)?["state"] == "waiting"
         else { return }
         // It may reach another of the person's devices.
         let others = try ledger.rows(.outbox, "", limit: 4096).contains { other in
-            other.key != reference && (try? RatchetLedger<Store>.parse(other.value))?["line"]?.string == id.description
+            (try? RatchetLedger<Store>.parse(other.value))?["item"]?.string == item.description
         }
         guard !others else { return }
-        line.state = .failed
-        set(line)
+        if isGone, let kept {
+            // Nobody has it: it waits for the devices that the person has now.
+            let (plaintext, _, _, _) = try Self.kept(kept)
+            ledger.set(.waiting, person.string, newID(at: now).description, json: Self.row(plaintext, item: item))
+        } else {
+            try settled(item, as: "failed", .failed(item))
+        }
     }
 
     // MARK: Kept to be sent again
@@ -240,59 +233,29 @@ extension RatchetConversations {
         as reference: ULID,
         for device: DID,
         of person: DID,
-        line: ULID?,
+        item: ULID?,
         resends: Int64
     ) {
-        var row = Self.row(plaintext, line: line).object ?? [:]
+        var row = Self.row(plaintext, item: item).object ?? [:]
         row["device"] = .string(device.string)
         row["resends"] = .int(resends)
         ledger.set(.sent, person.string, reference.description, json: .object(row))
     }
 
-    static func row(_ plaintext: [UInt8], line: ULID?) -> JSONValue {
+    static func row(_ plaintext: [UInt8], item: ULID?) -> JSONValue {
         var row: JSONObject = ["plaintext": .string(String(decoding: plaintext, as: UTF8.self))]
-        if let line { row["line"] = .string(line.description) }
+        if let item { row["item"] = .string(item.description) }
         return .object(row)
     }
 
     static func kept(
         _ bytes: [UInt8]
-    ) throws(MessagingError) -> (plaintext: [UInt8], line: ULID?, device: DID?, resends: Int64) {
+    ) throws(MessagingError) -> (plaintext: [UInt8], item: ULID?, device: DID?, resends: Int64) {
         let row = try RatchetLedger<Store>.parse(bytes)
         guard let text = row["plaintext"]?.string else { throw MessagingError(.storeFailed, "a row is damaged") }
         return (
-            Array(text.utf8), row["line"]?.string.flatMap { ULID($0) }, row["device"]?.string.flatMap { DID($0) },
+            Array(text.utf8), row["item"]?.string.flatMap { ULID($0) }, row["device"]?.string.flatMap { DID($0) },
             row["resends"]?.int ?? 0
         )
-    }
-
-    // MARK: Lines
-
-    mutating func set(_ line: RatchetLine) {
-        ledger.set(line)
-        actions.append(.line(line.id, with: line.peer))
-    }
-
-    mutating func add(_ content: Content, with peer: DID, at now: Int64) throws(MessagingError) {
-        let order = try number("order") + 1
-        set("order", order)
-        let isMine = content.sender == configuration.identity
-        var line = RatchetLine(
-            peer: peer,
-            content: content,
-            isMine: isMine,
-            order: order,
-            receivedAt: now,
-            state: isMine ? .pending : .received
-        )
-        if let early = try ledger.json(.early, peer.string, content.id.description),
-            early["from"]?.string == content.sender.string,
-            let statement = ProposalStatement(early["statement"] ?? .null, signedBy: content.sender),
-            case .update(_, let patch) = statement.body
-        {
-            _ = line.apply(patch, at: statement.timestamp ?? content.sentAt)
-            ledger.set(.early, peer.string, content.id.description, nil)
-        }
-        set(line)
     }
 }

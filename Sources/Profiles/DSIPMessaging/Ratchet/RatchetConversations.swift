@@ -3,10 +3,15 @@ import DSIPSignaling
 import DoubleRatchet
 import Encoding
 
-/// One device's ratchet conversations (proposal 0.3 §8): with people who have prekeys and no mailbox of the profile.
+/// What carries one device's conversations (proposal 0.3 §8) with people who have prekeys and no mailbox of the profile.
+///
+/// ```
+/// Messenger ── carry ──► send ─► encrypted for each device ─► outbox ─► relay ── accepted ──► taken ──► Messenger
+/// Messenger ◄── arrived ── opened, on the disk ── acknowledge ──► relay
+/// ```
 ///
 /// Synchronous and pure: time, randomness and messages are passed in, and what is to be done comes back as ``RatchetAction``s. Each call
-/// is one event and one `commit`: the ratchet's state, the line and what is to be sent are on the disk together, or nothing happened.
+/// is one event and one `commit`: the ratchet's state, what came and what is to be sent are on the disk together, or nothing happened.
 /// So a device may be stopped at any moment: what was said is sent again, what came is delivered again and known by its reference.
 ///
 /// What cannot be opened is not shown and not lost: the session is begun anew with a fresh bundle, and the sender is asked for the message.
@@ -27,11 +32,13 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
         var nextAt: Int64
     }
 
-    public private(set) var configuration: RatchetConfiguration
+    public internal(set) var configuration: RatchetConfiguration
     let keys: IdentityKeyPair
     var ledger: RatchetLedger<Store>
-    var random: RatchetRandom
+    var random: Entropy
     var isBound = false
+    /// Where bundles are left; nil while there is no such place.
+    var shelf: DID?
     var inFlight: [ULID: Flight] = [:]
     var fetching: [ULID: Fetch] = [:]
     var publishing: [ULID: Int64] = [:]
@@ -55,7 +62,7 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
             throw MessagingError(.refused, "the device's key cannot be used in a ratchet")
         }
         ledger = RatchetLedger(store)
-        self.random = RatchetRandom(base: random)
+        self.random = Entropy(random)
         let agreement = RatchetConfiguration.profile.agreement
         spareRing = PreKeyRing(identity: keys, profile: agreement, at: now, using: &self.random).save()
         // Whoever was waited for when the program ended is asked for again.
@@ -70,10 +77,18 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     // MARK: Transport
 
     /// The connection to the own relay is up: what waits is sent, and prekeys are published where they run out.
-    public mutating func bound(at now: Int64) throws(MessagingError) -> [RatchetAction] {
+    ///
+    /// - Parameter shelf: the relay, when it hands out prekeys. One that is new has none of them yet.
+    public mutating func bound(_ shelf: DID?, at now: Int64) throws(MessagingError) -> [RatchetAction] {
         try event { (me: inout Self) throws(MessagingError) in
             me.isBound = true
+            me.shelf = shelf
+            if let shelf, try me.ledger.json(.setting, "", "shelf")?["value"]?.string != shelf.string {
+                me.ledger.set(.setting, "", "shelf", json: ["value": .string(shelf.string)])
+                me.set("rotated", 0)
+            }
             (me.inFlight, me.fetching, me.publishing) = ([:], [:], [:])
+            try me.tellArrivals()
             try me.publish(at: now)
             try me.transmit(at: now)
             try me.askForBundles(at: now)
@@ -94,10 +109,15 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
 
     /// The relay answered `error`.
     ///
-    /// - Parameter retryAfter: seconds, where the reason allows another attempt; nil ends it.
-    public mutating func refused(_ id: ULID, retryAfter: Int64?, at now: Int64) throws(MessagingError)
-        -> [RatchetAction]
-    {
+    /// - Parameters:
+    ///   - reason: `transport.unknown-recipient` says that the device is not there any more.
+    ///   - retryAfter: seconds, where the reason allows another attempt; nil ends it.
+    public mutating func refused(
+        _ id: ULID,
+        _ reason: Reason,
+        retryAfter: Int64?,
+        at now: Int64
+    ) throws(MessagingError) -> [RatchetAction] {
         try event { (me: inout Self) throws(MessagingError) in
             me.publishing[id] = nil
             if let fetch = me.fetching.removeValue(forKey: id) {
@@ -105,7 +125,8 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
             } else if let flight = me.inFlight[id] {
                 guard let retryAfter else {
                     me.inFlight[id] = nil
-                    return try me.undeliverable(flight.reference)
+                    try me.undeliverable(flight.reference, isGone: reason == .transportUnknownRecipient, at: now)
+                    return try me.transmit(at: now)
                 }
                 // Its place is kept until then, so that it is not sent before.
                 me.inFlight[id]?.at = now + min(max(retryAfter, 1), 86_400) - me.configuration.limits.answerTime
@@ -113,7 +134,18 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
         }
     }
 
+    /// Whether this identity has other devices, by which delegation this one speaks, and where the identity is reached.
+    public mutating func update(hasSiblings: Bool, delegation: String?, relay: String?) {
+        (configuration.hasSiblings, configuration.delegation) = (hasSiblings, delegation)
+        configuration.relay = relay
+    }
+
     // MARK: Time
+
+    /// Whether an answer to this is waited for.
+    public func awaits(_ id: ULID) -> Bool {
+        inFlight[id] != nil || fetching[id] != nil || publishing[id] != nil
+    }
 
     /// When ``advance(to:)`` has something to do.
     public var deadline: Int64? {
@@ -218,11 +250,4 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     mutating func set(_ name: String, _ value: Int64) {
         ledger.set(.setting, "", name, json: ["value": .int(value)])
     }
-}
-
-/// Whatever generator was injected, as one type.
-struct RatchetRandom: RandomNumberGenerator, Sendable {
-    var base: any RandomNumberGenerator & Sendable
-
-    mutating func next() -> UInt64 { base.next() }
 }

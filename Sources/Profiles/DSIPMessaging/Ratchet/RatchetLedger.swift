@@ -1,4 +1,3 @@
-import DSIPIdentity
 import Encoding
 
 /// The store with the changes of one input event laid over it: reads see them, and one `commit` writes them all.
@@ -9,14 +8,8 @@ struct RatchetLedger<Store: RatchetStore>: Sendable {
         let key: String
     }
 
-    private struct LinePlace: Hashable {
-        let peer: DID
-        let id: ULID
-    }
-
     let store: Store
     private var rows: [Place: [UInt8]?] = [:]
-    private var lines: [LinePlace: RatchetLine] = [:]
 
     init(_ store: Store) { self.store = store }
 
@@ -45,23 +38,12 @@ struct RatchetLedger<Store: RatchetStore>: Sendable {
         set(table, scope, key, json.utf8)
     }
 
-    func line(_ id: ULID, with peer: DID) throws(MessagingError) -> RatchetLine? {
-        if let changed = lines[LinePlace(peer: peer, id: id)] { return changed }
-        return try store.line(id, with: peer)
-    }
-
-    /// With the changes laid over; what is new in this event may be missing.
-    func lines(with peer: DID, before order: Int64?, limit: Int) throws(MessagingError) -> [RatchetLine] {
-        try store.lines(with: peer, before: order, limit: limit).map { lines[LinePlace(peer: peer, id: $0.id)] ?? $0 }
-    }
-
-    mutating func set(_ line: RatchetLine) { lines[LinePlace(peer: line.peer, id: line.id)] = line }
-
     mutating func commit() throws(MessagingError) {
-        defer { (rows, lines) = ([:], [:]) }
-        guard !rows.isEmpty || !lines.isEmpty else { return }
-        let changed = rows.map { RatchetChange.row($0.key.table, scope: $0.key.scope, key: $0.key.key, $0.value) }
-        try store.commit(changed + lines.values.map { .line($0) })
+        defer { rows = [:] }
+        guard !rows.isEmpty else { return }
+        try store.commit(
+            rows.map { RatchetChange($0.key.table, scope: $0.key.scope, key: $0.key.key, $0.value) }
+        )
     }
 
     static func parse(_ bytes: [UInt8]) throws(MessagingError) -> JSONValue {

@@ -1,7 +1,4 @@
-import DSIPIdentity
-import Encoding
-
-/// Where ``RatchetConversations`` keeps what must survive: rows that only it reads, and the lines that the owner shows.
+/// Where ``RatchetConversations`` keeps what must survive: rows that only it reads.
 ///
 /// `commit` is atomic and durable when it returns: all changes of one input event, or none. Rows of ``RatchetTable/isSecret`` hold keys
 /// and plaintext and are sealed at rest by the store. The machine is the only writer.
@@ -14,10 +11,6 @@ public protocol RatchetStore: Sendable {
         after key: String?,
         limit: Int
     ) throws(MessagingError) -> [RatchetRow]
-
-    func line(_ id: ULID, with peer: DID) throws(MessagingError) -> RatchetLine?
-    /// The last `limit` lines below `order`, descending.
-    func lines(with peer: DID, before order: Int64?, limit: Int) throws(MessagingError) -> [RatchetLine]
 
     func commit(_ changes: [RatchetChange]) throws(MessagingError)
 }
@@ -54,22 +47,34 @@ public enum RatchetTable: String, Hashable, Sendable, CaseIterable {
     case failed
     /// What came; the scope is the person.
     case seen
-    /// Edits that came before what they edit; the scope is the person.
-    case early
+    /// What the owner gave to be carried, and what became of it; the key is the owner's.
+    case carried
+    /// What came and was opened, until the owner has it.
+    case arrived
 
     /// Whether the rows hold keys or plaintext, which a store seals at rest.
     public var isSecret: Bool {
         switch self {
-        case .ring, .sessions, .waiting, .sent, .early: true
-        case .setting, .person, .wanted, .outbox, .failed, .seen: false
+        case .ring, .sessions, .waiting, .sent, .arrived: true
+        case .setting, .person, .wanted, .outbox, .failed, .seen, .carried: false
         }
     }
 }
 
-public enum RatchetChange: Hashable, Sendable {
-    /// A nil value deletes the row.
-    case row(RatchetTable, scope: String, key: String, [UInt8]?)
-    case line(RatchetLine)
+/// One row's change.
+public struct RatchetChange: Hashable, Sendable {
+    public var table: RatchetTable
+    public var scope: String
+    public var key: String
+    /// Nil deletes the row.
+    public var value: [UInt8]?
+
+    public init(_ table: RatchetTable, scope: String, key: String, _ value: [UInt8]?) {
+        self.table = table
+        self.scope = scope
+        self.key = key
+        self.value = value
+    }
 }
 
 /// A store without a disk, for tests and for a device that keeps nothing.
@@ -77,7 +82,6 @@ public struct MemoryRatchetStore: RatchetStore {
     private final class Storage: @unchecked Sendable {
         // Unchecked: one machine uses it, and a machine is called by one at a time.
         var rows: [RatchetTable: [String: [String: [UInt8]]]] = [:]
-        var lines: [DID: [ULID: RatchetLine]] = [:]
         var commits = 0
         var failsAt: Int?
     }
@@ -89,7 +93,7 @@ public struct MemoryRatchetStore: RatchetStore {
     /// Another store that holds the same, as when an old backup is put back.
     public func copy() -> MemoryRatchetStore {
         let copy = MemoryRatchetStore()
-        (copy.storage.rows, copy.storage.lines) = (storage.rows, storage.lines)
+        copy.storage.rows = storage.rows
         return copy
     }
 
@@ -109,13 +113,6 @@ public struct MemoryRatchetStore: RatchetStore {
         return sorted.prefix(limit).map { RatchetRow(key: $0.key, value: $0.value) }
     }
 
-    public func line(_ id: ULID, with peer: DID) -> RatchetLine? { storage.lines[peer]?[id] }
-
-    public func lines(with peer: DID, before order: Int64?, limit: Int) -> [RatchetLine] {
-        let lines = (storage.lines[peer] ?? [:]).values.filter { order == nil || $0.order < order ?? 0 }
-        return Array(lines.sorted { $0.order > $1.order }.prefix(limit))
-    }
-
     public func commit(_ changes: [RatchetChange]) throws(MessagingError) {
         if storage.failsAt == storage.commits {
             storage.failsAt = nil
@@ -123,11 +120,7 @@ public struct MemoryRatchetStore: RatchetStore {
         }
         storage.commits += 1
         for change in changes {
-            switch change {
-            case .row(let table, let scope, let key, let value):
-                storage.rows[table, default: [:]][scope, default: [:]][key] = value
-            case .line(let line): storage.lines[line.peer, default: [:]][line.id] = line
-            }
+            storage.rows[change.table, default: [:]][change.scope, default: [:]][change.key] = change.value
         }
     }
 }

@@ -32,9 +32,11 @@ struct RecentTable<Key: Hashable, Value> {
     }
 }
 
+extension RecentTable: Sendable where Key: Sendable, Value: Sendable {}
+
 /// How often somebody may do something: a bucket of permits that fills up again.
 struct Throttle<Key: Hashable> {
-    private struct Bucket {
+    private struct Bucket: Sendable {
         var permits: Double
         var at: Int64
     }
@@ -60,3 +62,5 @@ struct Throttle<Key: Hashable> {
         return isAdmitted ? nil : Int64(((1 - bucket.permits) / perSecond).rounded(.up))
     }
 }
+
+extension Throttle: Sendable where Key: Sendable {}

@@ -28,7 +28,7 @@ struct RatchetConversationsTests {
         #expect(world.texts(b, with: alice) == ["hello"])
         #expect(world.lines(a, with: bob)[0].state == .delivered)
         world.say("hi", b, to: alice)
-        world.run(b) { try $0.read(through: hello, with: alice, at: world.now) }
+        world.about(b, alice) { try $0.read(through: hello, in: $1, at: world.now) }
         world.settle()
         #expect(world.texts(a, with: bob) == ["hello", "hi"])
         #expect(world.lines(a, with: bob)[0].state == .read)
@@ -75,7 +75,7 @@ struct RatchetConversationsTests {
         world.settle()
         world.say("yes?", b2, to: alice)
         world.settle()
-        world.run(a) { try $0.update(id, with: bob, .text("hello"), at: world.now) }
+        world.about(a, bob) { try $0.edit(id, in: $1, text: "hello", at: world.now) }
         world.settle()
         for (device, peer) in [(a, bob), (a2, bob), (b, alice), (b2, alice)] {
             #expect(Set(world.texts(device, with: peer)) == ["hello", "yes?"])
@@ -100,7 +100,7 @@ struct RatchetConversationsTests {
         world.say("first", a, to: bob)
         world.settle()
         let id = try #require(world.say("teh", a, to: bob))
-        world.run(a) { try $0.update(id, with: bob, .text("the"), at: world.now) }
+        world.about(a, bob) { try $0.edit(id, in: $1, text: "the", at: world.now) }
         // The last envelope first.
         let queue = try #require(world.queues[b.did])
         world.queues[b.did] = queue.reversed()
@@ -108,13 +108,12 @@ struct RatchetConversationsTests {
             world.run(b) { try $0.received(waiting.message, from: waiting.from, at: world.now) }
         }
         #expect(world.texts(b, with: alice).last == "the")
-        #expect(throws: MessagingError(.refused, "")) {
-            try b.machine.update(id, with: alice, .retraction, at: world.now)
-        }
-        world.run(a) { try $0.update(id, with: bob, .retraction, at: world.now) }
+        let (there, here) = (try #require(a.thread(with: bob)), try #require(b.thread(with: alice)))
+        #expect(throws: MessagingError(.refused, "")) { try b.mail.retract(id, in: here, at: world.now) }
+        world.about(a, bob) { try $0.retract(id, in: $1, at: world.now) }
         world.settle()
         #expect(world.texts(b, with: alice).last == "(retracted)")
-        #expect(throws: MessagingError(.refused, "")) { try a.machine.update(id, with: bob, .text("x"), at: world.now) }
+        #expect(throws: MessagingError(.refused, "")) { try a.mail.edit(id, in: there, text: "x", at: world.now) }
     }
 
     @Test("typing is shown at once or never, and is in no outbox")
@@ -123,14 +122,20 @@ struct RatchetConversationsTests {
         let (a, b) = (try world.add("alice"), try world.add("bob"))
         world.say("hi", a, to: bob)
         world.settle()
-        world.run(a) { try $0.typing(true, to: bob, at: world.now) }
+        world.about(a, bob) { try $0.act(.typing, .active, in: $1, at: world.now) }
         #expect(a.store.rows(.outbox, "", after: nil, limit: 10).isEmpty)
         while world.deliverOne() {}
-        #expect(b.typing[alice] == true)
-        world.run(a) { try $0.typing(false, to: bob, at: world.now) }
+        let here = try #require(b.thread(with: alice))
+        #expect(b.mail.activity(in: here) == [alice: [.typing]])
+        world.about(a, bob) { try $0.act(.typing, .stopped, in: $1, at: world.now) }
+        while world.deliverOne() {}
+        #expect(b.mail.activity(in: here).isEmpty)
+        // Too late, it tells nothing.
+        world.pass(30)
+        world.about(a, bob) { try $0.act(.typing, .active, in: $1, at: world.now) }
         world.now += 60
         while world.deliverOne() {}
-        #expect(b.typing[alice] == true)
+        #expect(b.mail.activity(in: here).isEmpty)
     }
 
     @Test("a device put back to an old backup heals: what it could not open is sent again, and shown once")
@@ -168,7 +173,7 @@ struct RatchetConversationsTests {
         world.settle()
         world.say("back", b, to: alice)
         world.settle()
-        b.store = MemoryRatchetStore()
+        (b.store, b.mailStore) = (MemoryRatchetStore(), MemoryMessengerStore())
         world.restart(b)
         world.say("two", a, to: bob)
         world.settle()
@@ -183,8 +188,11 @@ struct RatchetConversationsTests {
         world.say("once", a, to: bob)
         let waiting = try #require(world.queues[b.did]?.first)
         for _ in 0..<10 {
-            let actions = try b.machine.received(waiting.message, from: alice, at: world.now)
-            #expect(actions.contains(.acknowledge(waiting.message.head.id)))
+            world.run(b) { machine in
+                let actions = try machine.received(waiting.message, from: alice, at: world.now)
+                #expect(actions.contains(.acknowledge(waiting.message.head.id)))
+                return actions
+            }
         }
         #expect(world.texts(b, with: alice) == ["once"])
     }
@@ -209,11 +217,13 @@ struct RatchetConversationsTests {
         let world = RatchetWorld(seed: 11)
         let a = try world.add("alice")
         let limit = a.configuration.limits.waiting
-        for number in 0..<limit { world.say("\(number)", a, to: bob) }
+        func object(_ number: Int) -> JSONValue { ["object": "content", "text": .int(Int64(number))] }
+        func item() -> ULID { ULID(milliseconds: UInt64(world.now) * 1000, using: &world.random) }
+        for number in 0..<limit { _ = try a.machine.send(object(number), as: item(), to: bob, at: world.now) }
         #expect(throws: MessagingError(.refused, "")) {
-            try a.machine.send(.text("one more", type: nil), to: bob, at: world.now)
+            try a.machine.send(object(limit), as: item(), to: bob, at: world.now)
         }
-        #expect(world.lines(a, with: bob).count == limit)
+        #expect(a.store.rows(.waiting, bob.string, after: nil, limit: limit + 1).count == limit)
     }
 
     @Test("prekeys are published, used once each, replenished, and replaced weekly")
@@ -262,11 +272,13 @@ struct RatchetConversationsTests {
                 if let line = world.lines(device, with: peer(device)).filter(\.isMine).randomElement(
                     using: &world.random
                 ) {
-                    world.run(device) { try $0.update(line.id, with: peer(device), .text("e\(step)"), at: world.now) }
+                    world.about(device, peer(device)) {
+                        try $0.edit(line.id, in: $1, text: "e\(step)", at: world.now)
+                    }
                 }
             case 4:
                 if let line = world.lines(device, with: peer(device)).last(where: { !$0.isMine }) {
-                    world.run(device) { try $0.read(through: line.id, with: peer(device), at: world.now) }
+                    world.about(device, peer(device)) { try $0.read(through: line.id, in: $1, at: world.now) }
                 }
             case 5: world.restart(device)
             case 6, 7: world.pass(Int64.random(in: 1...30, using: &world.random))
@@ -281,7 +293,7 @@ struct RatchetConversationsTests {
         for device in pair {
             let lines = world.lines(device, with: peer(device))
             #expect(Set(lines.map(\.id)) == Set(expected.keys), "seed \(seed)")
-            for line in lines { #expect(line.patch == expected[line.id]?.patch, "seed \(seed)") }
+            for line in lines { #expect(line.text == expected[line.id]?.text, "seed \(seed)") }
             #expect(device.store.rows(.failed, peer(device).string, after: nil, limit: 1).isEmpty, "seed \(seed)")
             #expect(device.store.rows(.waiting, peer(device).string, after: nil, limit: 1).isEmpty, "seed \(seed)")
         }

@@ -151,18 +151,19 @@ struct RatchetMessageTests {
     }
 
     @Test(
-        "a conversation chooses groups when there is a mailbox, the ratchet when there are prekeys, and neither otherwise"
+        "a conversation chooses groups when both have a mailbox, the ratchet when there are prekeys, and neither otherwise"
     )
     func choice() {
-        let none = MailboxSelection(document: [])
-        #expect(ConversationChoice(mailbox: none, hasPreKeys: true) == .ratchet)
-        #expect(ConversationChoice(mailbox: none, hasPreKeys: false) == .none)
         let entry: JSONValue = [
             "uri": "wss://mail.example/dsip", "bindings": ["ws/1.0"], "mailbox": "did:web:mail.example",
             "profiles": ["messaging/1.0"],
         ]
-        let mailbox = MailboxSelection(document: [entry])
-        #expect(ConversationChoice(mailbox: mailbox, hasPreKeys: true) == .mls)
+        let one = MailboxSelection(document: [entry]).order
+        #expect(ConversationChoice(own: one, peer: one, hasPreKeys: true) == .mls)
+        #expect(ConversationChoice(own: one, peer: [], hasPreKeys: true) == .ratchet)
+        #expect(ConversationChoice(own: [], peer: one, hasPreKeys: true) == .ratchet)
+        #expect(ConversationChoice(own: one, peer: [], hasPreKeys: false) == .none)
+        #expect(ConversationChoice(own: [], peer: one, hasPreKeys: false) == .none)
     }
 
     @Test("the conversation of two people is the same from either side, and no other pair's")
