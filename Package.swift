@@ -46,6 +46,7 @@ let package = Package(
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
         .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
         .library(name: "DSIPMessaging", targets: ["DSIPMessaging"]),
+        .library(name: "DSIPDiscovery", targets: ["DSIPDiscovery"]),
         .library(name: "DSIPAgent", targets: ["DSIPAgent"]),
         .library(name: "DSIPRelay", targets: ["DSIPRelay"]),
         .executable(name: "dsip", targets: ["dsip"]),
@@ -102,6 +103,7 @@ let package = Package(
             ["DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", "DoubleRatchet", crypto]
         ),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
+        target("DSIPDiscovery", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "Libp2p", crypto]),
         // Products
         target(
             "DSIPRelay",
@@ -133,8 +135,8 @@ let package = Package(
             "DSIPConformance",
             "Products",
             [
-                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging", "Encoding",
-                "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto, cryptoExtras,
+                "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging",
+                "DSIPDiscovery", "Encoding", "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto, cryptoExtras,
             ]
         ),
         .executableTarget(
@@ -155,7 +157,7 @@ let package = Package(
             name: "dsip-fuzz",
             dependencies: [
                 "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
-                "DSIPMedia", "DSIPMessaging", crypto,
+                "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", crypto,
             ],
             path: "Fuzz",
             swiftSettings: strict
@@ -228,6 +230,11 @@ let package = Package(
                 crypto, product("NIOEmbedded", "swift-nio"), product("X509", "swift-certificates"),
                 product("SwiftASN1", "swift-asn1"),
             ] + nio + nioWebSocket
+        ),
+        tests(
+            "DSIPDiscovery",
+            "Profiles",
+            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "Libp2p", crypto]
         ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests(

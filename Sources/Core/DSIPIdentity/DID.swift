@@ -1,8 +1,9 @@
 /// A decentralized identifier: `did:` method `:` method-specific identifier (DID Core §3.1), without path, query or fragment.
 ///
-/// The grammar is the one of the DSIP schemas: `^did:[a-z0-9]+:[A-Za-z0-9.%_:-]+$`, at most 512 bytes. Equality is byte equality.
+/// The grammar is the one of the DSIP schemas: `^did:[a-z0-9]+:[A-Za-z0-9.%_:-]+$`, at most 2048 bytes: the long form of did:ion carries its
+/// first document. Equality is byte equality.
 public struct DID: Hashable, Comparable, Sendable, CustomStringConvertible {
-    public static let maximumLength = 512
+    public static let maximumLength = 2048
 
     public let string: String
 

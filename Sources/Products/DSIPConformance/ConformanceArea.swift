@@ -33,6 +33,8 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("messaging", run: MessagingArea.run),
         ConformanceArea("trust", run: TrustArea.run),
         ConformanceArea("dht", run: HintArea.run),
+        ConformanceArea("pkarr", run: PkarrArea.run),
+        ConformanceArea("did-webvh", run: WebVHArea.run),
         ConformanceArea("ratchet", run: RatchetArea.run),
         ConformanceArea("state", member: "steps", expectation: stepExpectations, run: StateArea.run),
     ]
