@@ -72,7 +72,14 @@ let package = Package(
     targets: [
         // Standards
         target("Encoding", "Standards", []),
-        target("Libp2p", "Standards", ["Encoding", crypto, cryptoExtras] + nio),
+        target(
+            "Libp2p",
+            "Standards",
+            [
+                "Encoding", crypto, cryptoExtras, product("NIOSSL", "swift-nio-ssl"), product("NIOTLS", "swift-nio"),
+                product("X509", "swift-certificates"), product("SwiftASN1", "swift-asn1"),
+            ] + nio
+        ),
         target("MLS", "Standards", [crypto]),
         target("WebRTC", "Standards", ["Encoding", crypto]),
         target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
@@ -212,9 +219,9 @@ let package = Package(
             "Libp2p",
             "Standards",
             [
-                "KademliaSimulation", "Encoding", crypto, product("NIOCore", "swift-nio"),
-                product("NIOPosix", "swift-nio"),
-            ]
+                "KademliaSimulation", "Encoding", crypto, product("X509", "swift-certificates"),
+                product("SwiftASN1", "swift-asn1"),
+            ] + nio
         ),
         tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),

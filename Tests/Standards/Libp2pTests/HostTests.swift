@@ -53,6 +53,51 @@ struct HostTests {
         await b.shutdown()
     }
 
+    @Test(
+        "Over TLS alone, and where one side prefers it",
+        arguments: [
+            ([Connection.Security.tls], [Connection.Security.tls]), ([.tls, .noise], [.noise, .tls]),
+            ([.tls], [.noise, .tls]), ([.noise, .tls], [.tls]),
+        ]
+    )
+    func tls(_ ours: [Connection.Security], _ theirs: [Connection.Security]) async throws {
+        var (configuration, other) = (HostConfiguration(), HostConfiguration())
+        configuration.securities = ours
+        other.securities = theirs
+        let (a, _) = try await host(configuration)
+        let (b, address) = try await host(other)
+        let connection = try await a.connect(to: address)
+        #expect(connection.peer == b.peerID && connection.security == .tls)
+        let stream = try await connection.openStream(["/echo/1.0.0"])
+        let bytes = (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        async let back = read(bytes.count, from: stream)
+        try await stream.write(bytes)
+        stream.end()
+        #expect(try await back == bytes)
+        try await eventually { await b.connectedPeers == [a.peerID] }
+        _ = try await b.ping(a.peerID)
+        await a.shutdown()
+        await b.shutdown()
+    }
+
+    @Test(
+        "Over TLS another peer than the one dialled is told apart; without a security in common there is no connection"
+    )
+    func tlsRefusals() async throws {
+        var (configuration, other) = (HostConfiguration(), HostConfiguration())
+        configuration.securities = [.tls]
+        other.securities = [.noise]
+        let (a, _) = try await host(configuration)
+        let (b, address) = try await host(configuration)
+        let (c, noise) = try await host(other)
+        await #expect(throws: Libp2pError(.wrongPeer, "")) {
+            try await a.connect(to: IdentityKey().peerID, at: [address.transport])
+        }
+        await #expect(throws: Libp2pError.self) { try await a.connect(to: noise) }
+        #expect(await b.connectedPeers.isEmpty)
+        for host in [a, b, c] { await host.shutdown() }
+    }
+
     @Test("A protocol nobody serves, a peer that is another, an address where nobody listens")
     func refusals() async throws {
         let (a, _) = try await host()

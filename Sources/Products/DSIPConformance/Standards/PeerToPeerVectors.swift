@@ -20,7 +20,7 @@ enum PeerToPeerVectors {
         guard parts.count > 1 else { return nil }
         let (folder, name) = (parts[parts.count - 2], parts[parts.count - 1])
         if name.hasSuffix(".ipns-record") { return [IPNSArea.run(bytes, name: name)] }
-        if name.hasSuffix(".der") { return [skipped("tls/\(name)", "libp2p", "TLS is not spoken")] }
+        if name.hasSuffix(".der") { return [Libp2pArea.foreignCertificate(bytes, id: "tls/\(name)")] }
         if folder.hasPrefix("FuzzNewMultiaddr") { return [Libp2pArea.address(bytes, id: "\(folder)/\(name)")] }
         if folder == "go-crypto-test_data", name.hasSuffix(".pub") {
             let signature = FileManager.default.contents(atPath: path.dropLast(3) + "sig").map { Array($0) }
@@ -35,7 +35,7 @@ enum PeerToPeerVectors {
         case (_, "unsigned-varint.json"): return json(bytes).map(MultiformatsArea.varints)
         case (_, "peer-id-key-vectors.json"): return json(bytes).map(Libp2pArea.keys)
         case (_, "tls-certificate-vectors.json"):
-            return json(bytes)?.array?.map { skipped($0["title"]?.string ?? name, "libp2p", "TLS is not spoken") }
+            return json(bytes)?.array?.map(Libp2pArea.certificate)
         default: break
         }
         guard name.hasPrefix("cacophony"), let vectors = json(bytes)?["vectors"]?.array else { return nil }
@@ -157,6 +157,32 @@ enum Libp2pArea {
             )
         }
         return results
+    }
+
+    /// Within the lifetime of every certificate here.
+    private static let certificateTime: Int64 = 1_760_000_000_000
+
+    /// A certificate of the TLS specification, and the peer it proves, or none.
+    static func certificate(_ vector: JSONValue) -> ConformanceResult {
+        let expected = vector["peer_id"]?.array?.first ?? "refused"
+        return StandardVectors.result("tls/\(vector["title"]?.string ?? "")", area: "libp2p", expected: expected) {
+            guard let bytes = vector["certificate_der_hex"]?.array?.first?.string.flatMap({ Hex.decode($0) }) else {
+                throw VectorFault("no certificate")
+            }
+            do throws(Libp2pError) {
+                return .string(PeerID(try HandshakeCertificate.verify([bytes], at: certificateTime)).description)
+            } catch {
+                guard error.code != .unsupported else { throw Unimplemented(error.reason) }
+                return "refused"
+            }
+        }
+    }
+
+    /// Certificates whose extension was signed for another key, under many signature algorithms: none proves anything.
+    static func foreignCertificate(_ bytes: [UInt8], id: String) -> ConformanceResult {
+        StandardVectors.result(id, area: "libp2p", expected: "refused") {
+            (try? HandshakeCertificate.verify([bytes], at: certificateTime)) == nil ? "refused" : "accepted"
+        }
     }
 
     /// The message that the fixtures beside the keys sign.

@@ -1,10 +1,11 @@
 import Crypto
 
-/// One connection from its first byte to its last: multistream-select, Noise, Yamux, and the protocol of each stream.
+/// One connection from its first byte to its last: multistream-select, Noise or TLS, Yamux, and the protocol of each stream.
 ///
 /// A pure machine that is fed and drained. Bytes from the socket go to `receive`; what goes to the socket comes from `pollOutput`,
-/// what happened from `pollEvent`. Nothing passes in the clear but the choice of `/noise`; `/plaintext` and `/secio` are never
-/// offered and never accepted.
+/// what happened from `pollEvent`. Nothing passes in the clear but the choice between `/noise` and `/tls/1.0.0`; `/plaintext` and
+/// `/secio` are never offered and never accepted. TLS is the shell's to speak: after `wantsTLS` it says `secured` or `refused`, and
+/// from `secured` on bytes go through it both ways.
 ///
 /// ```swift
 /// var connection = Connection(.dialler, identity: key, expecting: peer, at: now)
@@ -20,7 +21,15 @@ public struct Connection: Sendable {
         public var description: String { "\(number)" }
     }
 
+    /// How a connection is secured, in the order of preference.
+    public enum Security: String, Sendable, CaseIterable {
+        case noise = "/noise"
+        case tls = "/tls/1.0.0"
+    }
+
     public enum Event: Sendable {
+        /// TLS begins: what was sent before is clear, what comes next is not. The bytes have come in behind the choice already.
+        case wantsTLS([UInt8])
         /// Both sides have proven who they are, and streams can be opened.
         case established(PeerID)
         /// A stream speaks `protocol` from here on.
@@ -55,6 +64,8 @@ public struct Connection: Sendable {
     private enum Stage {
         case security(Multistream)
         case handshake
+        /// The shell speaks TLS.
+        case tls
         case muxer(Multistream)
         case streams
         case closed
@@ -74,6 +85,9 @@ public struct Connection: Sendable {
     public var offered: [String]
     private let limits: Limits
     private var stage: Stage
+    private let expected: PeerID?
+    /// Nil until it is chosen.
+    public private(set) var security: Security?
     private var noise: NoiseChannel
     private var yamux: YamuxSession
     private var wire = ByteQueue()
@@ -93,6 +107,7 @@ public struct Connection: Sendable {
 
     /// - Parameters:
     ///   - expected: the peer that was dialled; a listener takes any.
+    ///   - securities: proposed in this order, or accepted.
     ///   - staticKey: the Noise key of this connection, fresh unless a test names it.
     ///   - now: milliseconds.
     public init(
@@ -100,13 +115,16 @@ public struct Connection: Sendable {
         identity: IdentityKey,
         expecting expected: PeerID? = nil,
         offering protocols: [String] = [],
+        securities: [Security] = [.noise],
         limits: Limits = Limits(),
         staticKey: Curve25519.KeyAgreement.PrivateKey = .init(),
         ephemeral: Curve25519.KeyAgreement.PrivateKey = .init(),
         at now: Int64
     ) {
         self.role = role
+        precondition(!securities.isEmpty, "a connection is secured")
         self.offered = protocols
+        self.expected = expected
         self.limits = limits
         self.noise = NoiseChannel(
             role == .dialler ? .initiator : .responder,
@@ -121,7 +139,7 @@ public struct Connection: Sendable {
         bounds.outboundStreams = limits.outboundStreams
         bounds.received = limits.received
         self.yamux = YamuxSession(role == .dialler ? .client : .server, limits: bounds)
-        var negotiation = Multistream(role == .dialler ? .dialler : .listener, [NoiseChannel.protocolID])
+        var negotiation = Multistream(role == .dialler ? .dialler : .listener, securities.map(\.rawValue))
         self.raw = negotiation.start()
         self.stage = .security(negotiation)
         self.openings = Allowance(burst: limits.inboundBurst, perSecond: limits.inboundPerSecond, at: now)
@@ -151,9 +169,9 @@ public struct Connection: Sendable {
     public mutating func pollOutput() -> [UInt8]? {
         var out = raw
         raw.removeAll(keepingCapacity: true)
-        if noise.isEstablished {
+        if isSecured {
             let frames = yamux.output()
-            do throws(Libp2pError) { try noise.seal(frames, into: &out) } catch { close(error) }
+            do throws(Libp2pError) { try seal(frames, into: &out) } catch { close(error) }
             drainYamux()
         }
         return out.isEmpty ? nil : out
@@ -168,6 +186,29 @@ public struct Connection: Sendable {
         defer { nextEvent += 1 }
         return events[nextEvent]
     }
+
+    // MARK: TLS
+
+    /// The shell's handshake is over, and the certificate proved `key`.
+    ///
+    /// - Parameter applicationProtocol: what ALPN chose: the muxer, or `libp2p` when it is negotiated next.
+    public mutating func secured(_ key: PublicKey, applicationProtocol: String?, at now: Int64) {
+        guard case .tls = stage else { return }
+        do throws(Libp2pError) {
+            let peer = PeerID(key)
+            if let expected, expected != peer { throw Libp2pError(.wrongPeer, "another peer answered") }
+            switch applicationProtocol {
+            case YamuxSession.protocolID: try authenticated(peer, muxer: YamuxSession.protocolID, at: now)
+            case HandshakeCertificate.applicationProtocol: try authenticated(peer, muxer: nil, at: now)
+            default: throw Libp2pError(.noCommonProtocol, "no application protocol in common")
+            }
+        } catch {
+            close(error)
+        }
+    }
+
+    /// The shell's handshake failed.
+    public mutating func refused(_ error: Libp2pError) { close(error) }
 
     // MARK: Time
 
@@ -248,7 +289,13 @@ public struct Connection: Sendable {
         case .security(var negotiation):
             raw += try negotiation.receive(&wire)
             stage = .security(negotiation)
-            guard case .selected = negotiation.outcome else { return false }
+            guard case .selected(let name) = negotiation.outcome else { return false }
+            security = Security(rawValue: name)
+            if security == .tls {
+                stage = .tls
+                events.append(.wantsTLS(Array(wire.takeAll())))
+                return false
+            }
             stage = .handshake
             raw += try noise.start()
             return true
@@ -256,22 +303,15 @@ public struct Connection: Sendable {
             guard let (output, established) = try noise.receiveHandshake(&wire) else { return false }
             raw += output
             guard let established else { return true }
-            peer = established.peer
-            if established.muxer != nil {
-                begin(at: now)
-            } else {
-                var negotiation = Multistream(
-                    role == .dialler ? .dialler : .listener,
-                    [YamuxSession.protocolID]
-                )
-                try noise.seal(negotiation.start(), into: &raw)
-                stage = .muxer(negotiation)
-            }
+            try authenticated(established.peer, muxer: established.muxer, at: now)
             return true
+        case .tls: return false
         case .muxer(var negotiation):
-            guard let bytes = try noise.open(&wire) else { return false }
+            guard let bytes = try openNext() else { return false }
             plain.append(bytes)
-            try noise.seal(try negotiation.receive(&plain), into: &raw)
+            var sealed: [UInt8] = []
+            try seal(try negotiation.receive(&plain), into: &sealed)
+            raw += sealed
             stage = .muxer(negotiation)
             if case .selected = negotiation.outcome {
                 begin(at: now)
@@ -280,13 +320,36 @@ public struct Connection: Sendable {
             }
             return true
         case .streams:
-            guard let bytes = try noise.open(&wire) else { return false }
+            guard let bytes = try openNext() else { return false }
             try yamux.receive(bytes)
             drainYamux(at: now)
             return true
         case .closed:
             return false
         }
+    }
+
+    /// Both sides are known; the muxer was agreed on beside that, or is now.
+    private mutating func authenticated(_ peer: PeerID, muxer: String?, at now: Int64) throws(Libp2pError) {
+        self.peer = peer
+        guard muxer == nil else { return begin(at: now) }
+        var negotiation = Multistream(role == .dialler ? .dialler : .listener, [YamuxSession.protocolID])
+        var sealed: [UInt8] = []
+        try seal(negotiation.start(), into: &sealed)
+        raw += sealed
+        stage = .muxer(negotiation)
+    }
+
+    private var isSecured: Bool { noise.isEstablished || (security == .tls && peer != nil) }
+
+    private mutating func seal(_ bytes: [UInt8], into output: inout [UInt8]) throws(Libp2pError) {
+        if security == .tls { output += bytes } else { try noise.seal(bytes, into: &output) }
+    }
+
+    /// - Returns: the next bytes that were protected, or nil when none are whole.
+    private mutating func openNext() throws(Libp2pError) -> [UInt8]? {
+        guard security == .tls else { return try noise.open(&wire) }
+        return wire.isEmpty ? nil : Array(wire.takeAll())
     }
 
     private mutating func begin(at now: Int64) {

@@ -3,6 +3,8 @@ public struct HostConfiguration: Sendable {
     /// `name/version`, told by identify.
     public var agentVersion = "swift-libp2p/1"
     public var protocolVersion = "ipfs/0.1.0"
+    /// How connections are secured, in the order of preference.
+    public var securities: [Connection.Security] = [.noise, .tls]
     public var gate = ConnectionGate.Limits()
     public var connection = Connection.Limits()
     public var dialTime: Int64 = 5_000

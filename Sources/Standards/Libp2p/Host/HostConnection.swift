@@ -4,17 +4,25 @@ import NIOCore
 public final class HostConnection: Sendable {
     public let peer: PeerID
     public let isInbound: Bool
+    public let security: Connection.Security
     /// The socket's other end.
     public let remoteAddress: Multiaddr?
-    private let handler: NIOLoopBound<ConnectionHandler>
+    private let driver: NIOLoopBound<ConnectionDriver>
     let eventLoop: any EventLoop
 
-    init(peer: PeerID, isInbound: Bool, remoteAddress: Multiaddr?, handler: NIOLoopBound<ConnectionHandler>) {
+    init(
+        peer: PeerID,
+        isInbound: Bool,
+        security: Connection.Security,
+        remoteAddress: Multiaddr?,
+        driver: NIOLoopBound<ConnectionDriver>
+    ) {
         self.peer = peer
         self.isInbound = isInbound
+        self.security = security
         self.remoteAddress = remoteAddress
-        self.handler = handler
-        self.eventLoop = handler.eventLoop
+        self.driver = driver
+        self.eventLoop = driver.eventLoop
     }
 
     /// Opens a stream that speaks the first of `protocols` the peer offers.
@@ -24,16 +32,16 @@ public final class HostConnection: Sendable {
         try await perform { $0.open(protocols) }
     }
 
-    public func close() { eventLoop.execute { self.handler.value.close() } }
+    public func close() { eventLoop.execute { self.driver.value.close() } }
 
     func perform<Value: Sendable>(
-        _ body: @escaping @Sendable (ConnectionHandler) -> EventLoopFuture<Value>
+        _ body: @escaping @Sendable (ConnectionDriver) -> EventLoopFuture<Value>
     ) async throws -> Value {
-        try await eventLoop.flatSubmit { body(self.handler.value) }.get()
+        try await eventLoop.flatSubmit { body(self.driver.value) }.get()
     }
 
-    func execute(_ body: @escaping @Sendable (ConnectionHandler) -> Void) {
-        eventLoop.execute { body(self.handler.value) }
+    func execute(_ body: @escaping @Sendable (ConnectionDriver) -> Void) {
+        eventLoop.execute { body(self.driver.value) }
     }
 }
 

@@ -1,12 +1,9 @@
 import NIOCore
 
-/// Moves bytes between a socket and a `Connection`, and its events to whoever waits for them. It decides nothing.
+/// Moves bytes between a wire and a `Connection`, and its events to whoever waits for them. It decides nothing.
 ///
-/// Lives on its channel's event loop; `HostConnection` and `PeerStream` reach it from elsewhere.
-final class ConnectionHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
+/// Lives on one event loop; `HostConnection` and `PeerStream` reach it from elsewhere.
+final class ConnectionDriver {
     struct Callbacks: Sendable {
         /// - Returns: whether the connection may stay.
         let established: @Sendable (HostConnection) -> Bool
@@ -29,23 +26,26 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     private var connection: Connection
+    let eventLoop: any EventLoop
     private let clock: HostClock
     private let idleTime: Int64
     private let callbacks: Callbacks
     private let remoteAddress: Multiaddr?
     private let established: EventLoopPromise<HostConnection>?
     private var isEstablished = false
-    private var wasActive = false
+    private var hasBegun = false
+    private var isOver = false
     private var streams: [Connection.StreamID: Stream] = [:]
     /// Why streams are over whose owner has not been told, until it asks or lets go.
     private var failures: [Connection.StreamID: Libp2pError] = [:]
     private var handle: HostConnection?
-    private var context: ChannelHandlerContext?
+    private var wire: (any Wire)?
     private var timer: Scheduled<Void>?
     private var isPumping = false
 
     init(
         _ connection: Connection,
+        on eventLoop: any EventLoop,
         clock: HostClock,
         idleTime: Int64,
         remoteAddress: Multiaddr?,
@@ -53,6 +53,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         callbacks: Callbacks
     ) {
         self.connection = connection
+        self.eventLoop = eventLoop
         self.clock = clock
         self.idleTime = idleTime
         self.remoteAddress = remoteAddress
@@ -60,42 +61,44 @@ final class ConnectionHandler: ChannelInboundHandler {
         self.callbacks = callbacks
     }
 
-    // MARK: Channel
+    // MARK: Wire
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        if context.channel.isActive { channelActive(context: context) }
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        wasActive = true
+    func begin(on wire: any Wire) {
+        guard !hasBegun else { return }
+        hasBegun = true
+        self.wire = wire
         pump()
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    func receive(_ bytes: some Collection<UInt8>) {
         connection.offered = callbacks.offered()
-        connection.receive(unwrapInboundIn(data).readableBytesView, at: clock.now)
+        connection.receive(bytes, at: clock.now)
         pump()
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) { pump() }
+    func writable() { pump() }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    /// The wire is gone.
+    func ended() { finish(Libp2pError(.closed, "the connection ended")) }
 
-    func channelInactive(context: ChannelHandlerContext) { finish(Libp2pError(.closed, "the connection ended")) }
+    func secured(_ key: PublicKey, applicationProtocol: String?) {
+        connection.secured(key, applicationProtocol: applicationProtocol, at: clock.now)
+        pump()
+    }
 
-    func handlerRemoved(context: ChannelHandlerContext) {
-        finish(Libp2pError(.closed, "the connection ended"))
-        self.context = nil
+    func refused(_ error: Libp2pError) {
+        connection.refused(error)
+        pump()
     }
 
     private func finish(_ error: Libp2pError) {
         timer?.cancel()
         timer = nil
-        notEstablished(wasActive ? error : Libp2pError(.unreachable, "nobody answers"))
+        notEstablished(hasBegun ? error : Libp2pError(.unreachable, "nobody answers"))
         for id in streams.keys { fail(id, error) }
-        guard context != nil else { return }
-        context = nil
+        guard !isOver else { return }
+        isOver = true
+        wire = nil
         callbacks.closed(handle)
     }
 
@@ -109,31 +112,31 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// Tells what happened and sends what is to be sent, as far as the socket takes it.
     private func pump() {
-        guard let context, !isPumping else { return }
+        guard let wire, !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
         var wrote = false
         while true {
-            while let event = connection.pollEvent() { dispatch(event, context) }
-            guard context.channel.isWritable, let bytes = connection.pollOutput() else { break }
-            context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: bytes)), promise: nil)
+            while let event = connection.pollEvent() { dispatch(event, wire) }
+            guard wire.isWritable, let bytes = connection.pollOutput() else { break }
+            wire.write(bytes)
             wrote = true
         }
-        if wrote { context.flush() }
+        if wrote { wire.flush() }
         if connection.isClosed {
-            context.close(promise: nil)
+            wire.close()
             return
         }
-        schedule(context)
+        schedule()
     }
 
-    private func schedule(_ context: ChannelHandlerContext) {
+    private func schedule() {
         timer?.cancel()
         let now = clock.now
         let idle = connection.streamCount == 0 ? max(connection.busyUntil + idleTime, now + 1000) : now + idleTime
         let at = min(connection.nextDeadline ?? .max, idle)
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        timer = context.eventLoop.scheduleTask(in: .milliseconds(max(1, at - now))) { bound.value.advance() }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        timer = eventLoop.scheduleTask(in: .milliseconds(max(1, at - now))) { bound.value.advance() }
     }
 
     private func advance() {
@@ -145,14 +148,20 @@ final class ConnectionHandler: ChannelInboundHandler {
         pump()
     }
 
-    private func dispatch(_ event: Connection.Event, _ context: ChannelHandlerContext) {
+    private func dispatch(_ event: Connection.Event, _ wire: any Wire) {
         switch event {
+        case .wantsTLS(let received):
+            // The agreement itself goes out in the clear, ahead of it.
+            if let bytes = connection.pollOutput() { wire.write(bytes) }
+            wire.flush()
+            wire.startTLS(connection.role, received: received)
         case .established(let peer):
             let handle = HostConnection(
                 peer: peer,
                 isInbound: connection.role == .listener,
+                security: connection.security ?? .noise,
                 remoteAddress: remoteAddress,
-                handler: NIOLoopBound(self, eventLoop: context.eventLoop)
+                driver: NIOLoopBound(self, eventLoop: eventLoop)
             )
             self.handle = handle
             isEstablished = true
@@ -197,8 +206,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     // MARK: Streams
 
     func open(_ protocols: [String]) -> EventLoopFuture<PeerStream> {
-        guard let context else { return closedFuture() }
-        let promise = context.eventLoop.makePromise(of: PeerStream.self)
+        guard wire != nil else { return closedFuture() }
+        let promise = eventLoop.makePromise(of: PeerStream.self)
         do throws(Libp2pError) {
             let id = try connection.open(protocols, at: clock.now)
             streams[id] = Stream(opening: promise)
@@ -211,11 +220,11 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// - Returns: what has come in, or nil at the end.
     func read(_ id: Connection.StreamID) -> EventLoopFuture<[UInt8]?> {
-        guard let context, var stream = streams[id] else { return closedFuture(failures[id]) }
+        guard wire != nil, var stream = streams[id] else { return closedFuture(failures[id]) }
         guard stream.reader == nil else {
-            return context.eventLoop.makeFailedFuture(Libp2pError(.limit, "one reader at a time"))
+            return eventLoop.makeFailedFuture(Libp2pError(.limit, "one reader at a time"))
         }
-        let promise = context.eventLoop.makePromise(of: [UInt8]?.self)
+        let promise = eventLoop.makePromise(of: [UInt8]?.self)
         stream.reader = promise
         streams[id] = stream
         deliver(id)
@@ -225,19 +234,19 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// - Returns: how many bytes were taken; none after a wait for room.
     func write(_ bytes: ArraySlice<UInt8>, to id: Connection.StreamID) -> EventLoopFuture<Int> {
-        guard let context, let stream = streams[id], !stream.hasEndedHere else { return closedFuture(failures[id]) }
+        guard wire != nil, let stream = streams[id], !stream.hasEndedHere else { return closedFuture(failures[id]) }
         let part = bytes.prefix(connection.room(in: id))
         guard !part.isEmpty || bytes.isEmpty else {
             guard stream.writer == nil else {
-                return context.eventLoop.makeFailedFuture(Libp2pError(.limit, "one writer at a time"))
+                return eventLoop.makeFailedFuture(Libp2pError(.limit, "one writer at a time"))
             }
-            let promise = context.eventLoop.makePromise(of: Int.self)
+            let promise = eventLoop.makePromise(of: Int.self)
             streams[id]?.writer = promise
             return promise.futureResult
         }
         _ = connection.write(part, to: id)
         pump()
-        return context.eventLoop.makeSucceededFuture(part.count)
+        return eventLoop.makeSucceededFuture(part.count)
     }
 
     func end(_ id: Connection.StreamID) {
@@ -267,17 +276,17 @@ final class ConnectionHandler: ChannelInboundHandler {
         streams[id]?.buffer = ByteQueue()
         streams[id]?.isAbandoned = true
         forgetIfOver(id)
-        expire(id, after: ConnectionHandler.lingerTime)
+        expire(id, after: ConnectionDriver.lingerTime)
     }
 
     private static let lingerTime: Int64 = 10_000
 
     /// Resets the stream unless it is over by then.
     func expire(_ id: Connection.StreamID, after milliseconds: Int64) {
-        guard let context, streams[id] != nil else { return }
+        guard wire != nil, streams[id] != nil else { return }
         streams[id]?.deadline?.cancel()
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        streams[id]?.deadline = context.eventLoop.scheduleTask(in: .milliseconds(milliseconds)) {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        streams[id]?.deadline = eventLoop.scheduleTask(in: .milliseconds(milliseconds)) {
             bound.value.reset(id, Libp2pError(.timeout, "the stream took too long"))
         }
     }
@@ -320,9 +329,6 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     private func closedFuture<Value: Sendable>(_ reason: Libp2pError? = nil) -> EventLoopFuture<Value> {
         let error = reason ?? Libp2pError(.closed, "the stream or its connection is over")
-        guard let loop = context?.eventLoop ?? handle?.eventLoop else {
-            preconditionFailure("used before it was added")
-        }
-        return loop.makeFailedFuture(error)
+        return eventLoop.makeFailedFuture(error)
     }
 }
