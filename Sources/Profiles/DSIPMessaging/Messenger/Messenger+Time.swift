@@ -26,7 +26,7 @@ extension Messenger {
         times += clients.values.compactMap(\.deadline)
         times += blobJobs.values.compactMap(\.retryAt)
         times += attachmentRetries.values.map(\.1)
-        times += awaited.compactMap { resolving[$0] }
+        times += uncarried.compactMap { resolving[$0] }
         if isBound {
             if let errandsRetryAt, !errands.isEmpty { times.append(errandsRetryAt) }
             if let waitsUntil { times.append(waitsUntil) }
