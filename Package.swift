@@ -116,8 +116,8 @@ let package = Package(
             "DSIPRelay",
             "Products",
             [
-                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "Encoding", "WebRTC",
-                "WebPush", crypto, cryptoExtras, log, product("AsyncHTTPClient", "async-http-client"),
+                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "DSIPDiscovery",
+                "Encoding", "Libp2p", "WebRTC", "WebPush", crypto, cryptoExtras, log, product("AsyncHTTPClient", "async-http-client"),
                 product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
                 product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
@@ -130,7 +130,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia",
-                "DSIPMessaging",
+                "DSIPMessaging", "DSIPDiscovery",
                 "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"),
                 product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),

@@ -17,14 +17,17 @@ final class Directory: Sendable {
 
     let resolver: CachingResolver
     private let fetcher: any DocumentFetcher
+    private let finder: Finder
 
     init(fetcher: any DocumentFetcher, clock: @escaping @Sendable () -> Int64) {
         self.fetcher = fetcher
+        self.finder = Finder(fetcher: fetcher, clock: clock)
         self.resolver = CachingResolver(upstream: MethodResolver(fetcher: fetcher), clock: clock)
     }
 
+    /// - Parameter relay: whom to ask for the relay of an address that names none.
     /// - Throws: `.badRequest` for what is no address, `.unresolvable` with the step that failed.
-    func find(_ input: String) async throws(AgentError) -> Resolved {
+    func find(_ input: String, asking relay: String?) async throws(AgentError) -> Resolved {
         let uri: IdentityURI
         do {
             uri = try IdentityURI(entered: input)
@@ -57,6 +60,10 @@ final class Directory: Sendable {
                 throw AgentError(.unresolvable, "This address is damaged: it holds no usable key. Ask for it again.")
             }
             steps.append("The address is its own key.")
+            if found.relay == nil, let relay, let place = await finder.find(found.did, asking: relay) {
+                found.relay = place.relay
+                steps.append(place.step)
+            }
         default:
             do {
                 let document = try await resolver.resolve(found.did).document
@@ -69,6 +76,11 @@ final class Directory: Sendable {
         }
         found.steps = steps
         return found
+    }
+
+    /// The relay that somebody without a document says is theirs; nil when nobody at `relay` knows.
+    func published(_ did: DID, asking relay: String) async -> String? {
+        did.method == "key" ? await finder.find(did, asking: relay)?.relay : nil
     }
 
     /// What is known of a DID now, without waiting.
