@@ -12,7 +12,7 @@ extension Agent {
         let hint = contactPath(to: did, desk) ?? messages.hints[did] ?? messages.mail.preKeyService(of: did)
         let relay = desk.relay
         Task {
-            let published = hint == nil ? await directory.published(did, asking: relay) : nil
+            let published = hint == nil ? await directory.published(did, asking: relay)?.relay : nil
             let found = await find(did, hint: hint ?? published ?? relay, owner: owner)
             guard let desk = desks[owner] else { return }
             desk.mail?.resolving.remove(did)

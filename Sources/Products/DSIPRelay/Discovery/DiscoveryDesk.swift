@@ -1,8 +1,8 @@
 import DSIPDiscovery
 import DSIPIdentity
-import Encoding
 
-/// Where people are: hints and home records that their devices gave to this relay, and those that the DHT has when the relay is in it.
+/// Where people are: hints and records of the directory that their devices gave to this relay, and those that the DHT has when the relay
+/// is in it.
 ///
 /// Everything here is signed by whom it is about, and is a hint: it chooses whom to dial, and proves nothing.
 actor DiscoveryDesk {
@@ -12,68 +12,57 @@ actor DiscoveryDesk {
     private static let maximumLookups = 64
 
     private var node: HintNode
-    private var homes = HomeShelf()
+    private var records: RecordShelf
     private let overlay: Overlay?
     private let clock: @Sendable () -> Int64
     private var lookups = 0
 
+    /// - Parameter clock: Unix seconds.
     init(
         overlay: Overlay?,
         documents: @escaping @Sendable (DID) -> DocumentLookup,
         clock: @escaping @Sendable () -> Int64
     ) {
         self.node = HintNode(verifier: HintVerifier(documents: documents))
+        self.records = RecordShelf(rules: DirectoryValidator(documents: documents))
         self.overlay = overlay
         self.clock = clock
     }
 
-    // MARK: Hints profile §10
-
-    /// Answers a request of the hints profile.
+    /// Answers a request of the hints profile (§10).
     func answer(_ request: HintNode.Request) async -> HintNode.Response {
-        if request.method == "GET", let subject = HintNode.subject(ofHints: request.path) { await look(for: subject) }
+        if request.method == "GET", let subject = HintNode.subject(ofHints: request.path),
+            node.shelf.record(subject, at: clock()) == nil
+        {
+            for bytes in await look(HintKey.path(of: subject)) { node.learn(bytes, at: clock()) }
+        }
         let response = node.answer(request, at: clock())
-        if case .record(let record)? = response.accepted, let overlay { Task { await overlay.publish(record) } }
+        if case .record(let record)? = response.accepted, let overlay {
+            Task { await overlay.put(HintKey.path(of: record.subject), record.bytes) }
+        }
         return response
     }
 
-    /// Asks the DHT for a hint when none is here.
-    private func look(for subject: DID) async {
-        guard node.shelf.record(subject, at: clock()) == nil,
-            let bytes = await found({ await $0.hint(of: subject) })
-        else { return }
-        node.learn(bytes, at: clock())
+    /// The record of the directory under `key`, from here or the DHT.
+    func record(_ key: [UInt8]) async -> [UInt8]? {
+        if let held = records.record(key, at: clock() * 1000) { return held }
+        for bytes in await look(key) { _ = try? records.offer(key, bytes, at: clock() * 1000) }
+        return records.record(key, at: clock() * 1000)
     }
 
-    // MARK: Home records
-
-    /// The home record of `subject`, from here or the DHT; nil for none.
-    func home(of subject: DID) async -> HomeRecord? {
-        if let held = homes.record(subject, at: clock()) { return held }
-        guard let bytes = await found({ await $0.home(of: subject) }),
-            let record = try? HomeRecord(verifying: bytes, at: clock()), record.subject == subject
-        else { return nil }
-        homes.offer(record, at: clock())
-        return record
-    }
-
-    /// Keeps a home record, and announces it for as long as it holds.
+    /// Keeps a record, and has it in the DHT for as long as it holds.
     ///
-    /// - Returns: false when a newer one is held.
     /// - Throws: what is wrong with it.
-    func keep(home bytes: [UInt8]) throws(DiscoveryError) -> Bool {
-        let record = try HomeRecord(verifying: bytes, at: clock())
-        guard homes.offer(record, at: clock()) else {
-            return homes.record(record.subject, at: clock())?.seq == record.seq
-        }
-        if let overlay { Task { await overlay.publish(record) } }
-        return true
+    func keep(_ key: [UInt8], _ value: [UInt8]) throws -> RecordShelf.Outcome {
+        let outcome = try records.offer(key, value, at: clock() * 1000)
+        if outcome == .stored, let overlay { Task { await overlay.put(key, value) } }
+        return outcome
     }
 
-    private func found(_ look: (Overlay) async -> [UInt8]?) async -> [UInt8]? {
-        guard let overlay, lookups < DiscoveryDesk.maximumLookups else { return nil }
+    private func look(_ key: [UInt8]) async -> [[UInt8]] {
+        guard let overlay, lookups < DiscoveryDesk.maximumLookups else { return [] }
         lookups += 1
         defer { lookups -= 1 }
-        return await look(overlay)
+        return (try? await overlay.values(key)) ?? []
     }
 }

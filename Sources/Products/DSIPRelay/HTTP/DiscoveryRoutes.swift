@@ -1,17 +1,17 @@
 import DSIPDiscovery
-import DSIPIdentity
 import Encoding
 import HTTPTypes
 import Hummingbird
 import NIOConcurrencyHelpers
 import NIOCore
 
-/// Hints and home records over HTTP: those of the hints profile (§10) at its paths, and beside them
+/// Hints and the directory over HTTP: hints at the paths of their profile (§10), and records of the directory, presence and home, by the
+/// 64 digits of their keys:
 ///
 /// | request | answer |
 /// |---|---|
-/// | `GET /dsip/v1/homes/<did>` | 200 with the home record, 404 |
-/// | `POST /dsip/v1/homes` | 202, 409 when a newer one is held, 400 with what is wrong |
+/// | `GET /dsip/v1/records/<key>` | 200 with the record, 404 |
+/// | `POST /dsip/v1/records/<key>` | 202, 409 when a newer one is held, 400 with what is wrong |
 struct DiscoveryRoutes: Sendable {
     /// What an address may write, and what it may ask, as a minute's worth.
     private static let writing = Rate.perMinute(60)
@@ -34,8 +34,8 @@ struct DiscoveryRoutes: Sendable {
     func add(to router: Router<RelayRequestContext>) {
         router.get("/dsip/v1/hints/:did") { request, context in await hints(request, context) }
         router.post("/dsip/v1/hints") { request, context in await hints(request, context) }
-        router.get("/dsip/v1/homes/:did") { _, context in await home(context) }
-        router.post("/dsip/v1/homes") { request, context in await keepHome(request, context) }
+        router.get("/dsip/v1/records/:key") { _, context in await record(context) }
+        router.post("/dsip/v1/records/:key") { request, context in await keep(request, context) }
         router.get("/:zone") { request, context in await hints(request, context) }
         router.put("/:zone") { request, context in await hints(request, context) }
     }
@@ -63,30 +63,33 @@ struct DiscoveryRoutes: Sendable {
         )
     }
 
-    private func home(_ context: RelayRequestContext) async -> Response {
+    private func record(_ context: RelayRequestContext) async -> Response {
         if let refused = limited(false, context) { return refused }
-        metrics.http.add("homes")
-        guard let did = context.parameters.get("did").flatMap({ DID($0) }) else {
-            return .failure(RelayError(.malformed, "Ask for the home of a DID."))
+        metrics.http.add("records")
+        guard let key = key(context) else { return .noKey }
+        guard let record = await desk.record(key) else {
+            return .failure(RelayError(.notFound, "There is no such record."))
         }
-        guard let record = await desk.home(of: did) else {
-            return .failure(RelayError(.notFound, "Nobody here knows where that identity lives."))
-        }
-        return .bytes(record.bytes, type: "application/json", crossOrigin: true)
+        return .bytes(record, type: "application/json", crossOrigin: true)
     }
 
-    private func keepHome(_ request: Request, _ context: RelayRequestContext) async -> Response {
+    private func keep(_ request: Request, _ context: RelayRequestContext) async -> Response {
         if let refused = limited(true, context) { return refused }
-        metrics.http.add("homes")
+        metrics.http.add("records")
+        guard let key = key(context) else { return .noKey }
         guard let body = try? await request.body.collect(upTo: DiscoveryDesk.maximumBody) else { return .tooLong }
-        do throws(DiscoveryError) {
-            guard try await desk.keep(home: Array(body.readableBytesView)) else {
-                return .failure("older", "A newer home record is held.", status: .conflict)
+        do {
+            guard try await desk.keep(key, Array(body.readableBytesView)) != .kept(isSame: false) else {
+                return .failure("older", "A newer record is held.", status: .conflict)
             }
             return .json([:], status: .accepted, crossOrigin: true)
         } catch {
-            return .failure(RelayError(.malformed, "This home record cannot be kept: \(error.reason)."))
+            return .failure(RelayError(.malformed, "This record cannot be kept: \(error)."))
         }
+    }
+
+    private func key(_ context: RelayRequestContext) -> [UInt8]? {
+        context.parameters.get("key").flatMap { DiscoveryKey.key(digits: $0) }
     }
 
     private func limited(_ writes: Bool, _ context: RelayRequestContext) -> Response? {
@@ -104,6 +107,10 @@ struct DiscoveryRoutes: Sendable {
 }
 
 extension Response {
+    fileprivate static var noKey: Response {
+        .failure(RelayError(.malformed, "A record is asked for by the 64 digits of its key."))
+    }
+
     fileprivate static var tooLong: Response {
         .failure("too-long", "A record has at most 64 KiB.", status: .contentTooLarge).closing()
     }

@@ -7,9 +7,9 @@ import Libp2p
 /// ```swift
 /// let overlay = Overlay(.init(listen: [try Multiaddr("/ip4/0.0.0.0/tcp/4001")], bootstrap: known))
 /// try await overlay.start()
-/// let home = await overlay.home(of: did)
+/// let homes = try await overlay.values(DiscoveryKey.home(did))
 /// ```
-public actor Overlay {
+public actor Overlay: RecordDirectory {
     public struct Configuration: Sendable {
         /// The host's own key; whoever is to be found again keeps it.
         public var identity: IdentityKey
@@ -110,19 +110,14 @@ public actor Overlay {
 
     // MARK: Records
 
-    /// The first live hint that anybody has; the search goes on behind and repairs. Nil after ``Configuration/lookupTime``.
-    public func hint(of subject: DID) async -> [UInt8]? { await hints.first(HintKey.path(of: subject)) }
-
-    /// The first live home record; likewise.
-    public func home(of subject: DID) async -> [UInt8]? { await directory.first(DiscoveryKey.home(subject)) }
-
-    /// Puts a verified hint where it is looked for, and again while it lives.
-    public func publish(_ hint: HintRecord) async {
-        _ = try? await hints.publish(HintKey.path(of: hint.subject), hint.bytes)
+    /// The first live record that anybody has, verified; the search goes on behind and repairs. None after
+    /// ``Configuration/lookupTime``.
+    public func values(_ key: [UInt8]) async throws(IdentityError) -> [[UInt8]] {
+        await [service(key).first(key)].compactMap(\.self)
     }
 
-    /// Puts a verified home record where it is looked for, and again while it lives.
-    public func publish(_ home: HomeRecord) async {
-        _ = try? await directory.publish(DiscoveryKey.home(home.subject), home.bytes)
-    }
+    /// Puts a record where it is looked for, and again while it lives. What does not hold is not put.
+    public func put(_ key: [UInt8], _ value: [UInt8]) async { _ = try? await service(key).publish(key, value) }
+
+    private func service(_ key: [UInt8]) -> KademliaService { key.starts(with: HintKey.prefix) ? hints : directory }
 }
