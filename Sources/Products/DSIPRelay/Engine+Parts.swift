@@ -180,12 +180,15 @@ extension Engine {
             + (configuration.hostname.flatMap(Authority.init).map { [$0.host] } ?? [])
     }
 
-    static func standardResolver(_ configuration: RelayConfiguration) -> any DSIPIdentity.Resolver {
+    static func standardResolver(
+        _ configuration: RelayConfiguration,
+        _ clock: @escaping @Sendable () -> Int64
+    ) -> any DSIPIdentity.Resolver {
         let fetcher = HTTPDocumentFetcher(
             policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? AddressRange.all : []),
             roots: TrustRoots(additionalFiles: configuration.trustedRoots)
         )
-        return MethodResolver(fetcher: fetcher)
+        return MethodResolver(fetcher: fetcher, clock: clock)
     }
 
     static func capabilities(

@@ -90,7 +90,7 @@ final class Engine: Sendable {
                     offered: configuration.offered
                 )
             } : nil
-        let upstream = resolver ?? standardResolver(configuration)
+        let upstream = resolver ?? standardResolver(configuration, clock)
         let documents = RelayDocuments(
             upstream: HostedResolver(
                 own: identity.document.flatMap { try? DIDDocument(parsing: $0, expecting: identity.did) },

@@ -1,6 +1,5 @@
 import DSIPDiscovery
 import DSIPIdentity
-import DSIPMessaging
 import Encoding
 
 /// Being found by the address alone: the home record and the hint of an identity without a document, given to its relay, which passes
@@ -25,7 +24,8 @@ extension Agent {
     func announce(_ desk: Desk) {
         desk.announceAt = nil
         guard configuration.mode == .full, desk.identity.method == "key", !keyring.isThrowaway(desk.identity),
-            links.link(owner: desk.identity, url: desk.relay).state.isConnected, let base = RelayDirectory.base(of: desk.relay)
+            links.link(owner: desk.identity, url: desk.relay).state.isConnected,
+            let base = RelayDirectory.base(of: desk.relay)
         else { return }
         let now = now()
         let records: [(path: String, bytes: [UInt8])]
@@ -72,7 +72,9 @@ extension Agent {
             by: desk.key,
             delegation: desk.delegations.first
         )
-        return ("/dsip/v1/records/" + String(decoding: DiscoveryKey.home(desk.identity).suffix(64), as: UTF8.self), record)
+        return (
+            "/dsip/v1/records/" + String(decoding: DiscoveryKey.home(desk.identity).suffix(64), as: UTF8.self), record
+        )
     }
 
     func advanceAnnouncements() {
