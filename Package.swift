@@ -116,8 +116,9 @@ let package = Package(
             "DSIPRelay",
             "Products",
             [
-                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "Encoding", "WebRTC",
-                "WebPush", crypto, cryptoExtras, log, product("AsyncHTTPClient", "async-http-client"),
+                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "DSIPDiscovery",
+                "Encoding", "Libp2p", "WebRTC", "WebPush", crypto, cryptoExtras, log,
+                product("AsyncHTTPClient", "async-http-client"),
                 product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
                 product("NIOHTTPTypesHTTP1", "swift-nio-extras"),
@@ -130,7 +131,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia",
-                "DSIPMessaging",
+                "DSIPMessaging", "DSIPDiscovery",
                 "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"),
                 product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -143,14 +144,15 @@ let package = Package(
             "Products",
             [
                 "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging",
-                "DSIPDiscovery", "Encoding", "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto, cryptoExtras,
+                "DSIPDiscovery", "Encoding", "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto,
+                cryptoExtras,
             ]
         ),
         .executableTarget(
             name: "dsip",
             dependencies: [
                 "DSIPAgent", "DSIPRelay", "DSIPConformance", "DSIPTransport", "DSIPSignaling", "DSIPIdentity",
-                "DSIPTrust",
+                "DSIPTrust", "DSIPDiscovery", "Libp2p",
                 "Encoding", "WebRTC", product("AsyncHTTPClient", "async-http-client"), product("NIOCore", "swift-nio"),
                 product("NIOPosix", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
                 product("ArgumentParser", "swift-argument-parser"), product("Configuration", "swift-configuration"),

@@ -68,6 +68,6 @@ let fuzzEntries: [FuzzEntry] =
             _ = verifier.verify(envelope.bytes, at: 1_760_000_010, replay: &replay, documents: { _ in .unresolvable })
         },
     ] + binaryFuzzEntries + mediaFuzzEntries + ratchetFuzzEntries + mlsFuzzEntries + peerToPeerFuzzEntries
-    + messagingFuzzEntries + webPushFuzzEntries + extensionFuzzEntries
+    + messagingFuzzEntries + webPushFuzzEntries + extensionFuzzEntries + discoveryFuzzEntries
 
 private let fuzzKey: SigningKey? = SigningKey()

@@ -226,7 +226,7 @@ class Agent(Messaging):
         identity = self.identity() if self.has_identity else None
         return {"identity": identity, "identities": [identity, *self.others] if identity else [], "device": self.devices[0], "relay": self.relay(), "contacts": self.contacts,
                 "calls": [self.seen(call, page) for call in self.calls.values()], "requests": self.requests, "log": self.log, "missed": self.missed(), "conversations": self.listed(), "messaging": self.messaging,
-                "settings": {"ring_unknown": False, "display_name": self.name, "version": "0.1.0"}}
+                "settings": {"ring_unknown": False, "findable": True, "display_name": self.name, "version": "0.1.0"}}
 
     def missed(self):
         return sum(1 for entry in self.log if entry["outcome"] == "missed" and not entry["seen"])

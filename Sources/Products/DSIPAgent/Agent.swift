@@ -171,7 +171,10 @@ public actor Agent {
         case .ratchet(let message, let owner, let path): receivedRatchet(message, owner: owner, path: path)
         case .status(let owner, let url, let state):
             if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
-            if let desk = desks[owner] { mailLink(state, at: url, desk) }
+            if let desk = desks[owner] {
+                mailLink(state, at: url, desk)
+                if state.isConnected, desk.relay == url { announce(desk) }
+            }
             guard owner == current, desks[owner]?.relay == url else { return }
             relayStatus = status(state, url: url)
             hub.publish(.relay(relayStatus))
@@ -233,8 +236,9 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.flatMap { [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline] }
-            .compactMap(\.self)
+        let due = desks.values.flatMap {
+            [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt]
+        }.compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in
@@ -299,11 +303,22 @@ public actor Agent {
             "requests": .array(try requests().map { $0.0.json(peer: $0.1) }),
             "conversations": .array(try conversations().map(\.json)), "messaging": messaging().json,
             "log": .array(try log().map { $0.0.json(peer: $0.1) }), "missed": .int(try missed()),
-            "settings": [
-                "ring_unknown": false, "display_name": .string(identity?.name ?? ""),
-                "version": .string(configuration.version),
-            ],
+            "settings": settings,
         ]
+    }
+
+    private var settings: JSONValue {
+        [
+            "ring_unknown": false, "findable": .bool(isFindable),
+            "display_name": .string(ownIdentities().first(where: \.current)?.name ?? ""),
+            "version": .string(configuration.version),
+        ]
+    }
+
+    /// Changes what is given, and says what holds then.
+    public func update(findable: Bool?) throws(AgentError) -> JSONValue {
+        if let findable { try setFindable(findable) }
+        return settings
     }
 
     func snapshotEvent(for page: PageID) -> JSONValue {

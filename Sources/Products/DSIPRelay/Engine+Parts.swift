@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPMessaging
 import DSIPSession
@@ -5,6 +6,7 @@ import DSIPSignaling
 import DSIPTransport
 import Encoding
 import FoundationEssentials
+import Libp2p
 import NIOCore
 import WebPush
 
@@ -80,6 +82,66 @@ extension Engine {
         )
     }
 
+    /// Joins the DHT, listening already.
+    /// - Returns: nil when it is off.
+    static func openOverlay(
+        _ configuration: RelayConfiguration,
+        _ folder: StateFolder,
+        _ documents: RelayDocuments,
+        _ clock: @escaping @Sendable () -> Int64
+    ) async throws(RelayError) -> Overlay? {
+        let settings = configuration.dht
+        guard settings.enabled else { return nil }
+        func addresses(_ texts: [String], _ key: String) throws(RelayError) -> [Multiaddr] {
+            var addresses: [Multiaddr] = []
+            for text in texts {
+                guard let address = try? Multiaddr(text), address.transport.tcpEndpoint != nil else {
+                    throw RelayError(
+                        .configuration,
+                        "\(key) lists \"\(text)\"; give addresses such as /ip4/192.0.2.1/tcp/4001."
+                    )
+                }
+                addresses.append(address)
+            }
+            return addresses
+        }
+        let bootstrap = try addresses(settings.bootstrap, "dht.bootstrap")
+        guard bootstrap.allSatisfy({ $0.peerID != nil }) else {
+            throw RelayError(.configuration, "dht.bootstrap must name peers: …/tcp/4001/p2p/12D3Koo….")
+        }
+        let overlay = Overlay(
+            Overlay.Configuration(
+                identity: try hostKey(folder),
+                listen: try addresses(settings.listen, "dht.listen"),
+                bootstrap: bootstrap
+            ),
+            documents: { documents.document(of: $0, at: clock()) }
+        )
+        do {
+            try await overlay.start()
+            return overlay
+        } catch {
+            throw RelayError(
+                .address,
+                "the DHT cannot listen on \(settings.listen.joined(separator: ", ")): \(error). Choose another dht.listen."
+            )
+        }
+    }
+
+    /// The host's key in the DHT, which is not the relay's own: nobody need know that both are one.
+    private static func hostKey(_ folder: StateFolder) throws(RelayError) -> Libp2p.IdentityKey {
+        let name = "dht.key"
+        if let stored = try folder.read(name, limit: 128) {
+            guard let key = try? IdentityKey(protobuf: stored) else {
+                throw RelayError(.storage, "\(folder.file(name)) holds no key. Remove it to have another made.")
+            }
+            return key
+        }
+        let key = IdentityKey()
+        try folder.write(key.protobuf, to: name)
+        return key
+    }
+
     private static func read(_ path: String, _ key: String) throws(RelayError) -> [UInt8] {
         guard let data = FileManager.default.contents(atPath: path), data.count <= 65_536 else {
             throw RelayError(.configuration, "\(key) names \(path), which cannot be read.")
@@ -118,12 +180,15 @@ extension Engine {
             + (configuration.hostname.flatMap(Authority.init).map { [$0.host] } ?? [])
     }
 
-    static func standardResolver(_ configuration: RelayConfiguration) -> any DSIPIdentity.Resolver {
+    static func standardResolver(
+        _ configuration: RelayConfiguration,
+        _ clock: @escaping @Sendable () -> Int64
+    ) -> any DSIPIdentity.Resolver {
         let fetcher = HTTPDocumentFetcher(
             policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? AddressRange.all : []),
             roots: TrustRoots(additionalFiles: configuration.trustedRoots)
         )
-        return MethodResolver(fetcher: fetcher)
+        return MethodResolver(fetcher: fetcher, clock: clock)
     }
 
     static func capabilities(

@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPMessaging
 import DSIPSession
@@ -30,6 +31,7 @@ final class Engine: Sendable {
         var signaling: SignalingService
         var mailboxes: Mailboxes?
         var pushes: PushSenders?
+        var overlay: Overlay?
         var switchboard: Switchboard
         var server: Server<UpgradingChannel>
         var serving: Task<Void, any Error>
@@ -88,7 +90,7 @@ final class Engine: Sendable {
                     offered: configuration.offered
                 )
             } : nil
-        let upstream = resolver ?? standardResolver(configuration)
+        let upstream = resolver ?? standardResolver(configuration, clock)
         let documents = RelayDocuments(
             upstream: HostedResolver(
                 own: identity.document.flatMap { try? DIDDocument(parsing: $0, expecting: identity.did) },
@@ -106,7 +108,9 @@ final class Engine: Sendable {
         let pushes: PushSenders?
         let ratchet: RatchetDesk?
         let wakes: WakeDesk?
+        let overlay: Overlay?
         do throws(RelayError) {
+            overlay = try await openOverlay(configuration, folder, documents, clock)
             pushes = try openPush(configuration, folder, identity.did, clock)
             wakes = pushes.map { WakeDesk($0, writer: writer, voice: voice, metrics: metrics, restoring: stored.wakes) }
             ratchet = try openRatchet(configuration, folder, voice, metrics, wakes)
@@ -146,6 +150,7 @@ final class Engine: Sendable {
         } catch {
             await mailboxes?.stop()
             await ratchet?.stop()
+            await overlay?.stop()
             await end(writer, threads, store)
             throw error
         }
@@ -196,6 +201,16 @@ final class Engine: Sendable {
                 )
             },
             blobs: mailboxes?.routes,
+            discovery: configuration.discovery.enabled
+                ? DiscoveryRoutes(
+                    desk: DiscoveryDesk(
+                        overlay: overlay,
+                        documents: { documents.document(of: $0, at: clock()) },
+                        clock: clock
+                    ),
+                    metrics: metrics,
+                    now: clock
+                ) : nil,
             now: clock
         )
         let listening = try await listen(
@@ -215,6 +230,7 @@ final class Engine: Sendable {
             await stun?.stop()
             await mailboxes?.stop()
             await ratchet?.stop()
+            await overlay?.stop()
             await end(writer, threads, store)
             throw error
         case .success(let (server, serving, port)):
@@ -223,7 +239,8 @@ final class Engine: Sendable {
                 port: port,
                 url: url(configuration, port),
                 rootPath: rootPath,
-                stunPort: stun?.address.port
+                stunPort: stun?.address.port,
+                overlay: await overlay?.addresses.map(\.description) ?? []
             )
             do throws(RelayError) {
                 try mailboxes?.open(at: running.url, switchboard)
@@ -232,6 +249,7 @@ final class Engine: Sendable {
                 await stun?.stop()
                 await mailboxes?.stop()
                 await ratchet?.stop()
+                await overlay?.stop()
                 await end(writer, threads, store)
                 throw error
             }
@@ -260,6 +278,7 @@ final class Engine: Sendable {
                 signaling: signaling,
                 mailboxes: mailboxes,
                 pushes: pushes,
+                overlay: overlay,
                 switchboard: switchboard,
                 server: server,
                 serving: serving,
@@ -412,6 +431,7 @@ final class Engine: Sendable {
         await parts.mailboxes?.stop()
         await parts.switchboard.ratchet?.stop()
         await parts.pushes?.shutDown()
+        await parts.overlay?.stop()
         parts.switchboard.writeAttempts()
         parts.switchboard.renewKnown()
         await Engine.end(parts.writer, parts.threads, parts.store)

@@ -36,6 +36,8 @@ public final class Relay: Service {
         public var rootPath: String?
         /// UDP port of STUN; nil when it is off.
         public var stunPort: Int?
+        /// Where other hosts of the DHT reach this one, `/ip4/…/tcp/…/p2p/…`; empty when it is off.
+        public var overlay: [String] = []
     }
 
     private enum Phase {

@@ -1,8 +1,10 @@
 import ArgumentParser
 import DSIPAgent
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPRelay
 import Foundation
+import Libp2p
 
 /// `dsip demo`: one relay, Alice and Bob, who know each other, and the addresses of their pages.
 struct DemoCommand: Subcommand {
@@ -39,7 +41,9 @@ struct DemoCommand: Subcommand {
     func perform() async throws {
         let folder = state ?? NSTemporaryDirectory() + "dsip-demo-\(UUID().uuidString.prefix(8))"
         defer { if !keep, state == nil { try? FileManager.default.removeItem(atPath: folder) } }
-        let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort)
+        let (relay, running) = try await Household.relay(in: folder + "/relay", port: relayPort, joinsDHT: true)
+        // A DHT is more than one host.
+        let hosts = try await neighbours(of: running.overlay)
         let roots = running.rootPath.map { [$0] } ?? []
 
         func person(
@@ -79,6 +83,7 @@ struct DemoCommand: Subcommand {
         if stranger { pages.append(("Carol", try await person("Carol", 3))) }
 
         Household.say("relay \(running.url)")
+        for address in running.overlay { Household.say("dht \(address)") }
         for (name, page) in pages { Household.say("\(name): \(page.server.url)") }
         Household.say(keep || state != nil ? "state \(folder)" : "The folder \(folder) is removed on exit.")
         await Household.untilAskedToStop()
@@ -87,6 +92,18 @@ struct DemoCommand: Subcommand {
             await page.server.stop()
         }
         await relay.stop()
+        for host in hosts { await host.stop() }
+    }
+
+    private func neighbours(of addresses: [String]) async throws -> [Overlay] {
+        let known = addresses.compactMap { try? Multiaddr($0) }
+        var hosts: [Overlay] = []
+        for _ in 0..<2 {
+            let host = Overlay(.init(listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")], bootstrap: known))
+            try await host.start()
+            hosts.append(host)
+        }
+        return hosts
     }
 
     /// Makes two people contacts of each other, as scanning each other's QR code would.

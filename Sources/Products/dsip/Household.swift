@@ -24,12 +24,17 @@ enum Household {
     }
 
     /// Starts a relay of our own on loopback.
-    static func relay(in folder: String, port: Int) async throws -> (relay: Relay, running: Relay.Running) {
+    /// - Parameter joinsDHT: whether it is a host in a DHT of this machine alone.
+    static func relay(in folder: String, port: Int, joinsDHT: Bool = false) async throws -> (
+        relay: Relay, running: Relay.Running
+    ) {
         var configuration = RelayConfiguration(stateFolder: folder)
         configuration.port = port
         configuration.logLevel = .warning
         configuration.drainSeconds = 1
         configuration.stun.port = 0
+        configuration.dht.enabled = joinsDHT
+        configuration.dht.listen = ["/ip4/127.0.0.1/tcp/0"]
         let relay = Relay(configuration)
         do {
             return (relay, try await relay.start())

@@ -63,6 +63,7 @@ struct RelayCommand: AsyncParsableCommand {
         print("listening \(running.url)")
         if let root = running.rootPath { print("trust \(root)") }
         if let port = running.stunPort { print("stun \(port)") }
+        for address in running.overlay { print("dht \(address)") }
         // The lines are read by programs, through a pipe.
         fflush(nil)
     }

@@ -159,6 +159,18 @@ struct RelayOptions: ParsableArguments {
     @Option(name: .customLong("push-fcm-account"), help: help("push.fcm-account"))
     var pushFcmAccount: String?
 
+    @Option(name: .customLong("discovery-enabled"), help: help("discovery.enabled"))
+    var discoveryEnabled: Bool?
+
+    @Option(name: .customLong("dht-enabled"), help: help("dht.enabled"))
+    var dhtEnabled: Bool?
+
+    @Option(name: .customLong("dht-listen"), help: help("dht.listen"))
+    var dhtListen: String?
+
+    @Option(name: .customLong("dht-bootstrap"), help: help("dht.bootstrap"))
+    var dhtBootstrap: String?
+
     @Option(name: .customLong("stun-enabled"), help: help("stun.enabled"))
     var stunEnabled: Bool?
 
@@ -241,6 +253,10 @@ struct RelayOptions: ParsableArguments {
             ("push.apns-team", pushApnsTeam),
             ("push.apns-topics", pushApnsTopics),
             ("push.fcm-account", pushFcmAccount),
+            ("discovery.enabled", discoveryEnabled.map(String.init)),
+            ("dht.enabled", dhtEnabled.map(String.init)),
+            ("dht.listen", dhtListen),
+            ("dht.bootstrap", dhtBootstrap),
             ("stun.enabled", stunEnabled.map(String.init)),
             ("stun.port", stunPort.map(String.init)),
             ("stun.advertised", stunAdvertised),

@@ -94,50 +94,55 @@ import Testing
 }
 
 @Suite("A search for a hint") struct HintSearchTests {
-    private func search(_ places: [HintSearch.Place]) -> HintSearch {
-        HintSearch(Cast.alice.did, asking: places, until: Cast.now + 4, verifier: HintVerifier())
-    }
+    /// A search in a box, so that it can be asked inside an expectation.
+    private final class Play {
+        var search: HintSearch
 
-    private func drain(_ search: inout HintSearch) -> [HintSearch.Output] {
-        var outputs: [HintSearch.Output] = []
-        while let output = search.pollOutput() { outputs.append(output) }
-        return outputs
+        init(_ places: [HintSearch.Place]) {
+            search = HintSearch(Cast.alice.did, asking: places, until: Cast.now + 4, verifier: HintVerifier())
+        }
+
+        func drain() -> [HintSearch.Output] {
+            var outputs: [HintSearch.Output] = []
+            while let output = search.pollOutput() { outputs.append(output) }
+            return outputs
+        }
     }
 
     @Test("the first live hint is told at once, a better one after it, and the stale places are repaired")
     func merging() throws {
         let old = try Cast.hint(seq: 1)
         let new = try Cast.hint(seq: 2, uri: "wss://new.example")
-        var search = search([.cache, .overlay, .relay("r")])
-        search.answered(.cache, records: [old], at: Cast.now)
-        guard case .candidate(let first)? = search.pollOutput() else { throw TestFault("no candidate") }
+        let play = Play([.cache, .overlay, .relay("r")])
+        play.search.answered(.cache, records: [old], at: Cast.now)
+        guard case .candidate(let first)? = play.search.pollOutput() else { throw TestFault("no candidate") }
         #expect(first.place == .cache && first.bytes == old)
-        search.answered(.overlay, records: [[1, 2], old, new], at: Cast.now)
-        guard case .candidate(let second)? = search.pollOutput() else { throw TestFault("no better candidate") }
-        #expect(second.endpoints.map(\.uri) == ["wss://new.example"] && search.refused == 1)
-        search.failed(.relay("r"), at: Cast.now)
-        let rest = drain(&search)
+        play.search.answered(.overlay, records: [[1, 2], old, new], at: Cast.now)
+        guard case .candidate(let second)? = play.search.pollOutput() else { throw TestFault("no better candidate") }
+        #expect(second.endpoints.map(\.uri) == ["wss://new.example"] && play.search.refused == 1)
+        play.search.failed(.relay("r"), at: Cast.now)
+        let rest = play.drain()
         #expect(rest == [.repair(.cache, bytes: new), .finished(second)])
     }
 
     @Test("of the records of one answer all are read, not the first")
     func all() throws {
-        var search = search([.overlay])
-        search.answered(
+        let play = Play([.overlay])
+        play.search.answered(
             .overlay,
             records: [try Cast.hint(seq: 1), try Cast.hint(seq: 3), try Cast.hint(seq: 2)],
             at: Cast.now
         )
-        guard case .finished(let found?)? = drain(&search).last else { throw TestFault("nothing found") }
+        guard case .finished(let found?)? = play.drain().last else { throw TestFault("nothing found") }
         #expect(found.bytes == (try Cast.hint(seq: 3)))
     }
 
     @Test("two hints with one seq are a conflict that is told")
     func conflict() throws {
-        var search = search([.overlay, .cache])
-        search.answered(.overlay, records: [try Cast.hint(seq: 1)], at: Cast.now)
-        search.answered(.cache, records: [try Cast.hint(seq: 1, uri: "wss://b.example")], at: Cast.now)
-        let outputs = drain(&search)
+        let play = Play([.overlay, .cache])
+        play.search.answered(.overlay, records: [try Cast.hint(seq: 1)], at: Cast.now)
+        play.search.answered(.cache, records: [try Cast.hint(seq: 1, uri: "wss://b.example")], at: Cast.now)
+        let outputs = play.drain()
         #expect(outputs.contains { if case .conflict = $0 { true } else { false } })
         guard case .finished(let found?)? = outputs.last else { throw TestFault("nothing found") }
         #expect(found.endpoints == [Cast.relay], "the first stands")
@@ -145,25 +150,25 @@ import Testing
 
     @Test("the time ends a search, late and unasked answers change nothing")
     func deadline() throws {
-        var search = search([.overlay, .pkarr("p")])
-        search.answered(.relay("never asked"), records: [try Cast.hint()], at: Cast.now)
-        #expect(drain(&search).isEmpty)
-        search.advance(to: Cast.now + 3)
-        #expect(drain(&search).isEmpty)
-        search.advance(to: Cast.now + 4)
-        #expect(drain(&search) == [.finished(nil)])
-        search.answered(.overlay, records: [try Cast.hint()], at: Cast.now + 5)
-        #expect(drain(&search).isEmpty)
+        let play = Play([.overlay, .pkarr("p")])
+        play.search.answered(.relay("never asked"), records: [try Cast.hint()], at: Cast.now)
+        #expect(play.drain().isEmpty)
+        play.search.advance(to: Cast.now + 3)
+        #expect(play.drain().isEmpty)
+        play.search.advance(to: Cast.now + 4)
+        #expect(play.drain() == [.finished(nil)])
+        play.search.answered(.overlay, records: [try Cast.hint()], at: Cast.now + 5)
+        #expect(play.drain().isEmpty)
     }
 
     @Test("between the carriers the later issue is the newer word")
     func carriers() throws {
-        var search = search([.overlay, .pkarr("p"), .pkarr("q")])
-        search.answered(.overlay, records: [try Cast.hint(at: Cast.now - 60)], at: Cast.now)
+        let play = Play([.overlay, .pkarr("p"), .pkarr("q")])
+        play.search.answered(.overlay, records: [try Cast.hint(at: Cast.now - 60)], at: Cast.now)
         let packet = try Cast.packet(at: Cast.now - 30, uri: "wss://p.example")
-        search.answered(.pkarr("p"), packet: packet, at: Cast.now)
-        search.answered(.pkarr("q"), packet: nil, at: Cast.now)
-        let outputs = drain(&search)
+        play.search.answered(.pkarr("p"), packet: packet, at: Cast.now)
+        play.search.answered(.pkarr("q"), packet: nil, at: Cast.now)
+        let outputs = play.drain()
         #expect(outputs.contains(.repair(.pkarr("q"), bytes: packet)))
         guard case .finished(let found?)? = outputs.last else { throw TestFault("nothing found") }
         #expect(found.place == .pkarr("p"))
@@ -207,15 +212,18 @@ import Testing
         func put(_ path: String, _ body: [UInt8]) -> Int {
             node.answer(.init(method: "PUT", path: path, body: body), at: Cast.now).status
         }
-        #expect(node.answer(.init(method: "GET", path: "/\(zone)"), at: Cast.now).status == 404)
-        #expect(node.wantsNewer(.init(method: "GET", path: "/\(zone)"), at: Cast.now) == zone)
+        func get() -> HintNode.Response { node.answer(.init(method: "GET", path: "/\(zone)"), at: Cast.now) }
+        func wantsNewer(at now: Int64) -> String? {
+            node.wantsNewer(.init(method: "GET", path: "/\(zone)"), at: now)
+        }
+        #expect(get().status == 404 && wantsNewer(at: Cast.now) == zone)
         #expect(put("/\(zone)", packet) == 204 && put("/\(zone)", packet) == 204)
         #expect(put("/\(zone)", try Cast.packet(at: Cast.now - 1)) == 409)
         #expect(put("/\(zone.uppercased())", packet) == 400 && put("/x", packet) == 404)
-        let answer = node.answer(.init(method: "GET", path: "/\(zone)"), at: Cast.now)
+        let answer = get()
         #expect(answer.status == 200 && answer.body == packet)
-        #expect(node.wantsNewer(.init(method: "GET", path: "/\(zone)"), at: Cast.now) == nil)
-        #expect(node.wantsNewer(.init(method: "GET", path: "/\(zone)"), at: Cast.now + 1800) == zone)
+        #expect(wantsNewer(at: Cast.now) == nil)
+        #expect(wantsNewer(at: Cast.now + 1800) == zone)
     }
 }
 

@@ -195,6 +195,30 @@ import Testing
         #expect(code { _ = try PkarrZone.carried(from: DNSMessage(bad), zone: zone) } == .malformed)
     }
 
+    @Test("a hint is renewed in place: others' records stay, the timestamp rises though the clock went back")
+    func renewing() throws {
+        let clock = UInt64(Cast.now) * 1_000_000
+        var bytes: [UInt8] = [0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+        bytes += [1, 0x61, 0] + [0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]
+        let others = try PkarrPacket(signing: bytes, at: clock, by: Cast.alice).payload
+        let first = try PkarrPacket.hint([Cast.relay], replacing: others, clock: clock + 7, by: Cast.alice)
+        #expect(first.timestamp == clock + 7)
+        let second = try PkarrPacket.hint(
+            [Cast.relay],
+            replacing: first.payload,
+            clock: clock - 9_000_000_000,
+            by: Cast.alice
+        )
+        #expect(second.timestamp == clock + 8)
+        let message = try second.open(under: try PkarrKey(Cast.alice.did), at: Cast.now)
+        #expect(message.answers.map(\.type) == [16, 1])
+        #expect(try PkarrHint(second.payload, of: Cast.alice.did, at: Cast.now).endpoints == [Cast.relay])
+        let strangers = try Cast.packet(Cast.bob, at: Cast.now + 900)
+        let fresh = try PkarrPacket.hint([Cast.relay], replacing: strangers, clock: clock, by: Cast.alice)
+        #expect(fresh.timestamp == clock)
+        #expect(code { _ = try PkarrPacket.hint([], replacing: nil, clock: clock, by: Cast.alice) } == .noEndpoints)
+    }
+
     @Test("a message over 996 bytes is not signed")
     func bound() throws {
         var zone = PkarrZone(try PkarrKey(Cast.alice.did))
@@ -292,16 +316,21 @@ import Testing
         var shelf = PkarrShelf()
         let zone = try PkarrKey(Cast.alice.did).zone
         let packet = try Cast.packet()
-        #expect(shelf.offer(packet, zone: zone.uppercased(), at: Cast.now) == .rejected(.badKey))
-        #expect(shelf.offer(packet, zone: try PkarrKey(Cast.bob.did).zone, at: Cast.now) == .rejected(.signature))
-        #expect(shelf.offer(packet, zone: zone, at: Cast.now - 400) == .rejected(.future))
+        func offer(_ payload: [UInt8], _ zone: String = zone, at now: Int64 = Cast.now) -> PkarrShelf.Outcome {
+            shelf.offer(payload, zone: zone, at: now)
+        }
+        func isFresh(at now: Int64) -> Bool? { shelf.packet(zone, at: now)?.isFresh }
+        #expect(offer(packet, zone.uppercased()) == .rejected(.badKey))
+        let other = try PkarrKey(Cast.bob.did).zone
+        #expect(offer(packet, other) == .rejected(.signature))
+        #expect(offer(packet, at: Cast.now - 400) == .rejected(.future))
         #expect(shelf.count == 0)
-        #expect(shelf.offer(packet, zone: zone, at: Cast.now) == .stored)
-        #expect(shelf.offer(packet, zone: zone, at: Cast.now) == .kept(.same))
-        #expect(shelf.offer(try Cast.packet(at: Cast.now - 1), zone: zone, at: Cast.now) == .kept(.older))
-        #expect(shelf.offer(try Cast.packet(uri: "wss://b.example"), zone: zone, at: Cast.now) == .kept(.conflict))
-        #expect(shelf.packet(zone, at: Cast.now + 1799)?.isFresh == true)
-        #expect(shelf.packet(zone, at: Cast.now + 1800)?.isFresh == false)
+        #expect(offer(packet) == .stored)
+        #expect(offer(packet) == .kept(.same))
+        #expect(offer(try Cast.packet(at: Cast.now - 1)) == .kept(.older))
+        #expect(offer(try Cast.packet(uri: "wss://b.example")) == .kept(.conflict))
+        #expect(isFresh(at: Cast.now + 1799) == true)
+        #expect(isFresh(at: Cast.now + 1800) == false)
     }
 
     @Test("a full shelf lets go of what nobody asked for")
@@ -314,6 +343,7 @@ import Testing
             _ = shelf.packet(first, at: Cast.now)
             #expect(shelf.count <= 8)
         }
-        #expect(shelf.packet(first, at: Cast.now) != nil)
+        let kept = shelf.packet(first, at: Cast.now)
+        #expect(kept != nil)
     }
 }

@@ -28,6 +28,7 @@ export function settingsView(app) {
       switchField({ owner: ui, name: "muteRing", label: text.muteRing, help: text.muteRingHelp, checked: prefs.muteRing, changed: set("muteRing") }),
       switchField({ owner: ui, name: "shortcuts", label: text.shortcuts, checked: prefs.shortcuts, changed: set("shortcuts") }),
       h("div", { class: "actions start" }, h("button", { class: "button", type: "button", onclick: testRing }, ui.testing ? text.stopRing : text.testRing))),
+    card(text.finding, switchField({ owner: ui, name: "findable", label: text.findable, help: text.findableHelp, checked: settings.findable, changed: (findable) => attempt(async () => { Object.assign(settings, await app.agent.call("settings.update", { findable })); update(); }) })),
     app.messages.enabled && messageCard(app),
     card(text.notifications,
       switchField({ owner: ui, name: "notify", label: text.notify, help: text.notifyHelp, checked: prefs.notify, changed: async (on) => { if (!(await setNotifications(app, on))) notify("warning", text.notifyDenied); update(); } }),

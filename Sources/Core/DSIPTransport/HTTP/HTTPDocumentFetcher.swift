@@ -33,15 +33,15 @@ public struct HTTPDocumentFetcher: DocumentFetcher {
         return FetchedDocument(response)
     }
 
-    /// Posts an envelope, such as a name registration signed by the identity it is for. Redirects are not followed.
+    /// Posts what an identity signed, such as the registration of its name. Redirects are not followed.
     ///
     /// - Returns: the server's answer, whatever its status.
-    public func post(url: String, _ envelope: Envelope, limit: Int = 64 << 10) async throws(IdentityError)
+    public func post(url: String, _ body: [UInt8], limit: Int = 64 << 10) async throws(IdentityError)
         -> FetchedDocument
     {
         let headers = [(name: "Content-Type", value: "application/json"), (name: "Accept", value: "application/json")]
         let response = try await client.send(
-            .init(.POST, url, headers: headers, body: envelope.bytes),
+            .init(.POST, url, headers: headers, body: body),
             limit: limit,
             redirects: 0
         )

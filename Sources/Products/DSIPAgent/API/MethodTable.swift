@@ -33,6 +33,9 @@ enum MethodTable {
 
     private static let people: [String: Method] = [
         "state.get": method { agent, _, page throws(AgentError) in try await agent.state(for: page) },
+        "settings.update": method { agent, p, _ throws(AgentError) in
+            try await agent.update(findable: p.optionalBool("findable"))
+        },
         "peer.lookup": slow { agent, p, _ throws(AgentError) in
             try await agent.lookup(p.text("input", limit: 2048)).json
         },

@@ -60,6 +60,7 @@ extension Agent {
             if !actions.isEmpty { perform(actions, desk, .timer) }
         }
         advanceMail()
+        advanceAnnouncements()
         reschedule()
     }
 

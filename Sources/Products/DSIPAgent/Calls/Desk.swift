@@ -1,3 +1,4 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPSession
 import DSIPSignaling
@@ -16,6 +17,10 @@ final class Desk {
     var name: String
     var engine: EndpointEngine
     var calls: [ULID: LiveCall] = [:]
+    /// Where the identity is, as it is published.
+    var hint: HintPublisher
+    /// When that is said again, Unix seconds; nil while it is not.
+    var announceAt: Int64?
     /// Nil where this device may not carry messages.
     var mail: MessagingDesk?
 
@@ -32,6 +37,7 @@ final class Desk {
         self.delegations = delegations
         self.relay = relay
         self.name = name
+        self.hint = HintPublisher(subject: identity)
         self.engine = EndpointEngine(device: key.did, identity: identity, contacts: contacts)
     }
 

@@ -9,10 +9,11 @@ extension Agent {
     func resolve(_ did: DID, _ desk: Desk, _ messages: MessagingDesk) {
         guard messages.resolving.insert(did).inserted else { return }
         let owner = desk.identity
-        let hint =
-            contactPath(to: did, desk) ?? messages.hints[did] ?? messages.mail.preKeyService(of: did) ?? desk.relay
+        let hint = contactPath(to: did, desk) ?? messages.hints[did] ?? messages.mail.preKeyService(of: did)
+        let relay = desk.relay
         Task {
-            let found = await find(did, hint: hint, owner: owner)
+            let published = hint == nil ? await directory.published(did, asking: relay)?.relay : nil
+            let found = await find(did, hint: hint ?? published ?? relay, owner: owner)
             guard let desk = desks[owner] else { return }
             desk.mail?.resolving.remove(did)
             work(desk) { (mail, now) throws(MessagingError) in

@@ -26,7 +26,7 @@ enum NameRegistration {
         do throws(IdentityError) {
             let response = try await fetcher.post(
                 url: "https://\(authority)/names",
-                Envelope(signing: request.utf8, by: key)
+                Envelope(signing: request.utf8, by: key).bytes
             )
             guard (200..<300).contains(response.status) else {
                 let answer = try? JSONValue(parsing: response.body)

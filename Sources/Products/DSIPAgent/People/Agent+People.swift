@@ -135,7 +135,7 @@ extension Agent {
 
     /// Finds whom `input` means: a DID, `user@host`, or a `dsip:` link (DSIP §8.1).
     public func lookup(_ input: String) async throws(AgentError) -> Found {
-        let resolved = try await directory.find(input)
+        let resolved = try await directory.find(input, asking: desks[current]?.relay)
         let owner = try desk(for: resolved.did).identity
         var peer = peer(resolved.did, of: owner, claimed: nil)
         if peer.alias == nil { peer.alias = resolved.alias }

@@ -1,5 +1,8 @@
+import DSIPDiscovery
 import DSIPIdentity
+import DSIPTransport
 import Encoding
+import NIOConcurrencyHelpers
 
 /// Finds people: what a person typed becomes a DID and the relay to dial, in the order of authority of DSIP §8.1.
 ///
@@ -16,15 +19,20 @@ final class Directory: Sendable {
     }
 
     let resolver: CachingResolver
-    private let fetcher: any DocumentFetcher
+    private let fetcher: HTTPDocumentFetcher
+    private let clock: @Sendable () -> Int64
+    /// Those who look for people without a document, by the relay they ask.
+    private let discoverers = NIOLockedValueBox<[String: Discoverer]>([:])
 
-    init(fetcher: any DocumentFetcher, clock: @escaping @Sendable () -> Int64) {
+    init(fetcher: HTTPDocumentFetcher, clock: @escaping @Sendable () -> Int64) {
         self.fetcher = fetcher
-        self.resolver = CachingResolver(upstream: MethodResolver(fetcher: fetcher), clock: clock)
+        self.clock = clock
+        self.resolver = CachingResolver(upstream: MethodResolver(fetcher: fetcher, clock: clock), clock: clock)
     }
 
+    /// - Parameter relay: whom to ask for the relay of an address that names none.
     /// - Throws: `.badRequest` for what is no address, `.unresolvable` with the step that failed.
-    func find(_ input: String) async throws(AgentError) -> Resolved {
+    func find(_ input: String, asking relay: String?) async throws(AgentError) -> Resolved {
         let uri: IdentityURI
         do {
             uri = try IdentityURI(entered: input)
@@ -57,6 +65,10 @@ final class Directory: Sendable {
                 throw AgentError(.unresolvable, "This address is damaged: it holds no usable key. Ask for it again.")
             }
             steps.append("The address is its own key.")
+            if found.relay == nil, let relay, let route = await published(found.did, asking: relay) {
+                found.relay = route.relay
+                steps.append("Its relay was found \(route.origin.text).")
+            }
         default:
             do {
                 let document = try await resolver.resolve(found.did).document
@@ -69,6 +81,35 @@ final class Directory: Sendable {
         }
         found.steps = steps
         return found
+    }
+
+    /// The relay that somebody without a document says is theirs, by a record or a hint that they signed; nil when nobody whom `relay`
+    /// can ask knows.
+    func published(_ did: DID, asking relay: String) async -> (relay: String, origin: DiscoveredRoute.Origin)? {
+        guard did.method == "key", let discoverer = discoverer(asking: relay),
+            let found = try? await discoverer.find(.did(did))
+        else { return nil }
+        for route in found.routes { if case .relay(let url) = route.way { return (url, route.origin) } }
+        return nil
+    }
+
+    private func discoverer(asking relay: String) -> Discoverer? {
+        guard let base = RelayDirectory.base(of: relay) else { return nil }
+        return discoverers.withLockedValue { discoverers in
+            if let known = discoverers[relay] { return known }
+            var source = NetworkSource(resolver: resolver, fetcher: fetcher, clock: clock)
+            source.directory = RelayDirectory(fetcher: fetcher, relay: relay)
+            var sources = Discovery.Sources()
+            sources.hints = [.relay(base)]
+            sources.directory = true
+            let made = Discoverer(source: source, sources: sources, verifier: HintVerifier()) { [clock] in
+                clock() * 1000
+            }
+            // One for each relay of an identity of ours, which are few.
+            if discoverers.count >= 16 { discoverers = [:] }
+            discoverers[relay] = made
+            return made
+        }
     }
 
     /// What is known of a DID now, without waiting.

@@ -62,6 +62,10 @@ extension RelayConfiguration {
         try read.number("names.total") { names.total = $0 }
         try readMessaging(read, environment)
         try readPush(read, environment)
+        try read.flag("discovery.enabled") { discovery.enabled = $0 }
+        try read.flag("dht.enabled") { dht.enabled = $0 }
+        try read.list("dht.listen") { dht.listen = $0 }
+        try read.list("dht.bootstrap") { dht.bootstrap = $0 }
         try read.flag("stun.enabled") { stun.enabled = $0 }
         try read.number("stun.port") { stun.port = $0 }
         try read.text("stun.advertised") { stun.advertised = $0 }

@@ -38,6 +38,8 @@ public struct RelayConfiguration: Sendable {
     public var ratchet = Ratchet()
     public var blobs = Blobs()
     public var push = Push()
+    public var discovery = Discovery()
+    public var dht = DHT()
     public var stun = STUN()
     public var resolver = Resolver()
     /// Seconds that a graceful shutdown may take.
@@ -155,6 +157,20 @@ public struct RelayConfiguration: Sendable {
         public var apnsTopics: [String] = []
         /// The JSON file of a service account.
         public var fcmAccount: String?
+    }
+
+    /// Hints and home records over HTTP: where people are who say so.
+    public struct Discovery: Sendable, Hashable {
+        public var enabled = true
+    }
+
+    /// A host in the DHT, which finds people of other relays and is asked by others.
+    public struct DHT: Sendable, Hashable {
+        public var enabled = false
+        /// TCP multiaddresses.
+        public var listen = ["/ip4/0.0.0.0/tcp/4001"]
+        /// Hosts to begin with, `/ip4/…/tcp/…/p2p/…`.
+        public var bootstrap: [String] = []
     }
 
     public struct STUN: Sendable, Hashable {

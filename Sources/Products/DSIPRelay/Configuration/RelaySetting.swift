@@ -163,6 +163,15 @@ public struct RelaySetting: Sendable {
         .init("push.apns-team", .text, "none", "The team that it belongs to."),
         .init("push.apns-topics", .list, "none", "Bundle identifiers of the apps that are served."),
         .init("push.fcm-account", .text, "none", "JSON file of a service account for Firebase Cloud Messaging."),
+        .init("discovery.enabled", .flag, "true", "Keep and give out where people are who say so, over HTTP."),
+        .init(
+            "dht.enabled",
+            .flag,
+            "false",
+            "Be a host in the DHT: find people of other relays, and be asked by others."
+        ),
+        .init("dht.listen", .list, "/ip4/0.0.0.0/tcp/4001", "TCP addresses of that host, as multiaddresses."),
+        .init("dht.bootstrap", .list, "none", "Hosts to begin with, such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…."),
         .init("stun.enabled", .flag, "true", "Answer STUN binding requests on UDP."),
         .init("stun.port", .number, "3478", "UDP port for STUN. 0 takes any free one."),
         .init("stun.advertised", .text, "hostname, else host", "What clients are told to ask, host or host:port."),

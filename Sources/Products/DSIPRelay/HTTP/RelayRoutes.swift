@@ -30,6 +30,8 @@ struct RelayRoutes: Sendable {
     let status: @Sendable () -> Status
     /// Nil when messaging is off.
     let blobs: BlobRoutes?
+    /// Nil when discovery is off.
+    let discovery: DiscoveryRoutes?
     /// Unix seconds.
     let now: @Sendable () -> Int64
 
@@ -53,6 +55,7 @@ struct RelayRoutes: Sendable {
         }
         router.post("/names") { request, context in count("names", await register(request, context)) }
         blobs?.add(to: router)
+        discovery?.add(to: router)
         return router.buildResponder()
     }
 

@@ -1,6 +1,8 @@
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPTransport
 import Encoding
+import Foundation
 
 /// Finds whom an address means, and keeps what each step was and how long it took (DSIP §8.1).
 struct Lookup: Sendable {
@@ -57,14 +59,10 @@ struct Lookup: Sendable {
 
     private mutating func findDocument() async throws {
         guard let did else { return }
-        let what: String =
-            switch did.method {
-            case "key": "read the key out of the did:key itself"
-            case "web": "fetch \((try? DIDWeb.url(of: did)) ?? did.string)"
-            default: "resolve \(did)"
-            }
-        let resolver = MethodResolver(fetcher: fetcher)
-        let resolved = try await step(what) { () async throws(IdentityError) in try await resolver.resolve(did) }
+        let resolver = MethodResolver(fetcher: fetcher, clock: { Int64(Date().timeIntervalSince1970) })
+        let resolved = try await step(DiscoveryStep.document(did)) { () async throws(IdentityError) in
+            try await resolver.resolve(did)
+        }
         document = resolved.document
         set(relay: resolved.document.signalingEndpoint, from: "the document")
     }

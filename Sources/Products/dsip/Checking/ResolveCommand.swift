@@ -13,10 +13,13 @@ struct ResolveCommand: Subcommand {
 
     @Argument(help: "The address.") var address: String
     @Flag(help: "Show the DID document too.") var document = false
+    @Flag(help: "Ask every place there is at once, and tell what each answer rests on.") var explain = false
+    @OptionGroup var places: PlaceOptions
     @OptionGroup var network: NetworkOptions
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
+        if explain { return try await Explanation(address, places, try network.fetcher()).show(asJSON: output.json) }
         var lookup = Lookup(fetcher: try network.fetcher())
         do {
             try await lookup.find(address)

@@ -60,6 +60,16 @@ public struct HintNode: Sendable {
         return packets.packet(zone, at: now)?.isFresh == true ? nil : zone
     }
 
+    /// Whose hints a path asks for.
+    public static func subject(ofHints path: String) -> DID? {
+        path.hasPrefix(hints + "/") ? subject(path.dropFirst(hints.count + 1)) : nil
+    }
+
+    /// Keeps a record that was found elsewhere, when it holds and is newer than what is here.
+    public mutating func learn(_ record: [UInt8], at now: Int64) {
+        if let record = try? verifier.verify(record, at: now) { shelf.offer(record, at: now) }
+    }
+
     /// - Parameter now: Unix seconds.
     public mutating func answer(_ request: Request, at now: Int64) -> Response {
         switch request.method {
@@ -80,7 +90,7 @@ public struct HintNode: Sendable {
             )
         }
         guard path.hasPrefix(HintNode.hints + "/") else { return Response(status: 404) }
-        guard let did = HintNode.subject(path.dropFirst(HintNode.hints.count + 1)) else { return Response(status: 400) }
+        guard let did = HintNode.subject(ofHints: path) else { return Response(status: 400) }
         let records = shelf.record(did, at: now).map { [JSONValue.string(String(decoding: $0.bytes, as: UTF8.self))] }
         let body: JSONValue = ["hints": .array(records ?? [])]
         return Response(status: 200, contentType: "application/json", body: body.utf8)

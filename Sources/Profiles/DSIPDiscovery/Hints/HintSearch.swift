@@ -62,15 +62,16 @@ public struct HintSearch: Sendable {
     /// A place of the overlay's records (§2) has answered.
     public mutating func answered(_ place: Place, records values: [[UInt8]], at now: Int64) {
         guard waiting.remove(place) != nil else { return }
-        told[place] = .some(nil)
+        var newest: HintRecord?
         for value in values.prefix(HintSearch.maximumRecords) {
             guard let record = try? verifier.verify(value, at: now), record.subject == subject else {
                 refused += 1
                 continue
             }
-            told[place] = value
+            if record.seq > newest?.seq ?? .min { newest = record }
             HintSearch.take(FoundHint(record, from: place), into: &records, &outputs)
         }
+        told[place] = .some(newest?.bytes)
         advance(to: now)
     }
 

@@ -158,6 +158,40 @@ public struct PkarrZone: Sendable {
     }
 }
 
+extension PkarrPacket {
+    /// Signs the hint of an identity in its own zone, and keeps what others put there (hints profile §9, *Publishing*).
+    ///
+    /// - Parameters:
+    ///   - ttl: seconds that the hint holds, at most 3600; sign again before they are over.
+    ///   - previous: the newest payload of the zone, own or fetched; one that does not verify is taken for none.
+    ///   - clock: Unix microseconds.
+    ///   - key: the identity's own; its DID is the did:key whose zone it is.
+    /// - Throws: `.noEndpoints`, `.badEndpoint`, `.ttlTooLong`, `.limit` when there is no room left, `.exhausted`, `.notDIDKey`,
+    ///   `.malformed` when others' records cannot be carried over.
+    public static func hint(
+        _ endpoints: [ReachabilityHint.Endpoint],
+        ttl: UInt32 = 1800,
+        replacing previous: [UInt8]?,
+        clock: UInt64,
+        by key: SigningKey
+    ) throws(DiscoveryError) -> PkarrPacket {
+        guard !endpoints.isEmpty else { throw DiscoveryError(.noEndpoints, "there is nothing to publish") }
+        let zoneKey = try PkarrKey(key.did)
+        var zone = PkarrZone(zoneKey)
+        var newest: UInt64?
+        // A packet of ours from before the clock went back is dated ahead of it, and counts all the same.
+        if let packet = previous.flatMap({ try? PkarrPacket($0) }),
+            let message = try? packet.open(under: zoneKey, at: Int64(clamping: packet.timestamp / 1_000_000))
+        {
+            newest = packet.timestamp
+            try zone.carry(message)
+        }
+        for endpoint in endpoints { try zone.add(endpoint, ttl: ttl) }
+        let timestamp = try PkarrZone.nextTimestamp(clock: clock, previous: newest)
+        return try PkarrPacket(signing: try zone.message(), at: timestamp, by: key)
+    }
+}
+
 /// Writes an authoritative answer; each ending of an owner name that stood before is pointed to.
 private struct DNSWriter {
     private(set) var bytes: [UInt8]

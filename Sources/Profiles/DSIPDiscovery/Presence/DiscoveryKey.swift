@@ -14,6 +14,14 @@ public enum DiscoveryKey {
     /// Who serves a region, as provider entries; nothing is stored under it.
     public static func region(_ prefix: Geohash) -> [UInt8] { key("dsip-presence:geo:" + prefix.text) }
 
+    /// The key that 64 digits of base16 in lower case stand for; nil for others.
+    public static func key(digits: some StringProtocol) -> [UInt8]? {
+        guard digits.utf8.count == 64, let digest = Hex.decode(String(digits)), Hex.encode(digest) == digits else {
+            return nil
+        }
+        return Array("/dsip/".utf8) + Array(digits.utf8)
+    }
+
     private static func key(_ text: String) -> [UInt8] {
         Array("/dsip/".utf8) + Array(Hex.encode(Array(SHA256.hash(data: Array(text.utf8)))).utf8)
     }

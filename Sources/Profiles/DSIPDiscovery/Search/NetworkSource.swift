@@ -1,0 +1,139 @@
+import DSIPIdentity
+import Encoding
+
+/// Records by key, as a DHT keeps them.
+public protocol RecordDirectory: Sendable {
+    /// All the values that were found, unverified.
+    ///
+    /// - Throws: `.unreachable`.
+    func values(_ key: [UInt8]) async throws(IdentityError) -> [[UInt8]]
+    func put(_ key: [UInt8], _ value: [UInt8]) async
+}
+
+/// The network as a discovery asks it: the web by a fetcher, names by a validating resolver, records by a directory. What is absent is
+/// simply not asked.
+public struct NetworkSource: DiscoverySource {
+    private let resolver: any Resolver
+    private let fetcher: any DocumentFetcher
+    private let clock: @Sendable () -> Int64
+    /// For `AliasClaim.Source.dns`.
+    public var dns: (any ValidatingDNS)?
+    /// Presence, home records, and hints where the DHT sorts its keys by namespaces.
+    public var directory: (any RecordDirectory)?
+    /// Hints held already.
+    public var heldHint: (@Sendable (DID) async -> [UInt8]?)?
+
+    /// - Parameter clock: Unix seconds.
+    public init(resolver: any Resolver, fetcher: any DocumentFetcher, clock: @escaping @Sendable () -> Int64) {
+        self.resolver = resolver
+        self.fetcher = fetcher
+        self.clock = clock
+    }
+
+    public func answer(_ query: Discovery.Query) async -> Discovery.Answer {
+        do throws(IdentityError) {
+            switch query {
+            case .alias(let alias, let source): return .claim(try await claim(alias, source))
+            case .document(let did): return .document(try await resolver.resolve(did))
+            case .presence(let did): return .presence(try await presence(did))
+            case .home(let did): return .home(try await home(did))
+            case .hint(let did, let place): return try await hint(did, place)
+            }
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    public func repair(_ place: HintSearch.Place, _ did: DID, bytes: [UInt8]) async {
+        guard place == .overlay else { return }
+        await directory?.put(HintKey.path(of: did), bytes)
+    }
+
+    private func claim(_ alias: Alias, _ source: AliasClaim.Source) async throws(IdentityError) -> AliasClaim {
+        switch source {
+        case .webFinger:
+            let resolved = try await WebFinger.resolve(alias, fetcher: fetcher)
+            return AliasClaim(source: .webFinger, did: resolved.did, relay: resolved.relay, basis: .certificate)
+        case .wellKnown: return try await AliasFile.resolve(alias, through: fetcher)
+        case .dns:
+            guard let dns else { throw IdentityError(.unsupported, "there is no validating resolver") }
+            return try await AliasDNS.resolve(alias, through: dns)
+        }
+    }
+
+    // MARK: Records
+
+    private func presence(_ did: DID) async throws(IdentityError) -> PresenceRecord {
+        let document = did.method == "key" ? nil : try await resolver.resolve(did).document
+        let now = clock()
+        let records = try await values(DiscoveryKey.presence(did)).compactMap { bytes in
+            try? PresenceRecord(
+                verifying: bytes,
+                at: now,
+                documents: { $0 == did ? document.map { .found($0) } ?? .unresolvable : .unresolvable }
+            )
+        }
+        guard let best = records.filter({ $0.subject == did }).max(by: { $0.seq < $1.seq }) else {
+            throw IdentityError(.notFound, "no presence is published")
+        }
+        return best
+    }
+
+    private func home(_ did: DID) async throws(IdentityError) -> HomeRecord {
+        let now = clock()
+        let records = try await values(DiscoveryKey.home(did)).compactMap { try? HomeRecord(verifying: $0, at: now) }
+        guard let best = records.filter({ $0.subject == did }).max(by: { $0.seq < $1.seq }) else {
+            throw IdentityError(.notFound, "no home is published")
+        }
+        return best
+    }
+
+    private func values(_ key: [UInt8]) async throws(IdentityError) -> ArraySlice<[UInt8]> {
+        guard let directory else { throw IdentityError(.unsupported, "no DHT is joined") }
+        return try await directory.values(key).prefix(HintSearch.maximumRecords)
+    }
+
+    // MARK: Hints
+
+    private func hint(_ did: DID, _ place: HintSearch.Place) async throws(IdentityError) -> Discovery.Answer {
+        switch place {
+        case .cache: return .records(await heldHint?(did).map { [$0] } ?? [])
+        case .overlay: return .records(Array(try await values(HintKey.path(of: did))))
+        case .relay(let url):
+            let fetched = try await fetcher.fetch(url: "\(url)/dsip/v1/hints/\(did)", limit: 1 << 18)
+            guard fetched.status == 200, let json = try? JSONValue(parsing: fetched.body) else {
+                throw IdentityError(.unreachable, "the node answered with HTTP status \(fetched.status)")
+            }
+            return .records((json["hints"]?.array ?? []).compactMap { $0.string.map { Array($0.utf8) } })
+        case .pkarr(let url):
+            guard let key = try? PkarrKey(did) else {
+                throw IdentityError(.unsupported, "only an Ed25519 did:key has a zone")
+            }
+            let packets = try await PkarrRelays([url], fetcher: fetcher).packets(key.zone)
+            return .packet(packets.first)
+        }
+    }
+}
+
+extension MethodResolver {
+    /// Every method that is resolved here: key, jwk, ion (long form), web, webvh, and dht where there are Pkarr relays.
+    ///
+    /// - Parameters:
+    ///   - pkarr: for did:dht.
+    ///   - memory: what was verified before; to be kept, so that a host cannot take it back after a restart.
+    ///   - clock: Unix seconds.
+    public init(
+        fetcher: any DocumentFetcher,
+        pkarr: (any PkarrSource)? = nil,
+        memory: any VersionMemory = ShortVersionMemory(),
+        clock: @escaping @Sendable () -> Int64
+    ) {
+        var methods: [String: any Resolver] = [
+            "key": DIDKeyResolver(), "jwk": JWKResolver(), "ion": SidetreeResolver(),
+            "web": DIDWebResolver(fetcher: fetcher),
+            "webvh": WebVHResolver(fetcher: fetcher, memory: memory, clock: clock),
+        ]
+        if let pkarr { methods["dht"] = PkarrResolver(source: pkarr, memory: memory, clock: clock) }
+        self.init(methods)
+    }
+}
