@@ -309,7 +309,11 @@ extension Messenger {
         inbox.created(id)
         dirtyGroups.insert(id)
         set(mls, for: id)
-        let (roster, _) = rosterAtEntry(of: mls)
+        var roster = GroupRoster()
+        roster.epoch = mls.epoch
+        roster.entries = [
+            .init(index: mls.ownLeaf.rawValue, identity: identity, device: device, expiresAt: delegationEnd)
+        ]
         set(roster, for: id)
         try renewalPlanned(id, mls)
         try publishGroupInfo(of: id)

@@ -142,15 +142,6 @@ extension Messenger {
         runErrands()
     }
 
-    /// What waits, in few words, for a person who looks for a fault: groups by phase, what is to be sent, what is on its way.
-    package var summary: String {
-        func count(_ phase: GroupState.Phase) -> Int { groups.values.count { $0.phase == phase } }
-        let waiting = groups.values.reduce(0) { $0 + inbox.held(in: $1.id).count }
-        return "g\(count(.active))/\(count(.founding))/\(count(.lost))/\(count(.left))"
-            + " o\(outbox.values.reduce(0) { $0 + $1.count }) e\(errands.count) f\(inFlight.count) h\(waiting)"
-            + " c\(groups.values.reduce(0) { $0 + $1.changes.count })"
-    }
-
     // MARK: Disappearing
 
     /// The time of a message that is to disappear begins: it was read, or sent (`Disappearance`).
