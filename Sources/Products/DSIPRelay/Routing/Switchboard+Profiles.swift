@@ -7,7 +7,7 @@ extension Switchboard {
     /// Messages of profiles go to whoever serves the profile; what a device may send of them is bounded by itself. M§14.3
     func received(_ connection: SignalingConnection, profile message: Verified<any Sendable>) {
         if let config = message.narrowed(as: PushConfig.self) { wakes?.configured(config, on: connection) }
-        if let ratchet { received(connection, message, ratchet) }
+        if let ratchet, received(connection, message, ratchet) { return }
         guard let desk, let message = message.narrowed(as: MailboxMessage.self) else { return }
         let isService = connection.device?.isService ?? false
         if let seconds = gate.admitsMessage(from: message.principal, isService: isService) {
@@ -21,12 +21,12 @@ extension Switchboard {
         desk.received(message, on: connection)
     }
 
+    /// - Returns: whether it is of ratchet conversations.
     private func received(
         _ connection: SignalingConnection,
         _ message: Verified<any Sendable>,
         _ ratchet: RatchetDesk
-    ) {
-        /// Nil when it may pass, else the head to refuse.
+    ) -> Bool {
         func limited(_ head: ExtensionHead) -> Bool {
             guard let seconds = gate.admitsMessage(from: message.principal, isService: false) else { return false }
             metrics.limited.add("messages")
@@ -42,9 +42,12 @@ extension Switchboard {
         } else if case .accepted(let accepted)? = message.narrowed(as: MailboxMessage.self)?.body.body,
             connection.device?.device == message.device
         {
-            // What is nobody's envelope here says nothing.
+            // A mailbox has no ear for it, and what is nobody's envelope here says nothing.
             ratchet.submit(.acknowledged(accepted.inReplyTo, connection))
+        } else {
+            return false
         }
+        return true
     }
 }
 

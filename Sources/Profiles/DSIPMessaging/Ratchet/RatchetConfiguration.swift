@@ -35,7 +35,7 @@ public struct RatchetConfiguration: Sendable {
     public var delegation: String?
     /// Where this identity is reached (`wss`); others are told with what is said, for those who have no document.
     public var relay: String?
-    /// Whether this identity has other devices, which get a copy of what is said here.
+    /// Whether this identity is known to have other devices, which get a copy of what is said here; else the relay is asked.
     public var hasSiblings: Bool
     public var limits = Limits()
 

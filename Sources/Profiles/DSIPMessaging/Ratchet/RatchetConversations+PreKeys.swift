@@ -133,7 +133,7 @@ extension RatchetConversations {
                 try? sessions.begin(with: device.string, verified, using: &random)
             }
         }
-        if fetch.device == nil, !bundles.isEmpty {
+        if fetch.device == nil, !bundles.isEmpty || person == configuration.identity {
             let listed = Set(bundles.map(\.device.string))
             for device in sessions.devices where !listed.contains(device) { sessions.forget(device) }
             ledger.set(.person, "", person.string, json: ["listed": .int(now)])

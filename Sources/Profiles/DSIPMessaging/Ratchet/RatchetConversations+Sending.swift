@@ -89,9 +89,19 @@ extension RatchetConversations {
 
     /// To the other devices of this identity, so that they show what was said on this one.
     mutating func copy(_ object: JSONValue, with peer: DID, at now: Int64) throws(MessagingError) {
-        guard configuration.hasSiblings else { return }
+        guard try mayHaveSiblings(at: now) else { return }
         let copy: JSONValue = ["type": "dsip.copy", "peer": .string(peer.string), "of": object]
         try deliver(copy, to: configuration.identity, item: nil, at: now)
+    }
+
+    /// Whether the relay has not said within the hour that there are none, or the owner knows better.
+    private func mayHaveSiblings(at now: Int64) throws(MessagingError) -> Bool {
+        if configuration.hasSiblings { return true }
+        let own = configuration.identity
+        guard shelf != nil, own != configuration.device.did else { return false }
+        let listed = try ledger.json(.person, "", own.string)?["listed"]?.int ?? 0
+        guard now - listed <= configuration.limits.deviceListLife else { return true }
+        return try sessions(with: own).devices.contains { $0 != configuration.device.did.string }
     }
 
     /// - Returns: false when there is no session with any device of the person.
