@@ -276,8 +276,8 @@ let package = Package(
             "DSIPAgent",
             "Products",
             [
-                "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay", "DSIPSignaling", "DSIPTransport", "Encoding",
-                crypto, log,
+                "DSIPDiscovery", "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay", "DSIPSignaling",
+                "DSIPTransport", "Encoding", "Libp2p", crypto, log,
             ] + nio
         ),
     ]

@@ -140,7 +140,7 @@ extension SimulatedWorld {
             device.failures.append(failure)
         case .sign(let statement):
             try act(device) { try $0.signed("protected.payload.signature", as: statement, at: now) }
-        case .conversation, .conversationGone, .message, .messageGone, .reset: break
+        case .carry, .copy, .carryTyping, .conversation, .conversationGone, .message, .messageGone, .reset: break
         }
     }
 

@@ -59,14 +59,19 @@ final class TestRelay {
     private let isNamed: Bool
     /// Counts when it is started again.
     var hasMailboxes: Bool
+    private let hosts: [String]?
 
     /// - Parameters:
     ///   - isNamed: it goes by the name `localhost` and registers names.
     ///   - hasMailboxes: whether messaging is switched on.
-    init(isNamed: Bool = false, hasMailboxes: Bool = true) async throws {
-        (self.isNamed, self.hasMailboxes) = (isNamed, hasMailboxes)
+    ///   - hosts: of the DHT that it joins; nil for none.
+    init(isNamed: Bool = false, hasMailboxes: Bool = true, knowing hosts: [String]? = nil) async throws {
+        (self.isNamed, self.hasMailboxes, self.hosts) = (isNamed, hasMailboxes, hosts)
         var configuration = TestRelay.configuration(folder, port: 0)
         configuration.messaging.enabled = hasMailboxes
+        configuration.dht.enabled = hosts != nil
+        configuration.dht.listen = ["/ip4/127.0.0.1/tcp/0"]
+        configuration.dht.bootstrap = hosts ?? []
         relay = Relay(configuration)
         running = try await relay.start()
         // Its name has the port, which is known only now.

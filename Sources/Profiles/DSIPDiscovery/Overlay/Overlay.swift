@@ -42,7 +42,7 @@ public actor Overlay: RecordDirectory {
         revocations: @escaping @Sendable () -> Revocations = { Revocations() }
     ) {
         self.configuration = configuration
-        host = PeerHost(identity: configuration.identity)
+        let host = PeerHost(identity: configuration.identity)
         var rules = RecordRules()
         rules.register(
             DiscoveryKey.namespace,
@@ -54,6 +54,7 @@ public actor Overlay: RecordDirectory {
             kademlia.lookupTime = configuration.lookupTime
             return KademliaService(host: host, configuration: kademlia, rules: rules)
         }
+        self.host = host
         directory = service(DiscoveryKey.protocolID)
         hints = service(HintKey.protocolID)
     }

@@ -84,6 +84,8 @@ public actor Discoverer {
         let found = await search(target, relay: relay)
         running[key] = nil
         let now = clock() / 1000
+        // Who cannot be reached yet may say any moment how.
+        if found.document != nil, found.routes.isEmpty { return found }
         guard found.document == nil else {
             cache.store(key, found, lifetime: Discoverer.lifetime(of: found, at: now), at: now)
             return found
