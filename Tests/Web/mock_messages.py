@@ -320,6 +320,10 @@ class Messaging:
 
     async def do_messages_send(self, page, p):
         message = self.compose(p["conversation"], text=p.get("text", ""), kind=p.get("kind", "text"), purpose=p.get("purpose", "message"), mentions=p.get("mentions", []), reply_to=self.preview(p["reply_to"]) if p.get("reply_to") else None)
+        if message["kind"] == "location":
+            message["location"] = {"lat_e7": p["lat_e7"], "lon_e7": p["lon_e7"]}
+        if message["kind"] == "contact":
+            message["contact"] = p["did"]
         self.conversation(p["conversation"])["draft"] = ""
         return await self.post_out(message)
 

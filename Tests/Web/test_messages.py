@@ -356,6 +356,49 @@ class FilesTest(MessagesTest):
             await self.button(a, "Save plan.pdf")
         self.assertEqual((await download.value).suggested_filename, "plan.pdf")
 
+    async def test_a_text_of_any_length_is_sent_and_shown_as_text(self):
+        id = self.direct()
+        a, b = await self.pair()
+        chat = await self.chat(a, "Bob")
+        long = "A line of a long letter.\n" * 1500 + "The end."
+        await self.say(a, long)
+        await expect(chat.get_by_role("button", name="The whole text")).to_be_visible()
+        sent = self.alice.histories[id][-1]
+        self.assertEqual((sent["kind"], self.alice.files[sent["id"]][0].decode()), ("file", long))
+        there = await self.chat(b, "Alice")
+        await expect(there.get_by_text("A line of a long letter.").first).to_be_visible()
+        await expect(there.get_by_text("The end.")).to_be_hidden()
+        await self.button(b, "The whole text")
+        await expect(there.get_by_text("The end.")).to_be_visible()
+
+    async def test_a_place_and_a_contact_are_sent(self):
+        id = self.direct()
+        a = await self.open(self.alice)
+        chat = await self.chat(a, "Bob")
+        await self.button(a, "Send a place or a contact")
+        await self.button(a, "A place")
+        await a.get_by_label("Latitude").fill("52.5163")
+        await expect(a.get_by_role("dialog").get_by_role("button", name="Send", exact=True)).to_be_disabled()
+        await a.get_by_label("Longitude").fill("13,3777")
+        await a.get_by_role("dialog").get_by_role("button", name="Send", exact=True).click()
+        await expect(chat.get_by_role("link", name=re.compile("map|52", re.I))).to_be_visible()
+        self.assertEqual(self.alice.histories[id][-1]["location"], {"lat_e7": 525163000, "lon_e7": 133777000})
+        await self.button(a, "Send a place or a contact")
+        await self.button(a, "A contact")
+        await a.get_by_role("dialog").get_by_label("Carol").check()
+        await a.get_by_role("dialog").get_by_role("button", name="Send", exact=True).click()
+        await expect(chat.get_by_text(self.carol.did)).to_be_visible()
+        self.assertEqual((self.alice.histories[id][-1]["kind"], self.alice.histories[id][-1]["text"]), ("contact", "Carol"))
+
+    async def test_a_file_goes_out_with_its_caption(self):
+        id = self.direct()
+        a = await self.open(self.alice)
+        await self.chat(a, "Bob")
+        await a.get_by_label("Attach files").set_input_files({"name": "plan.pdf", "mimeType": "application/pdf", "buffer": b"x" * 500})
+        await self.say(a, "the plan")
+        await expect(a.get_by_role("list", name="Files to send")).to_be_hidden()
+        self.assertEqual([(m["kind"], m["text"]) for m in self.alice.histories[id]][-1], ("file", "the plan"))
+
     async def test_files_are_pasted_and_dropped(self):
         id = self.direct()
         a = await self.open(self.alice)

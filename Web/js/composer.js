@@ -94,8 +94,8 @@ export class Composer {
   async send() {
     const text = this.text.trim();
     if (this.sending || this.empty) return;
-    if (new TextEncoder().encode(text).length > LONGEST_TEXT) return notify("warning", strings.composer.tooLong);
-    if (this.editing) return this.#saveEdit(text);
+    const isLong = new TextEncoder().encode(text).length > LONGEST_TEXT;
+    if (this.editing) return isLong ? notify("warning", strings.composer.tooLong) : this.#saveEdit(text);
     const before = { text: this.text, reply: this.reply, files: this.files };
     const reply_to = this.reply?.id;
     this.sending = true;
@@ -106,11 +106,11 @@ export class Composer {
     update();
     try {
       // One file takes the text as its caption; beside several the text is a message of its own.
-      const caption = before.files.length === 1 ? text : "";
+      const caption = before.files.length === 1 && !isLong ? text : "";
       for (const file of [...before.files]) {
         await this.#attach(file, { ...(caption ? { text: caption } : {}), ...(reply_to && file === before.files[0] ? { reply_to } : {}) });
       }
-      if (text && !caption) await this.#sendText(text, before.files.length ? undefined : reply_to);
+      if (text && !caption) await (isLong ? this.#sendLongText(text, before.files.length ? undefined : reply_to) : this.#sendText(text, before.files.length ? undefined : reply_to));
       this.#mentions = [];
     } catch (error) {
       if (!this.text) this.text = before.text;
@@ -126,6 +126,20 @@ export class Composer {
   async #sendText(text, reply_to) {
     const mentions = placed(text, this.#mentions);
     this.#messages.sent(await this.#agent.call("messages.send", { conversation: this.#id, text, ...(reply_to ? { reply_to } : {}), ...(mentions.length ? { mentions } : {}) }));
+  }
+
+  /** More than a message takes: a file of text, which is shown as text. */
+  async #sendLongText(text, reply_to) {
+    const file = await prepare(new File([text], strings.file.textName, { type: "text/plain" }), 0);
+    await this.#attach(file, reply_to ? { reply_to } : {});
+  }
+
+  /** A place or a person: `facts` are those of `messages.send`. */
+  async sendFacts(facts) {
+    const reply_to = this.reply?.id;
+    this.#messages.sent(await this.#agent.call("messages.send", { conversation: this.#id, ...facts, ...(reply_to ? { reply_to } : {}) }));
+    this.reply = null;
+    update();
   }
 
   async #saveEdit(text) {

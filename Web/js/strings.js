@@ -382,7 +382,8 @@ export const strings = {
     drop: "Drop files to send them",
     tooLarge: (name, limit) => `${name} is larger than ${limit}, so it cannot be sent.`,
     tooMany: (n) => `At most ${n} files can be sent at once.`,
-    tooLong: "This text is too long for one message. Send it as a file.",
+    tooLong: "This text is too long for a change. Send it as a new message.",
+    more: "Send a place or a contact",
     mentions: "People to mention",
     mention: (name) => `Mention ${name}`,
     pasted: "Pasted picture",
@@ -401,7 +402,23 @@ export const strings = {
     playName: (name) => `Play ${name}`, pauseName: (name) => `Pause ${name}`,
   },
 
+  enclose: {
+    title: "Send something else",
+    place: "A place", person: "A contact",
+    placeTitle: "Send a place",
+    placeText: "Only who is in this conversation sees it. A map opens only for whoever follows the link.",
+    latitude: "Latitude", longitude: "Longitude", here: "Where I am",
+    degrees: "In degrees, such as 52.5163",
+    notHere: "This browser does not say where it is. Type the place.",
+    personTitle: "Send a contact",
+    personText: "They see the name and the address you have for this person.",
+    nobody: "You have no contacts yet.",
+    send: "Send",
+  },
+
   file: {
+    textName: "Message.txt",
+    wholeText: "The whole text", lessText: "Less",
     save: (name) => `Save ${name}`,
     view: (name) => `Show ${name}`,
     load: (name) => `Load ${name}`,

@@ -106,13 +106,43 @@ function sound(app, message, name) {
     moving !== null && attachment.state === "uploading" && h("p", { class: "help" }, text.uploading(moving)));
 }
 
+const READ_UNASKED = 256 * 1024;
+const SHOWN_AT_FIRST = 1200;
+/** Ids of messages whose text is shown to its end. */
+const opened = new Set();
+
+const isText = ({ attachment }) => attachment.content_type.split(";")[0].trim().toLowerCase() === "text/plain" && attachment.size <= READ_UNASKED;
+
+// The words of a file of text, as far as they are here; fetched when the message is drawn.
+function words(app, message) {
+  const entry = app.messages.attachments.of(message);
+  if (entry.state === "none" && message.attachment.state !== "uploading" && message.attachment.state !== "failed") queueMicrotask(() => app.messages.attachments.load(message));
+  if (entry.state !== "ready") return null;
+  if (entry.words === undefined) {
+    entry.words = null;
+    entry.blob.text().then((all) => { entry.words = all; entry.turn = (entry.turn ?? 0) + 1; update(); });
+  }
+  return entry.words;
+}
+
 function file(app, message) {
+  const all = isText(message) ? words(app, message) : null;
+  if (all === null) return fileLine(app, message);
+  const whole = all.length <= SHOWN_AT_FIRST || opened.has(message.id);
+  const turn = () => { opened.has(message.id) ? opened.delete(message.id) : opened.add(message.id); const entry = app.messages.attachments.of(message); entry.turn = (entry.turn ?? 0) + 1; update(); };
+  return h("div", { key: "file" },
+    h("p", { key: "words", class: "words-text", dir: "auto" }, whole ? all : `${all.slice(0, SHOWN_AT_FIRST)}…`),
+    all.length > SHOWN_AT_FIRST && h("button", { key: "whole", class: "button small quiet", type: "button", "aria-expanded": whole ? "true" : "false", onclick: turn }, whole ? text.lessText : text.wholeText),
+    fileLine(app, message));
+}
+
+function fileLine(app, message) {
   const { attachment } = message;
   const name = attachmentName(message);
   const entry = app.messages.attachments.of(message);
   const moving = progressOf(message, entry);
   const failed = entry.state === "failed" ? entry.error : attachment.state === "failed" ? text.failed : null;
-  return h("div", { key: "file", class: "file" },
+  return h("div", { key: "line", class: "file" },
     h("button", { type: "button", class: "file-open", "aria-label": text.save(name), disabled: moving !== null, onclick: () => saveAttachment(app, message) }, icon(moving !== null ? "clockMark" : "file")),
     h("div", { class: "file-text" }, h("strong", {}, name),
       h("span", { class: failed ? "danger" : "", role: moving !== null ? "status" : null }, moving !== null ? (message.mine && entry.state !== "loading" ? text.uploading(moving) : text.loading(name, moving)) : failed ?? size(attachment.size)),

@@ -7,6 +7,7 @@ import { lineOf, memberName, others } from "../messages.js";
 import { dialogOpen } from "../parts/dialog.js";
 import { bars, voice } from "../parts/voice.js";
 import { strings } from "../strings.js";
+import { openEnclose } from "./enclose.js";
 
 const text = strings.composer;
 const SUGGESTED = 6;
@@ -56,6 +57,7 @@ function row(app, composer, conversation, title) {
     h("form", { key: "row", class: "composer-row", onsubmit: (event) => { event.preventDefault(); send(); } },
       !composer.editing && h("label", { key: "attach", class: "icon-button attach", title: text.attach }, icon("clip"),
         h("input", { type: "file", multiple: true, "aria-label": text.attach, onchange: (event) => { composer.addFiles(event.target.files); event.target.value = ""; } })),
+      !composer.editing && h("button", { key: "more", class: "icon-button", type: "button", "aria-label": text.more, title: text.more, onclick: () => openEnclose(app, conversation) }, icon("plus")),
       h("textarea", field),
       composer.empty && !composer.editing && !composer.sending
         ? h("button", { key: "voice", class: "icon-button accent", type: "button", "aria-label": text.voice, onclick: () => composer.record() }, icon("mic"))
