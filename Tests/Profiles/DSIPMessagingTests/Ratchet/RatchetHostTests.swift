@@ -62,14 +62,14 @@ private struct HostScene {
             bundles: numbers.map { PreKeys.Bundle(device: bob.did, bytes: [$0]) },
             lastResort: lastResort.map { PreKeys.Bundle(device: bob.did, bytes: [$0]) }
         )
-        let message = try verified(upload.json, by: bob) { try PreKeys($0) }
+        let message = try verified(upload.json, by: bob) { (view) throws(MessagingError) in try PreKeys(view) }
         host.received(message, isServed: true, on: his, at: now)
         return host.commit(at: now)
     }
 
     mutating func fetch() throws -> [RatchetHost.Action] {
         let fetch = PreKeyFetch(id: id(), from: alice.did, to: Self.relay, issuedAt: now, target: bob.did)
-        let message = try verified(fetch.json, by: alice) { try PreKeyFetch($0) }
+        let message = try verified(fetch.json, by: alice) { (view) throws(MessagingError) in try PreKeyFetch(view) }
         host.received(message, on: hers, at: now)
         return host.commit(at: now)
     }
@@ -83,7 +83,7 @@ private struct HostScene {
             to: bob.did,
             issuedAt: now
         )
-        let sent = try verified(message.json, by: alice) { try RatchetMessage($0) }
+        let sent = try verified(message.json, by: alice) { (view) throws(MessagingError) in try RatchetMessage(view) }
         host.received(sent, on: hers, at: now)
         return (message.head.id, host.commit(at: now))
     }
@@ -97,15 +97,18 @@ private struct HostScene {
 
 extension [RatchetHost.Action] {
     fileprivate var bundles: [UInt8] {
-        flatMap { action in if case .preKeys(let answer, _) = action { answer.bundles.flatMap(\.bytes) } else { [] } }
+        flatMap { action -> [UInt8] in
+            guard case .preKeys(let answer, _) = action else { return [] }
+            return answer.bundles.flatMap(\.bytes)
+        }
     }
 
     fileprivate var deliveries: Int {
-        count { if case .deliver = $0 { true } else { false } }
+        count { action in if case .deliver = action { true } else { false } }
     }
 
     fileprivate func refusals(_ reason: Reason) -> Int {
-        count { if case .refused(reason, _, _, _, _) = $0 { true } else { false } }
+        count { action in if case .refused(reason, _, _, _, _) = action { true } else { false } }
     }
 }
 
