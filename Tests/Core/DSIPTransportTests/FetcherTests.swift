@@ -130,7 +130,7 @@ import Testing
         let envelope = Person().hello()
         let answer = try await fetcher(Names([[127, 0, 0, 1]])).post(
             url: "https://localhost:\(web.port)/names",
-            envelope
+            envelope.bytes
         )
         #expect(answer.status == 201)
         #expect(web.requests == ["POST /names " + String(decoding: envelope.bytes, as: UTF8.self)])
