@@ -1,6 +1,9 @@
 import DSIPDiscovery
 import DSIPIdentity
+import DSIPSignaling
+import DSIPTransport
 import Encoding
+import Logging
 
 /// Being found by the address alone: the home record and the hint of an identity without a document, given to its relay, which passes
 /// them on to the DHT. They name the relay and nothing else: no address of a device, no place.
@@ -24,7 +27,7 @@ extension Agent {
     func announce(_ desk: Desk) {
         desk.announceAt = nil
         guard configuration.mode == .full, desk.identity.method == "key", !keyring.isThrowaway(desk.identity),
-            links.link(owner: desk.identity, url: desk.relay).state.isConnected,
+            links.connected(owner: desk.identity, url: desk.relay) != nil,
             let base = RelayDirectory.base(of: desk.relay)
         else { return }
         let now = now()
