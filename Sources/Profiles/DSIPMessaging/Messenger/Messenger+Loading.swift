@@ -87,6 +87,7 @@ extension Messenger {
     mutating func goOn() throws(MessagingError) {
         isInterrupted = false
         try restartUploads()
+        try restartReceipts()
         try retryJoins()
     }
 

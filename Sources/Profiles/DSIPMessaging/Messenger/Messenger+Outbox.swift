@@ -74,6 +74,7 @@ extension Messenger {
         var room = Self.encryptedAtOnce - group.outage.pending.count
         for var item in waiting {
             guard room > 0 else { break }
+            item.object = item.object.map { addressed($0, to: group) }
             guard let object = item.object, let made = try? mls.protect(object, using: &random) else { break }
             room -= 1
             item.group = id
@@ -86,9 +87,22 @@ extension Messenger {
         }
     }
 
+    /// What was to be said in a group that its thread has left since names the conversation that goes on. M§7.2
+    private func addressed(_ object: [UInt8], to group: GroupState) -> [UInt8] {
+        guard case .object(var members)? = RowReader(object)?.value,
+            let named = members["conversation"]?.string.flatMap({ ULID($0) }), named != group.conversation,
+            groups.values.contains(where: {
+                $0.conversation == named && $0.thread == group.thread && $0.isPersonal == group.isPersonal
+            })
+        else { return object }
+        members["conversation"] = .string(group.conversation.description)
+        return JSONValue.object(members).utf8
+    }
+
     /// A direct conversation or group says nothing to itself before its members are there.
     private mutating func isInhabited(_ group: GroupState) throws(MessagingError) -> Bool {
         if group.isPersonal { return true }
+        if group.kind.effective == .direct { return try roster(of: group.id).identities.count > 1 }
         let founding = group.changes.contains { if case .add = $0 { true } else { false } }
         guard founding else { return true }
         return try roster(of: group.id).identities.count > 1
@@ -216,7 +230,7 @@ extension Messenger {
         update(id) { group in
             guard group.passing == nil else { return }
             group.passing = epoch
-            group.retryAt = now + configuration.gapTimeout
+            group.passUntil = now + configuration.gapTimeout
         }
         askAll()
     }
