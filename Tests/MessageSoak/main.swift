@@ -13,6 +13,10 @@ for seed in first..<(first + UInt64(runs)) {
     var settings = Convergence.Settings()
     if let steps = environment["DSIP_STEPS"].flatMap(Int.init) { settings.steps = steps }
     if environment["DSIP_CALM"] != nil { settings = .calm(steps: settings.steps) }
+    // Only these faults, of crash, cut, store, document, blob, skew, link, device-link.
+    if let only = environment["DSIP_ONLY"] {
+        settings = .only(only.split(separator: ",").map(String.init), steps: settings.steps)
+    }
     settings.isVerbose = environment["DSIP_VERBOSE"] != nil
     var run = try Convergence(seed: seed, settings)
     var fault: (any Error)?

@@ -27,7 +27,8 @@ extension Convergence {
                 problems.append("\(device.name) \(key(of: record, device)): notice \(notice.rawValue)")
             }
             for line in lines where line.state == .pending || (line.state == .failed && !record.isRemoved) {
-                problems.append("\(device.name) \(key(of: record, device)): \(line.text) is \(line.state)")
+                let why = line.stateSentence ?? ""
+                problems.append("\(device.name) \(key(of: record, device)): \(line.text) is \(line.state) \(why)")
             }
             for line in lines where line.attachment != nil && !line.isRetracted && line.state != .failed {
                 guard let bytes = world.uploads[line.id], device.opened[line.id] != bytes, !line.isMine else {

@@ -28,6 +28,26 @@ public struct Convergence {
 
         public init() {}
 
+        /// Nothing goes wrong but what is named.
+        public static func only(_ faults: [String], steps: Int) -> Self {
+            var settings = calm(steps: steps)
+            let all = Self()
+            for fault in faults {
+                switch fault {
+                case "crash": settings.crashes = all.crashes
+                case "cut": settings.cuts = all.cuts
+                case "store": settings.storeFaults = all.storeFaults
+                case "document": settings.documentFaults = all.documentFaults
+                case "blob": settings.blobFaults = all.blobFaults
+                case "skew": settings.skew = all.skew
+                case "link": (settings.loss, settings.duplication) = (all.loss, all.duplication)
+                default:
+                    (settings.deviceLoss, settings.deviceDuplication) = (all.deviceLoss, all.deviceDuplication)
+                }
+            }
+            return settings
+        }
+
         /// Nothing goes wrong.
         public static func calm(steps: Int) -> Self {
             var settings = Self()
@@ -284,8 +304,8 @@ public struct Convergence {
     /// Everybody says one thing more wherever it is, and fetches what is attached.
     private mutating func sayLast() throws {
         for device in world.devices where !device.isRevoked {
-            for record in device.store.conversations() where !record.isRemoved {
-                try say(.init(text: "\(device.name) last"), device, record.id)
+            for record in device.store.conversations() {
+                if !record.isRemoved { try say(.init(text: "\(device.name) last"), device, record.id) }
                 for line in world.messages(device, record.id)
                 where line.attachment?.reference != nil && device.opened[line.id] == nil
                     && world.uploads[line.id] != nil

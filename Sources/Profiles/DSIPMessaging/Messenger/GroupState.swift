@@ -38,8 +38,12 @@ struct GroupState: Sendable {
     var attempts = 0
     /// The hub refused; the device reads until the group has passed this epoch.
     var passing: UInt64?
+    /// When it is joined anew if it has not. Unix seconds.
+    var passUntil: Int64?
     /// When to act again on changes, or on being lost. Unix seconds.
     var retryAt: Int64?
+    /// When it is left, another having taken its place. M§7.2
+    var leaveAt: Int64?
     /// Tries at coming back.
     var rejoins = 0
     /// When the own leaf is to be renewed. M§6.2

@@ -76,13 +76,6 @@ extension Messenger {
             let data = info.value.context.extensions[Self.conversationExtension],
             let context = try? ConversationExtension(decoding: data)
         else { return }
-        if let old = personal, old != id, groups[old] != nil {
-            try moveOutbox(from: old)
-            inbox.left(old)
-            update(old) { $0.phase = .left }
-            configure(old, .left)
-        }
-        setPersonal(id)
         var group = GroupState(
             id,
             thread: context.conversation,
@@ -95,8 +88,28 @@ extension Messenger {
         )
         group.retryAt = now
         groups[id] = group
+        try leavePersonal(for: id)
+        setPersonal(id)
         inbox.created(id)
         dirtyGroups.insert(id)
+    }
+
+    /// Of two personal groups one goes on: what waits in the other is said there, and shown under its thread.
+    private mutating func leavePersonal(for id: GroupID) throws(MessagingError) {
+        guard let old = personal, old != id, let group = groups[old], group.phase != .left, let next = groups[id]
+        else { return }
+        try moveOutbox(from: old)
+        inbox.left(old)
+        configure(old, .left)
+        update(old) { group in
+            group.phase = .left
+            group.thread = next.thread
+        }
+        for var item in outbox[group.thread] ?? [] where group.thread != next.thread {
+            removeFromOutbox(item.id, thread: group.thread)
+            item.thread = next.thread
+            save(item)
+        }
     }
 
     /// A device that joins for a reason of its own takes a place in its conversations too, if nobody gives it one. M§6.8
@@ -137,12 +150,7 @@ extension Messenger {
     }
 
     mutating func enteredPersonal(_ id: GroupID) throws(MessagingError) {
-        if let old = personal, old != id, let group = groups[old], group.phase != .left {
-            try moveOutbox(from: old)
-            inbox.left(old)
-            update(old) { $0.phase = .left }
-            configure(old, .left)
-        }
+        try leavePersonal(for: id)
         setPersonal(id)
         ledger.set(.setting, "", "sibling-wait", nil)
         ledger.set(.setting, "", "expelled", nil)
@@ -165,11 +173,25 @@ extension Messenger {
             let present = Set(change.roster.devices(of: identity))
             let gone = change.removed.map(\.device).filter { !present.contains($0) }
             guard !gone.isEmpty else { return }
-            for id in groups.keys.sorted() where groups[id]?.isPersonal == false && groups[id]?.phase == .active {
-                plan(.removeDevices(gone), in: id)
-            }
+            for device in gone { ledger.set(.setting, Self.goneScope, device.string, [1]) }
+            for id in groups.keys.sorted() where groups[id]?.isPersonal == false { try removeGone(from: id) }
             if change.roster.entries.first?.device == device || change.committer == identity { try rotateArchiveKey() }
         }
+    }
+
+    private static var goneScope: String { "gone" }
+
+    /// Devices that were taken away and stand in a conversation still, whoever brought them there, go from it. M§12.4
+    private mutating func removeGone(from id: GroupID) throws(MessagingError) {
+        guard let group = groups[id], group.phase == .active, let personal else { return }
+        let all = try roster(of: personal).devices(of: identity)
+        let here = try roster(of: id).devices(of: identity)
+        var gone: [DID] = []
+        for other in here where !all.contains(other) && other != device {
+            if try ledger.row(.setting, Self.goneScope, other.string) != nil { gone.append(other) }
+        }
+        let isPlanned = group.changes.contains { if case .removeDevices = $0 { true } else { false } }
+        if !gone.isEmpty, !isPlanned { plan(.removeDevices(gone), in: id) }
     }
 
     /// Own devices that a conversation lacks are added, by the first sibling in it soonest. M§6.7
@@ -178,6 +200,7 @@ extension Messenger {
         guard let group = groups[id], !group.isPersonal, group.phase == .active, let personal,
             groups[personal]?.phase == .active
         else { return }
+        try removeGone(from: id)
         let all = try roster(of: personal).devices(of: identity)
         let present = try roster(of: id).devices(of: identity)
         guard present.contains(device) else { return }

@@ -242,7 +242,7 @@ extension Messenger {
             update(rival.id) { group in
                 group.generation = generation
                 // It is left once nothing of it can be on its way any more.
-                if rival.conversation != winner { group.retryAt = now + 604_800 }
+                if rival.conversation != winner { group.leaveAt = now + 604_800 }
             }
             try reorder(rival.id)
             // What was deposited is ordered where it was; what was not yet encrypted is said in the one that goes on.
@@ -298,6 +298,7 @@ extension Messenger {
             group.outage = HubOutage(timeout: configuration.hubTimeout)
             group.commitItem = nil
             group.passing = nil
+            group.passUntil = nil
             group.retryAt = now
             group.rejoins = 0
         }
@@ -377,6 +378,10 @@ extension Messenger {
         let (roster, needs) = rosterAtEntry(of: joined.group)
         if let needs { return resolve(needs) }
         let identities = Set(roster.identities)
+        // A direct conversation that its peer is not in yet is nobody's to join.
+        if group.kind.effective == .direct, identities.count < 2, try ledger.row(.roster, "", id.text) == nil {
+            return forgetGroup(id)
+        }
         let isKnown = try ledger.row(.roster, "", id.text) != nil
         let hasSibling = roster.entries.contains { $0.identity == identity && $0.device != device }
         guard group.isPersonal ? identities.count == 1 : isKnown || hasSibling else {

@@ -88,6 +88,7 @@ extension Messenger {
     mutating func goOn() throws(MessagingError) {
         isInterrupted = false
         try restartUploads()
+        try restartReceipts()
         try retryJoins()
     }
 

@@ -79,6 +79,7 @@ extension Messenger {
                 item.object = item.object.flatMap { Self.addressed($0, to: group.conversation) }?.utf8
                 item.isUnaddressed = false
             }
+            item.object = item.object.map { addressed($0, to: group) }
             guard let object = item.object, let made = try? mls.protect(object, using: &random) else { break }
             room -= 1
             item.group = id
@@ -89,6 +90,18 @@ extension Messenger {
             let actions = update(id) { $0.outage.deposit(item.id, at: now) } ?? []
             try follow(actions, in: id)
         }
+    }
+
+    /// What was to be said in a group that its thread has left since names the conversation that goes on. M§7.2
+    private func addressed(_ object: [UInt8], to group: GroupState) -> [UInt8] {
+        guard case .object(var members)? = RowReader(object)?.value,
+            let named = members["conversation"]?.string.flatMap({ ULID($0) }), named != group.conversation,
+            groups.values.contains(where: {
+                $0.conversation == named && $0.thread == group.thread && $0.isPersonal == group.isPersonal
+            })
+        else { return object }
+        members["conversation"] = .string(group.conversation.description)
+        return JSONValue.object(members).utf8
     }
 
     /// A conversation says nothing to itself before its members are there, and a new group nothing to some of them before all are.
@@ -236,7 +249,7 @@ extension Messenger {
         update(id) { group in
             guard group.passing == nil else { return }
             group.passing = epoch
-            group.retryAt = now + configuration.gapTimeout
+            group.passUntil = now + configuration.gapTimeout
         }
         askAll()
     }

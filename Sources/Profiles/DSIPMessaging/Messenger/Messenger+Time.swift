@@ -12,7 +12,7 @@ extension Messenger {
         let isBound = primary.map { bound.contains($0) } ?? false
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
-            if let retry = group.retryAt { times.append(retry) }
+            times += [group.retryAt, group.passUntil, group.leaveAt].compactMap(\.self)
             if isBound, let gathers = group.gathersUntil, gathers > now { times.append(gathers) }
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
@@ -83,16 +83,14 @@ extension Messenger {
         late = []
         for id in groups.keys.sorted() {
             guard let group = groups[id], group.phase != .left else { continue }
-            if group.phase == .active, group.passing != nil, group.retryAt.map({ $0 <= now }) ?? false {
+            if group.phase == .active, group.passUntil.map({ $0 <= now }) ?? false {
                 // The hub is ahead, and what it ordered does not come.
                 try lose(id)
                 continue
             }
             if group.phase == .active, group.renewAt <= now, group.renewAt < delegationRenewal { plan(.renew, in: id) }
-            if group.phase == .active, group.generation < GroupState.firstGeneration,
-                group.retryAt.map({ $0 <= now }) ?? false
-            {
-                update(id) { $0.retryAt = nil }
+            if group.phase == .active, group.leaveAt.map({ $0 <= now }) ?? false {
+                update(id) { $0.leaveAt = nil }
                 plan(.leave, in: id)
             }
         }
@@ -129,6 +127,7 @@ extension Messenger {
             case .founding, .left: break
             case .lost: try driveRejoin(id)
             case .active:
+                try keepPeer(in: id)
                 try drive(id)
                 try askAgain(in: id)
             }
