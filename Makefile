@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak soak-messages soak-kill clean
+.PHONY: help run test lint format imports bench fuzz unit interop browser conformance release soak soak-messages soak-kill soak-relay clean
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product dsip --static-swift-stdlib
@@ -105,6 +105,11 @@ soak-kill: ## Kill agents and relay without a word, ROUNDS (default 50) times: n
 	@scripts/setup test
 	swift build --product dsip $(SWIFT_FLAGS)
 	DSIP_KILL_ROUNDS=$${ROUNDS:-50} scripts/in-namespace $(PYTHON) -m pytest -q -s Tests/Web/test_kill.py
+
+soak-relay: ## Send MESSAGES (default 100000) through one relay process: its memory at each tenth, and the time of delivery
+	@scripts/setup run
+	swift build --build-tests $(SWIFT_FLAGS)
+	DSIP_RELAY_SOAK=$${MESSAGES:-100000} swift test --skip-build --filter 'MailboxThroughputTests/soak' $(SWIFT_FLAGS)
 
 release: ## Build one release binary, linked statically against the Swift libraries
 	@scripts/setup run

@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPMessaging
+import DSIPSignaling
 import Encoding
 import Support
 
@@ -17,7 +18,7 @@ extension SimulatedWorld {
         /// The identity has taken it away.
         public internal(set) var isRevoked = false
         let service: SimulatedService
-        let delegation: Envelope
+        var delegation: Envelope
         /// Connections so far; what is of an earlier one is lost.
         var connection = 0
         var connectionID: ConnectionID?
@@ -96,8 +97,8 @@ extension SimulatedWorld {
             try act(device) { try $0.resolved(device.person.did, own, at: now) }
         }
         var settings = device.messenger.settings
-        guard settings.admit != .open else { return }
-        settings.admit = .open
+        guard settings.admit != admission || !settings.sendsRead else { return }
+        settings.admit = admission
         settings.sendsRead = true
         try act(device) { try $0.update(settings: settings, at: now) }
     }
@@ -139,9 +140,34 @@ extension SimulatedWorld {
             note("\(device.name) failed: \(failure)")
             device.failures.append(failure)
         case .sign(let statement):
-            try act(device) { try $0.signed("protected.payload.signature", as: statement, at: now) }
+            let compact = try sign(statement, device)
+            try act(device) { try $0.signed(compact, as: statement, at: now) }
         case .carry, .copy, .carryTyping, .conversation, .conversationGone, .message, .messageGone, .reset: break
         }
+    }
+
+    private func sign(_ statement: ContactStatement, _ device: Device) throws -> String {
+        let now = time(of: device)
+        let message: Message
+        switch statement {
+        case .introduction(let id, let recipient, let purpose):
+            let stamp = Message.Stamp(id: id, from: device.key.did, issuedAt: now, lifetime: 86_400)
+            message = Message(
+                stamp,
+                to: recipient,
+                Introduction(
+                    identity: IdentityInfo(displayName: device.person.name),
+                    purpose: purpose,
+                    contactToken: nil
+                )
+            )
+        case .grant(let id, let recipient, let session, let validUntil):
+            let stamp = Message.Stamp(id: id, from: device.key.did, issuedAt: now, lifetime: 290)
+            let grant = Grant(scope: [Grant.messageScope], validUntil: validUntil)
+            message = Message(stamp, to: recipient, session: session, grant)
+        }
+        let envelope = try message.signed(by: device.key, delegations: [device.delegation])
+        return envelope.protectedText + "." + envelope.payloadText + "." + envelope.signatureText
     }
 
     private func resolve(_ did: DID, for device: Device) throws {
@@ -227,6 +253,15 @@ extension SimulatedWorld {
         try commit(device.service)
         let own = time(of: device)
         try guarded(device) { try act(device) { try $0.bound(device.service.did, at: own) } }
+    }
+
+    /// The device is delegated anew.
+    public func renew(_ device: Device) throws {
+        let now = time(of: device)
+        device.delegation = device.person.delegation(of: device.key, from: now)
+        try act(device) { try $0.renew(delegation: device.delegation, at: now) }
+        try disconnect(device)
+        try connect(device)
     }
 
     public func disconnect(_ device: Device) throws {

@@ -72,6 +72,8 @@ public final class SimulatedWorld {
 
     /// Unix seconds by the services' clocks.
     public var now: Int64 { network.clock.seconds }
+    /// Who may begin a conversation with the devices made from here on.
+    public var admission = AdmissionPolicy.open
 
     // MARK: Making
 
@@ -90,14 +92,19 @@ public final class SimulatedWorld {
 
     /// - Parameter skew: seconds by which its clock is ahead.
     @discardableResult
-    public func device(_ person: SimulatedPerson, skew: Int64 = 0, online: Bool = true) throws -> Device {
+    public func device(
+        _ person: SimulatedPerson,
+        skew: Int64 = 0,
+        online: Bool = true,
+        delegatedFor seconds: Int64 = 30 * 86_400
+    ) throws -> Device {
         let key = SimulatedPerson.key(&random)
         let device = try Device(
             person,
             key,
             devices.count,
             service(of: person),
-            person.delegation(of: key, from: now - 3600),
+            person.delegation(of: key, from: now - 3600, for: seconds),
             skew: skew,
             SeededRandom(seed: random.next()),
             at: now

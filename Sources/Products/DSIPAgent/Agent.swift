@@ -237,7 +237,7 @@ public actor Agent {
     func reschedule() {
         timer?.cancel()
         let due = desks.values.flatMap {
-            [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt]
+            [$0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt, renewalDue($0)]
         }.compactMap(\.self)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())

@@ -44,6 +44,69 @@ struct MailboxThroughputTests {
         people.hangUp()
     }
 
+    private static let soaked = ProcessInfo.processInfo.environment["DSIP_RELAY_SOAK"].flatMap { Int($0) }
+
+    @Test(
+        "a long run of messages: memory at each tenth, delivery at the 99th percentile",
+        .enabled(if: soaked != nil)
+    )
+    func soak() async throws {
+        let count = try #require(Self.soaked)
+        let folder = try TemporaryFolder()
+        let relay = try RelayProcess(
+            state: folder.path + "/state",
+            ["--limits-envelopes-per-minute", "0", "--messaging-messages-per-minute", "0"]
+        )
+        defer { relay.kill() }
+        let people = try await Correspondents(at: relay.running, and: relay.running)
+        let (alice, bob) = (people.alice, people.bob)
+        try await bob.sync()
+        let group = try await people.converse()
+        // Eight at a time; each counts as delivered when all eight are read.
+        let batch = 8
+        var times: [Duration] = []
+        var memory: [Int] = []
+        for first in stride(from: 0, to: count, by: batch) {
+            let last = min(first + batch, count)
+            let start = ContinuousClock.now
+            var ids: [ULID] = []
+            for n in first..<last {
+                let body = alice.deposit(try alice.encrypt("message number \(n)", in: group), in: group)
+                let message = alice.device.mailboxMessage(body, to: relay.running.did, lifetime: 60)
+                ids.append(message.id)
+                try await alice.device.post(message)
+            }
+            try await bob.read(last, seconds: 300)
+            times.append(ContinuousClock.now - start)
+            for id in ids {
+                alice.ownSeq(try await alice.device.answer(to: id, seconds: 300).get().seq ?? 0, in: group)
+            }
+            // Both have what they have, so that the mailbox need not keep it.
+            if (first / batch).isMultiple(of: 32) {
+                try await bob.sync()
+                try await alice.sync(live: false)
+            }
+            if last * 10 / count > memory.count {
+                memory.append(try residentKilobytes(of: relay))
+                print("\(last) messages, \(memory.last ?? 0) KiB resident")
+            }
+        }
+        #expect(bob.texts.count == count)
+        times.sort()
+        print(
+            "delivered: median \(times[times.count / 2]), p99 \(times[times.count * 99 / 100]) for \(batch) at a time"
+        )
+        let (early, end) = (memory[min(1, memory.count - 1)], memory[memory.count - 1])
+        #expect(end <= early * 5 / 4 + 16_384, "\(early) KiB after two tenths, \(end) KiB at the end")
+        people.hangUp()
+    }
+
+    private func residentKilobytes(of relay: RelayProcess) throws -> Int {
+        let text = try String(contentsOfFile: "/proc/\(relay.process.processIdentifier)/status", encoding: .utf8)
+        let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        return line?.split { !$0.isNumber }.first.flatMap { Int($0) } ?? 0
+    }
+
     private func cpuSeconds(of relay: RelayProcess) throws -> Double {
         let text = try String(contentsOfFile: "/proc/\(relay.process.processIdentifier)/stat", encoding: .utf8)
         let fields = text.split(separator: ")").last?.split(separator: " ") ?? []

@@ -9,6 +9,7 @@ import Testing
 /// The built `dsip` beside the test bundle, as a process of its own.
 final class RelayProcess {
     static let binary: String? = {
+        if let path = ProcessInfo.processInfo.environment["DSIP_TEST_BINARY"] { return path }
         let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent()
         let path = package.appending(path: ".build/debug/dsip").path

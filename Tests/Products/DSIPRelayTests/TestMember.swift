@@ -148,9 +148,9 @@ final class TestMember {
     func ownSeq(_ seq: Int64, in group: GroupID) { processed[group, default: []].insert(seq) }
 
     /// Asks for what there is, from where it has read to; what is new is pushed from then on.
-    func sync() async throws {
+    func sync(live: Bool = true) async throws {
         while true {
-            let request = SyncRequest(since: cursor, ackThrough: cursor, live: true)
+            let request = SyncRequest(since: cursor, ackThrough: cursor, live: live)
             let message = device.mailboxMessage(.sync(request), to: relay.did)
             try await device.post(message)
             let delivery = try await device.mail("items") { answer -> ItemsDelivery? in

@@ -18,6 +18,12 @@ import Testing
         try #require(device.store.conversations().first).id
     }
 
+    /// A long time in which nobody is there.
+    private func pass(_ seconds: Int64, _ devices: [SimulatedWorld.Device], _ world: SimulatedWorld) throws {
+        for device in devices where device.isOnline { try world.disconnect(device) }
+        try world.run(seconds)
+    }
+
     @discardableResult
     private func say(
         _ text: String,
@@ -108,6 +114,59 @@ import Testing
         #expect(world.texts(devices[1], try conversation(devices[1])) == ["all of you", "only us"])
         #expect(world.texts(devices[2], carols) == ["all of you"])
         #expect(devices[2].store.conversation(carols)?.isRemoved == true)
+    }
+
+    @Test func `Whose delegation ended a week ago is taken out, once, by whoever is first`() throws {
+        let world = try SimulatedWorld(seed: 9)
+        let people = ["alice", "bob", "carol"].map { world.person($0) }
+        let alice = try world.device(people[0])
+        let bob = try world.device(people[1])
+        let carol = try world.device(people[2], delegatedFor: 86_400)
+        try world.run(20)
+        let members = [people[1].did, people[2].did]
+        let thread = try world.act(alice) { try $0.createGroup(title: "Three", members: members, at: world.now) }
+        try world.run(20)
+        try pass(86_400 * 7, [alice, bob, carol], world)
+        for device in [alice, bob] { try world.connect(device) }
+        try world.run(60)
+        #expect(alice.store.conversation(thread)?.members == members)
+        try pass(86_400 * 2, [alice, bob], world)
+        for device in [alice, bob] { try world.connect(device) }
+        try world.run(60)
+        #expect(alice.store.conversation(thread)?.members == [people[1].did])
+        let there = try conversation(bob)
+        #expect(bob.store.conversation(there)?.members == [people[0].did])
+        #expect(
+            world.messages(bob, there).filter { $0.kind == .roster && $0.roster?.removed == [people[2].did] }.count == 1
+        )
+        try say("still here", bob, there, world)
+        try world.run(10)
+        #expect(world.texts(alice, thread) == ["still here"])
+    }
+
+    @Test func `A device whose delegation was renewed renews its leaves, and is read on after the old one ended`()
+        throws
+    {
+        let world = try SimulatedWorld(seed: 10)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let alice = try world.device(people[0], delegatedFor: 10 * 86_400)
+        let bob = try world.device(people[1])
+        try world.run(20)
+        let thread = try open(alice, bob, world)
+        try say("before", alice, thread, world)
+        try pass(6 * 86_400, [alice, bob], world)
+        for device in [alice, bob] { try world.connect(device) }
+        try world.renew(alice)
+        try pass(2 * 86_400, [alice, bob], world)
+        for device in [alice, bob] { try world.connect(device) }
+        try world.run(60)
+        try pass(12 * 86_400, [alice, bob], world)
+        for device in [alice, bob] { try world.connect(device) }
+        try world.run(60)
+        try say("long after", alice, thread, world)
+        try world.run(10)
+        #expect(world.texts(bob, try conversation(bob)) == ["before", "long after"])
+        #expect(bob.store.conversation(try conversation(bob))?.members == [people[0].did])
     }
 
     @Test func `Who leaves is gone for the others`() throws {

@@ -7,6 +7,8 @@ import FoundationEssentials
 extension MethodTable {
     /// Bytes of the text of one message, and of a draft.
     private static let maximumText = 16 << 10
+    /// Beyond what a message takes it goes as a file; below what one request takes.
+    private static let maximumLongText = 192 << 10
     private static let maximumMembers = 200
 
     static let conversations: [String: Method] = [
@@ -23,7 +25,7 @@ extension MethodTable {
             var change = Agent.ConversationChange()
             change.title = try p.optionalString("title", limit: 200)?.trimmed
             change.isMuted = try p.optionalBool("muted")
-            change.draft = try p.optionalString("draft", limit: maximumText)
+            change.draft = try p.optionalString("draft", limit: maximumLongText)
             if p.names("disappear_after_s") {
                 let seconds = try p.optionalInteger("disappear_after_s")
                 guard seconds.map({ (1...ContentExtensions.longestLife).contains($0) }) ?? true else {
@@ -80,7 +82,7 @@ extension MethodTable {
             let body: MessageDraft.Body
             switch try p.optionalString("kind") ?? "text" {
             case "text":
-                body = .text(try p.text("text", limit: maximumText), type: nil)
+                body = .text(try p.text("text", limit: maximumLongText), type: nil)
             case "location":
                 guard let latitude = try p.optionalInteger("lat_e7"), let longitude = try p.optionalInteger("lon_e7"),
                     (-900_000_000...900_000_000).contains(latitude),

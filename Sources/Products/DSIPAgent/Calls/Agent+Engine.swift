@@ -59,6 +59,7 @@ extension Agent {
             let actions = desk.engine.advance(to: now())
             if !actions.isEmpty { perform(actions, desk, .timer) }
         }
+        renewDelegations()
         advanceMail()
         advanceAnnouncements()
         reschedule()

@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import Encoding
@@ -80,6 +81,38 @@ extension Agent {
                 at: at,
                 duration: 0,
                 video: video,
+                seen: false
+            ),
+            desk
+        )
+        // The relay tells the first device that is back; that one tells the others, those that are away included.
+        guard desk.mail != nil else { return }
+        let event = CallEvent(session: session, peer: caller, direction: .inbound, outcome: .missed, at: at)
+        work(desk) { (mail, now) throws(MessagingError) in try mail.callEnded(event, at: now) }
+    }
+
+    /// Another device of ours told of a call that this one knows nothing of.
+    func noteMissed(_ call: MessageRecord.Call, from caller: DID, _ desk: Desk) {
+        guard call.direction == .inbound, call.outcome == CallEvent.Outcome.missed.token,
+            desk.calls[call.session] == nil,
+            call.at > now() - Agent.missedRetention,
+            (try? store.hasLog(session: call.session.description)) == false
+        else { return }
+        let peer = peer(caller, of: desk.identity, claimed: nil)
+        guard !peer.blocked else { return }
+        record(
+            LogEntry(
+                session: call.session.description,
+                owner: desk.identity,
+                direction: .incoming,
+                did: peer.did,
+                name: peer.name,
+                outcome: .missed,
+                reason: nil,
+                sentence: "\(peer.name) called while you were away.",
+                at: call.at,
+                duration: 0,
+                video: false,
                 seen: false
             ),
             desk

@@ -13,6 +13,8 @@ final class Desk {
     let key: SigningKey
     /// For the protected header of all we send (DSIP §7.4); empty when the identity signs itself.
     var delegations: [Envelope]
+    /// When its renewal was last tried. Unix seconds.
+    var renewalTriedAt: Int64 = 0
     var relay: String
     var name: String
     var engine: EndpointEngine

@@ -259,5 +259,6 @@ extension Agent {
         guard let messages = desk.mail, let contacts = try? store.contacts(of: desk.identity) else { return }
         let known = Set(contacts.filter { $0.allowed && !$0.blocked }.map(\.did))
         if messages.mail.contacts != known { messages.mail.contacts = known }
+        messages.mail.blocked = Set(contacts.filter(\.blocked).map(\.did))
     }
 }

@@ -223,6 +223,7 @@ extension Agent {
                 touch(conversation)
                 if let message = try? messages.store.message(id, in: conversation), isShown(message, desk) {
                     hub.publish(.message(shown(message, desk, messages)))
+                    if let call = message.call { noteMissed(call, from: message.sender, desk) }
                 }
             case .messageGone(_, let conversation), .reset(let conversation):
                 touch(conversation)

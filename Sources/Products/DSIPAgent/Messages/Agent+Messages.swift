@@ -55,12 +55,27 @@ extension Agent {
         }
     }
 
-    public func send(_ draft: MessageDraft, in id: String) throws(AgentError) -> ChatMessage {
+    /// Says something. A text that is longer than a message takes goes as a file of text, which pages show as text.
+    public func send(_ draft: MessageDraft, in id: String) async throws(AgentError) -> ChatMessage {
+        if case .text(let text, _) = draft.body, Agent.isTooLong(text, draft.mentions.count) {
+            let upload = try await upload(Array(text.utf8), contentType: Agent.longText)
+            let file = AttachmentDraft(.file, name: "Message.txt", contentType: Agent.longText, size: 0)
+            var words = draft
+            words.mentions = []
+            return try await attach(upload, file, words, in: id)
+        }
         let (thread, desk) = try conversation(id)
         let message = try attempt(desk) { (mail, now) throws(MessagingError) in
             try mail.send(draft, in: thread, at: now)
         }
         return try show(message, in: thread, desk)
+    }
+
+    private static let longText = "text/plain; charset=utf-8"
+
+    /// Whether the content object that says it may be larger than an MLS message takes (M§5.1), as JSON with all that stands beside it.
+    private static func isTooLong(_ text: String, _ mentions: Int) -> Bool {
+        JSONValue.string(text).utf8.count > 21_000 - 150 * min(mentions, ContentExtensions.maximumMentions)
     }
 
     /// Takes a file to be sent with ``attach(_:_:_:caption:in:)``, as `POST /api/v1/uploads` does.
@@ -112,7 +127,7 @@ extension Agent {
                 try mail.send(whole, in: thread, at: now)
             }
             uploads.remove(upload)
-            if !caption.isEmpty { _ = try send(MessageDraft(text: caption), in: id) }
+            if !caption.isEmpty { _ = try await send(MessageDraft(text: caption), in: id) }
             return try show(sent, in: thread, desk)
         } catch {
             shelf.release(message)

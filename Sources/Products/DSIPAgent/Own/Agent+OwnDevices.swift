@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import Encoding
@@ -100,6 +101,29 @@ extension Agent {
         guard let (_, delegations) = keyring.signer(for: desk.identity, at: now()) else { return }
         desk.delegations = delegations
         links.rebind(owner: desk.identity, delegations: delegations)
+        guard let delegation = delegations.first, desk.mail != nil else {
+            // The one before may not have carried messages.
+            try? openMail(desk)
+            mailLink(links.link(owner: desk.identity, url: desk.relay).state, at: desk.relay, desk)
+            return
+        }
+        work(desk) { (mail, now) throws(MessagingError) in try mail.renew(delegation: delegation, at: now) }
+    }
+
+    /// When this device's delegation is to be renewed: half its life before its end, and once an hour while that does not succeed.
+    func renewalDue(_ desk: Desk) -> Int64? {
+        guard let delegation = desk.delegations.first.flatMap(Delegation.decode) else { return nil }
+        let half = delegation.issuedAt + (delegation.expiresAt - delegation.issuedAt) / 2
+        return max(half, desk.renewalTriedAt + 3600)
+    }
+
+    /// Renews what is due: here, when the identity's key is here; else by telling our other devices that we are there.
+    func renewDelegations() {
+        for desk in desks.values where renewalDue(desk).map({ $0 <= now() }) ?? false {
+            desk.renewalTriedAt = now()
+            guard let (_, delegations) = keyring.signer(for: desk.identity, at: now()) else { continue }
+            if delegations == desk.delegations { announceSoon(desk.identity) } else { present(desk) }
+        }
     }
 
     private func merge(_ rows: [SharedContact], into own: [SharedContact], _ desk: Desk) {

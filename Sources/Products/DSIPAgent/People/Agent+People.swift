@@ -1,4 +1,5 @@
 import DSIPIdentity
+import DSIPMessaging
 import DSIPSession
 import DSIPSignaling
 import DSIPTrust
@@ -83,7 +84,7 @@ extension Agent {
         if blocked != nil { publishConversations() }
         if contact.blocked || !contact.allowed {
             // Taking the permission back takes back what was granted, too (DSIP §19.4: revocation is local policy).
-            try revokeGrants(to: contact.did, owner: contact.owner)
+            try revokeGrants(to: contact.did, owner: contact.owner, blocking: blocked == true)
         }
         admit(contact)
         publishPeople()
@@ -125,9 +126,22 @@ extension Agent {
         run(contact.allowed && !contact.blocked ? .allow(contact.did) : .disallow(contact.did), desk)
     }
 
-    func revokeGrants(to peer: DID, owner: DID) throws(AgentError) {
+    /// - Parameter blocking: whether their direct conversation is left as well (M§14.3); one device of ours does so for all.
+    func revokeGrants(to peer: DID, owner: DID, blocking: Bool = false) throws(AgentError) {
+        let given = try store.grants(of: owner, at: now()).filter { $0.given && $0.peer == peer }.compactMap {
+            ULID($0.id)
+        }
         try store.removeGrants(owner: owner, peer: peer, given: true)
         guard let desk = desks[owner] else { return }
+        if desk.mail != nil {
+            work(desk) { (mail, now) throws(MessagingError) in
+                if blocking {
+                    try mail.block(peer, grants: given, at: now)
+                } else {
+                    try mail.revokeGrants(given, of: peer, at: now)
+                }
+            }
+        }
         for grant in desk.engine.contacts.issued.values where grant.party == peer { run(.revokeGrant(grant.id), desk) }
     }
 

@@ -206,7 +206,8 @@ final class RelayLink: Sendable {
     }
 
     /// Who answered, while connected.
-    var relay: Relay? { box.withLockedValue(\.state).relay }
+    var state: State { box.withLockedValue(\.state) }
+    var relay: Relay? { state.relay }
 
     /// Waits until the link is connected, for what the relay says of itself.
     func answer(within limit: Duration) async -> (relay: Relay, capabilities: RelayCapabilities)? {

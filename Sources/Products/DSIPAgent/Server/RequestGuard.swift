@@ -63,7 +63,7 @@ struct RequestGuard: Sendable {
         ("Referrer-Policy", "no-referrer"),
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
-        ("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=()"),
+        ("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=(self)"),
         ("Cache-Control", "no-cache"),
     ]
 }

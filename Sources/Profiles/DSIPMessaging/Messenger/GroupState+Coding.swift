@@ -44,6 +44,8 @@ extension GroupState {
         row.put("stalled", stalledOn)
         row.put("strays", flag: hasStrays)
         row.put("gathers", gathersUntil)
+        row.put("leaving", flag: isLeaving)
+        row.put("lapses", lapsesAt == .max ? nil : lapsesAt)
         return row.bytes
     }
 
@@ -95,6 +97,8 @@ extension GroupState {
         stalledOn = row.did("stalled")
         hasStrays = row.flag("strays")
         gathersUntil = row.int("gathers")
+        isLeaving = row.flag("leaving")
+        lapsesAt = row.int("lapses") ?? .max
         unopened = row.list("unopened").compactMap(\.value.int)
     }
 }

@@ -48,6 +48,8 @@ struct GroupState: Sendable {
     var rejoins = 0
     /// When the own leaf is to be renewed. M§6.2
     var renewAt: Int64 = .max
+    /// When this device is to take out leaves of others whose delegations ended long ago. M§6.2
+    var lapsesAt: Int64 = .max
     /// Whether the mailbox knows that the owner is in it. M§6.6
     var isConfirmed = false
     /// Of the group's title: where it was said last.
@@ -61,6 +63,8 @@ struct GroupState: Sendable {
     var hasStrays = false
     /// A document that is not known holds up what follows.
     var stalledOn: DID?
+    /// This identity is on its way out: nothing more is said in it, and its thread may go on in another.
+    var isLeaving = false
     /// What is said in a new group is held until those wanted in it at its making are in, and at most until then: whoever comes
     /// later cannot read what was said before. `gathering` until this device is connected; nil when nothing is held any more.
     var gathersUntil: Int64?
@@ -68,6 +72,10 @@ struct GroupState: Sendable {
     static let firstGeneration: Int64 = 16
     static let maximumChanges = 64
     static let gathering: Int64 = 1 << 52
+    /// Seconds after its delegation's end for which a leaf is left alone: its device may be away, and come back with a new one.
+    static let lapseGrace: Int64 = 604_800
+    /// Seconds by which each further leaf waits for those before it to do so.
+    static let lapseTurn: Int64 = 3600
     /// Seconds that first messages are held, while connected.
     static let gatheringPatience: Int64 = 30
 

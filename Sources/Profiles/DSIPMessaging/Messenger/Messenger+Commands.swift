@@ -12,7 +12,10 @@ extension Messenger {
     public mutating func open(with did: DID, at now: Int64) throws(MessagingError) -> (ULID, [MessengerAction]) {
         try turn(at: now) { messenger throws(MessagingError) in
             guard did != messenger.identity else { throw MessagingError(.refused, "This is you.") }
-            if let known = messenger.directs[did] { return known }
+            if let known = messenger.directs[did] {
+                try messenger.reopen(known)
+                return known
+            }
             let record = ConversationRecord(id: messenger.newULID(), kind: .direct, members: [did], at: now)
             messenger.directs[did] = record.id
             messenger.show(record)
@@ -145,17 +148,7 @@ extension Messenger {
 
     /// This identity leaves, with all its devices. M§7.3
     public mutating func leave(_ conversation: ULID, at now: Int64) throws(MessagingError) -> [MessengerAction] {
-        try change(conversation, at: now) { messenger, record throws(MessagingError) in
-            record.isRemoved = true
-            record.isRequest = false
-            for group in messenger.groups.values where group.thread == conversation && group.phase == .active {
-                messenger.plan(.leave, in: group.id)
-                messenger.hasten(group.id)
-            }
-            for item in messenger.outbox[conversation] ?? [] where item.deposit == nil {
-                messenger.removeFromOutbox(item.id, thread: conversation)
-            }
-        }
+        try change(conversation, at: now) { messenger, record in messenger.part(with: &record) }
     }
 
     /// Forgets a conversation on this device; one that is still alive is left first.
@@ -257,7 +250,7 @@ extension Messenger {
     }
 
     /// The group of a direct conversation, made with the first thing that is said in it, or when it is known what may carry it. M§7.2
-    private mutating func begin(_ record: ConversationRecord) throws(MessagingError) {
+    mutating func begin(_ record: ConversationRecord) throws(MessagingError) {
         guard current(record.id) == nil else { return }
         guard record.kind == .direct else { throw MessagingError(.refused, "The conversation is over.") }
         try foundDirect(record.id)

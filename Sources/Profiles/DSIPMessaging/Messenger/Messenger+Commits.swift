@@ -27,6 +27,7 @@ extension Messenger {
         case .application: return
         case .proposal(let proposal):
             set(next, for: id)
+            try noticeLeaving(by: proposal, in: id)
             planCommit(of: proposal, in: id, next)
         case .commit(let summary):
             let change: RosterUpdate
@@ -209,6 +210,7 @@ extension Messenger {
             try keepSiblings(of: id)
         }
         try refreshMembers(of: group.thread)
+        try leftAlone(id, change)
     }
 
     /// Forgets a commit that the hub did not order.

@@ -120,18 +120,22 @@ extension Messenger {
 
     /// Somebody wants to write: a conversation that is a request, and nothing more. M§14.1
     mutating func introduced(_ id: ULID, by did: DID, purpose: String?) throws(MessagingError) {
-        guard did != identity, directs[did] == nil || contacts.contains(did) else { return }
+        let known = try directs[did].flatMap { (thread) throws(MessagingError) in try ledger.conversation(thread) }
+        guard did != identity, !blocked.contains(did), known?.isRemoved ?? true || contacts.contains(did) else {
+            return
+        }
         var peer = try peer(did)
         guard peer.asked != id else { return }
         peer.asked = id
         set(peer, for: did)
         if contacts.contains(did) {
-            grantMessages(to: did, answering: id)
+            try grantMessages(to: did, answering: id)
             return
         }
         let requests = try ledger.store.conversations().count { $0.isRequest }
         guard requests < Self.maximumRequests else { return }
-        var record = ConversationRecord(id: newULID(), kind: .direct, members: [did], at: now)
+        var record = known ?? ConversationRecord(id: newULID(), kind: .direct, members: [did], at: now)
+        record.isRemoved = false
         record.isRequest = true
         record.purpose = purpose.map { String($0.prefix(280)) }
         directs[did] = record.id
@@ -150,15 +154,16 @@ extension Messenger {
         .1
     }
 
-    mutating func grantMessages(to did: DID, answering introduction: ULID) {
+    mutating func grantMessages(to did: DID, answering introduction: ULID) throws(MessagingError) {
         let until = now + Self.grantLifetime
-        if var peer = peers[did] {
-            peer.granted = until
-            peer.asked = nil
-            set(peer, for: did)
-        }
-        if peers[did]?.mailboxes.isEmpty ?? true { resolve(did) }
-        outgoing.append(.sign(.grant(newULID(), to: did, session: introduction, validUntil: until)))
+        let grant = newULID()
+        var peer = try peer(did)
+        peer.granted = until
+        peer.asked = nil
+        peer.grants = peer.grants.suffix(Peer.maximumGrants - 1) + [grant]
+        set(peer, for: did)
+        if peer.mailboxes.isEmpty { resolve(did) }
+        outgoing.append(.sign(.grant(grant, to: did, session: introduction, validUntil: until)))
     }
 
     private mutating func keep(_ grant: String, until: Int64, from did: DID) throws(MessagingError) {
@@ -199,7 +204,7 @@ extension Messenger {
                 messenger.configure(id, .joined)
             }
             if let did = record.peer, let asked = try messenger.peer(did).asked {
-                messenger.grantMessages(to: did, answering: asked)
+                try messenger.grantMessages(to: did, answering: asked)
             }
         }.1
     }

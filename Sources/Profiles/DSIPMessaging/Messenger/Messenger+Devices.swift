@@ -394,7 +394,9 @@ extension Messenger {
         // M§5.7: only the last device of the identity says so.
         if ExternalJoin.hasLeft(identity, remaining: Set(remaining.identities)) { configure(id, .left) }
         if group.isPersonal { ledger.set(.setting, "", "expelled", [1]) }
-        guard !group.isPersonal, current(group.thread) == nil, var record = try ledger.conversation(group.thread) else {
+        guard !group.isPersonal, !group.isLeaving, current(group.thread) == nil,
+            var record = try ledger.conversation(group.thread)
+        else {
             return
         }
         record.isRemoved = true

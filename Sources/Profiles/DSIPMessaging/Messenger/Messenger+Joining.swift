@@ -230,6 +230,14 @@ extension Messenger {
         let now = now
         let rivals = groups.values.filter {
             $0.thread == thread && $0.kind.effective == .direct && $0.phase != .left && $0.successorOf == nil
+                && !$0.isLeaving
+        }
+        if let only = rivals.first, rivals.count == 1, only.generation < GroupState.firstGeneration {
+            update(only.id) { group in
+                group.generation = GroupState.firstGeneration
+                group.retryAt = nil
+            }
+            try reorder(only.id)
         }
         guard rivals.count > 1 else { return }
         let candidates = rivals.map {

@@ -123,5 +123,19 @@ extension Messenger {
         else { return }
         let margin = min((delegation.expiresAt - delegation.issuedAt) / 3, 172_800)
         update(id) { $0.renewAt = delegation.expiresAt - margin }
+        try lapsePlanned(id, group.ownLeaf)
+    }
+
+    /// Who lapsed is taken out some days later, by the first leaf that has not; those behind it only if it does not. M§6.2, M§12.4
+    private mutating func lapsePlanned(_ id: GroupID, _ own: LeafIndex) throws(MessagingError) {
+        let entries = try roster(of: id).entries
+        guard let first = entries.filter({ $0.index != own.rawValue }).map(\.expiresAt).min() else {
+            update(id) { $0.lapsesAt = .max }
+            return
+        }
+        let due = max(first + GroupState.lapseGrace, now)
+        let before = entries.count { $0.index < own.rawValue && $0.expiresAt > due }
+        let jitter = Int64.random(in: 0..<600, using: &random)
+        update(id) { $0.lapsesAt = due + Int64(min(before, 48)) * GroupState.lapseTurn + jitter }
     }
 }

@@ -17,6 +17,7 @@ extension Messenger {
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
             }
+            if group.phase == .active, !group.isLeaving, group.lapsesAt != .max { times.append(group.lapsesAt) }
             if group.phase == .active, group.askedAt > 0 { times.append(group.askedAt + 60) }
             if group.phase == .active, !group.unopened.isEmpty { times.append(group.askedAt + Self.resendInterval) }
         }
@@ -89,6 +90,13 @@ extension Messenger {
                 continue
             }
             if group.phase == .active, group.renewAt <= now, group.renewAt < delegationRenewal { plan(.renew, in: id) }
+            if group.phase == .active, !group.isLeaving, group.lapsesAt <= now {
+                let lapsed = try roster(of: id).entries.filter {
+                    $0.device != device && $0.expiresAt + GroupState.lapseGrace <= now
+                }
+                update(id) { $0.lapsesAt = now + 86_400 }
+                if !lapsed.isEmpty { plan(.removeLapsed(lapsed.map(\.device)), in: id) }
+            }
             if group.phase == .active, group.leaveAt.map({ $0 <= now }) ?? false {
                 update(id) { $0.leaveAt = nil }
                 plan(.leave, in: id)
@@ -139,6 +147,12 @@ extension Messenger {
         }
         try stockKeyPackages()
         runErrands()
+    }
+
+    /// Devices in the group in which a conversation goes on.
+    package mutating func leafCount(in conversation: ULID) throws(MessagingError) -> Int {
+        guard let group = current(conversation) else { return 0 }
+        return try roster(of: group.id).entries.count
     }
 
     // MARK: Disappearing

@@ -22,6 +22,8 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     public internal(set) var configuration: MessengerConfiguration
     /// Whom this person knows: conversations begun by others are requests. Not kept; set it at the start and when it changes.
     public var contacts: Set<DID> = []
+    /// Whom this person wants to hear nothing of: who asks is not heard. Not kept; set it at the start and when it changes. M§14.3
+    public var blocked: Set<DID> = []
     public internal(set) var settings = MessengerSettings()
 
     // The event under way.
@@ -238,7 +240,7 @@ public struct Messenger<Store: MessengerStore>: Sendable {
 
     /// The group in which a thread goes on.
     func current(_ thread: ULID) -> GroupState? {
-        groups.values.filter { $0.thread == thread && $0.phase != .left }
+        groups.values.filter { $0.thread == thread && $0.phase != .left && !$0.isLeaving }
             .max { ($0.generation, $1.conversation, $1.id) < ($1.generation, $0.conversation, $0.id) }
     }
 }

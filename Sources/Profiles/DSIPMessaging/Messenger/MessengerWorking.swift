@@ -51,6 +51,10 @@ struct Peer: Sendable {
     var granted: Int64 = 0
     /// The relay (`wss`) that has its prekeys.
     var preKeys: String?
+    /// The grants of ours, to be taken back by.
+    var grants: [ULID] = []
+
+    static let maximumGrants = 16
 
     var encoded: [UInt8] {
         var row = RowWriter()
@@ -62,6 +66,7 @@ struct Peer: Sendable {
         row.put("asked", asked)
         row.put("granted", granted)
         row.put("prekeys", preKeys)
+        row.put("grants", list: grants.map { .string($0.description) })
         return row.bytes
     }
 
@@ -77,6 +82,7 @@ struct Peer: Sendable {
         asked = row.ulid("asked")
         granted = row.int("granted") ?? 0
         preKeys = row.text("prekeys")
+        grants = row.list("grants").compactMap { $0.value.string.flatMap { ULID($0) } }
     }
 }
 
