@@ -60,6 +60,8 @@ final class TestRelay {
     /// Counts when it is started again.
     var hasMailboxes: Bool
     private let hosts: [String]?
+    /// A PEM file whose roots it trusts when it dials other relays; counts when it is started again.
+    var trusted: String?
 
     /// - Parameters:
     ///   - isNamed: it goes by the name `localhost` and registers names.
@@ -100,6 +102,7 @@ final class TestRelay {
         let port = running.port
         var configuration = TestRelay.configuration(folder, port: port, hostname: isNamed ? "localhost:\(port)" : nil)
         configuration.messaging.enabled = hasMailboxes
+        configuration.resolver.additionalRoots = trusted
         relay = Relay(configuration)
         running = try await relay.start()
     }

@@ -1,5 +1,6 @@
 import DSIPIdentity
 import DSIPMessaging
+import DSIPRelay
 import Encoding
 import Foundation
 import Testing
@@ -218,6 +219,8 @@ struct RatchetTests {
         let there = try await alice.conversation(with: bob)
         try await alice.say("by ratchet", in: there)
         try await until("Bob has it", within: .seconds(60)) { await bob.texts(with: [alice]) == ["by ratchet"] }
+        (couple.hers.trusted, couple.his.trusted) = (couple.his.running.rootPath, couple.hers.running.rootPath)
+        try await couple.hers.restart()
         await couple.his.stop()
         couple.his.hasMailboxes = true
         try await couple.his.startAgain()

@@ -80,14 +80,15 @@ extension RatchetConversations {
         for person in wanted.keys.sorted(by: { $0.string < $1.string }) { ask(person, at: now) }
     }
 
-    /// 10 s, doubling to an hour, or what the relay said.
-    mutating func put(off person: DID, _ retryAfter: Int64?, at now: Int64) {
+    /// 10 s, doubling to an hour, or what the relay said. Devices that wrote first have what waits meanwhile.
+    mutating func put(off person: DID, _ retryAfter: Int64?, at now: Int64) throws(MessagingError) {
         guard var want = wanted[person] else { return }
         want.attempts = min(want.attempts + 1, 16)
         let pause = min(3600, Int64(10) << Int64(min(want.attempts - 1, 9)))
         want.nextAt = now + max(pause, min(retryAfter ?? 0, 86_400))
         wanted[person] = want
         actions.append(.waiting(for: person))
+        try sendWaiting(to: person, isUrgent: true, at: now)
     }
 
     /// The answer to a fetch.
@@ -139,7 +140,7 @@ extension RatchetConversations {
             ledger.set(.person, "", person.string, json: ["listed": .int(now)])
         }
         save(sessions, with: person)
-        guard isReached else { return put(off: person, nil, at: now) }
+        guard isReached else { return try put(off: person, nil, at: now) }
         wanted[person] = nil
         ledger.set(.wanted, "", person.string, nil)
         for reset in resets { enqueue(reset.message, to: reset.device, of: person, item: nil, at: now) }
@@ -151,6 +152,8 @@ extension RatchetConversations {
                 ledger.set(.waiting, person.string, row.key, nil)
             }
         }
+        // One device was asked about, and what waits is for all of them.
+        if fetch.device != nil, try !ledger.rows(.waiting, person.string, limit: 1).isEmpty { want(person, at: now) }
         try transmit(at: now)
     }
 

@@ -73,7 +73,8 @@ extension RatchetConversations {
         guard plaintext.count <= MessagingProfile.maximumMLSBytes else {
             throw MessagingError(.objectTooLarge, "too large to be sent")
         }
-        if try !encrypt(plaintext, to: person, item: item, at: now) {
+        let isPutOff = wanted[person].map { $0.attempts > 0 } ?? false
+        if try !encrypt(plaintext, to: person, item: item, isUrgent: isPutOff, at: now) {
             let waiting = try ledger.rows(.waiting, person.string, limit: configuration.limits.waiting)
             guard waiting.count < configuration.limits.waiting else {
                 // Copies for devices that never came are not worth refusing what is said.
@@ -104,13 +105,18 @@ extension RatchetConversations {
         return try sessions(with: own).devices.contains { $0 != configuration.device.did.string }
     }
 
-    /// - Returns: false when there is no session with any device of the person.
+    /// - Parameter isUrgent: to the devices that are known, though the person's were never listed.
+    /// - Returns: false when there is no session with any device of the person, or not yet with all.
     private mutating func encrypt(
         _ plaintext: [UInt8],
         to person: DID,
         item: ULID?,
+        isUrgent: Bool = false,
         at now: Int64
     ) throws(MessagingError) -> Bool {
+        let listed = try ledger.json(.person, "", person.string)?["listed"]?.int ?? 0
+        // Whoever wrote first is known by one device: the others are to have the answer, too.
+        guard listed > 0 || isUrgent else { return false }
         var sessions = try sessions(with: person)
         let devices = sessions.devices.filter { $0 != configuration.device.did.string }
         var isSent = false
@@ -126,15 +132,14 @@ extension RatchetConversations {
         guard isSent else { return false }
         save(sessions, with: person)
         // A device that joined since is found in time for what is said next.
-        let listed = try ledger.json(.person, "", person.string)?["listed"]?.int ?? 0
         if now - listed > configuration.limits.deviceListLife { want(person, at: now) }
         return true
     }
 
-    mutating func sendWaiting(to person: DID, at now: Int64) throws(MessagingError) {
+    mutating func sendWaiting(to person: DID, isUrgent: Bool = false, at now: Int64) throws(MessagingError) {
         for row in try ledger.rows(.waiting, person.string, limit: configuration.limits.waiting) {
             let (plaintext, item, _, _) = try Self.kept(row.value)
-            guard try encrypt(plaintext, to: person, item: item, at: now) else { return }
+            guard try encrypt(plaintext, to: person, item: item, isUrgent: isUrgent, at: now) else { return }
             ledger.set(.waiting, person.string, row.key, nil)
         }
     }

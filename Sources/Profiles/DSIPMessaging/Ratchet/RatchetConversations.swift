@@ -121,7 +121,7 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
         try event { (me: inout Self) throws(MessagingError) in
             me.publishing[id] = nil
             if let fetch = me.fetching.removeValue(forKey: id) {
-                me.put(off: fetch.person, retryAfter, at: now)
+                try me.put(off: fetch.person, retryAfter, at: now)
             } else if let flight = me.inFlight[id] {
                 guard let retryAfter else {
                     me.inFlight[id] = nil
@@ -166,7 +166,7 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
             me.publishing = me.publishing.filter { now < $0.value + patience }
             for (id, fetch) in me.fetching where now >= fetch.at + patience {
                 me.fetching[id] = nil
-                me.put(off: fetch.person, nil, at: now)
+                try me.put(off: fetch.person, nil, at: now)
             }
             if now >= me.sweepAt {
                 me.sweepAt = now + 3600

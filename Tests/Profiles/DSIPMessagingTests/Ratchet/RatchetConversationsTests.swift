@@ -291,6 +291,7 @@ struct RatchetConversationsTests {
         let expected = Dictionary(uniqueKeysWithValues: world.lines(pair[0], with: bob).map { ($0.id, $0) })
         #expect(said.isSubset(of: Set(expected.keys)), "seed \(seed)")
         for device in pair {
+            #expect(device.mail.outbox.isEmpty, "seed \(seed)")
             let lines = world.lines(device, with: peer(device))
             #expect(Set(lines.map(\.id)) == Set(expected.keys), "seed \(seed)")
             for line in lines { #expect(line.text == expected[line.id]?.text, "seed \(seed)") }

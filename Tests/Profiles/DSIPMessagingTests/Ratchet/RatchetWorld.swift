@@ -55,9 +55,13 @@ final class RatchetWorld {
                 random: SeededRandom(seed: seed),
                 at: now
             )
-            var settings = mail.settings
-            (settings.sendsRead, settings.sendsActivity) = (true, true)
-            _ = try mail.update(settings: settings, at: now)
+            // Once: it is kept, and what a turn has to do must be done.
+            if !mail.settings.sendsActivity {
+                var settings = mail.settings
+                (settings.sendsRead, settings.sendsActivity) = (true, true)
+                _ = try mail.update(settings: settings, at: now)
+            }
+            mail.contacts = Set(["alice", "bob"].map(RatchetWorld.person))
             return mail
         }
 
