@@ -129,7 +129,7 @@ struct LogAuthor {
         try old.update(by: [Cast.alice])
         #expect(fault { _ = try verify(old) } == .unauthorizedKey, "a key that was rotated away")
         try author.update(by: [Cast.phone], ["deactivated": true])
-        #expect(try verify(author).document == nil)
+        #expect(try verify(author).isDeactivated)
         try author.update(by: [Cast.phone])
         #expect(fault { _ = try verify(author) } == .afterDeactivation)
     }

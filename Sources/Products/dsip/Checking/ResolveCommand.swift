@@ -1,4 +1,5 @@
 import ArgumentParser
+import DSIPDiscovery
 import DSIPIdentity
 import DSIPTransport
 import DSIPTrust
@@ -46,7 +47,9 @@ struct ResolveCommand: Subcommand {
 
     private func facts(_ lookup: Lookup) -> [[String]] {
         guard let did = lookup.did else { return [] }
-        var rows = [["Address", did.string], ["Basis", TrustBasis.basis(of: did)]]
+        var rows = [
+            ["Address", did.string], ["Basis", TrustBasis.basis(of: did)], ["Rests on", MethodBasis.text(of: did)],
+        ]
         if let alias = lookup.alias { rows.append(["Alias", alias.description]) }
         if let name = lookup.name { rows.append(["Name", "\(name) (says the link)"]) }
         let keys = lookup.document?.verificationMethods ?? []

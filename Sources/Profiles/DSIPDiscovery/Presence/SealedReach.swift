@@ -11,7 +11,6 @@ public struct SealedReach: Hashable, Sendable {
     public static let algorithm = "hpke-base-x25519-sha256-aes128gcm"
     /// Contacts that one record is sealed to.
     public static let maximumContacts = 64
-    private static let suite = HPKE.Ciphersuite(kem: .Curve25519_HKDF_SHA256, kdf: .HKDF_SHA256, aead: .AES_GCM_128)
     private static let purpose = "dsip-presence/1.0"
     /// An encapsulated key, a content key of 16 bytes and a tag.
     private static let keyLength = 32 + 16 + 16
@@ -84,7 +83,7 @@ public struct SealedReach: Hashable, Sendable {
             guard
                 var recipient = try? HPKE.Recipient(
                     privateKey: key,
-                    ciphersuite: SealedReach.suite,
+                    ciphersuite: DeviceSeal.suite,
                     info: Data(SealedReach.purpose.utf8),
                     encapsulatedKey: Data(sealed[..<32])
                 ), let contentKey = try? recipient.open(sealed[32...], authenticating: context),
@@ -100,7 +99,7 @@ public struct SealedReach: Hashable, Sendable {
 
     private static func seal(_ contentKey: SymmetricKey, to contact: [UInt8], _ context: [UInt8]) throws -> [UInt8] {
         let key = try Curve25519.KeyAgreement.PublicKey(rawRepresentation: contact)
-        var sender = try HPKE.Sender(recipientKey: key, ciphersuite: suite, info: Data(purpose.utf8))
+        var sender = try HPKE.Sender(recipientKey: key, ciphersuite: DeviceSeal.suite, info: Data(purpose.utf8))
         let sealed = try contentKey.withUnsafeBytes { try sender.seal(Data($0), authenticating: context) }
         return Array(sender.encapsulatedKey + sealed)
     }

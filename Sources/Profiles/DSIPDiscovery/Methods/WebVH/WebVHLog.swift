@@ -41,6 +41,8 @@ public struct WebVHLog: Sendable {
     /// Seconds.
     public let ttl: Int64
 
+    public var isDeactivated: Bool { if case .none = document { true } else { false } }
+
     /// Verifies a log in the order of the vectors' README; of several faults the first decides.
     ///
     /// - Parameters:
@@ -73,7 +75,8 @@ public struct WebVHLog: Sendable {
         }
         self.versionId = version
         self.versionTime = time
-        self.document = chain.parameters.deactivated ? nil : state
+        // Not `nil`, which a JSON value reads as its null.
+        self.document = chain.parameters.deactivated ? Optional.none : .some(state)
         self.ttl = chain.parameters.ttl
     }
 
