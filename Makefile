@@ -61,6 +61,8 @@ interop:
 	$(PYTHON) -m pytest -q Interop/test_ratchet.py
 	echo "==> Web Push with the http-ece, pywebpush and py-vapid packages of PyPI"
 	$(PYTHON) -m pytest -q Interop/test_webpush.py
+	echo "==> Connections over Noise and TLS, and a DHT of nine, with the libp2p package of PyPI"
+	LIBP2P_PEER="$${LIBP2P_PEER:-$$PWD/.build/debug/libp2p-peer}" timeout 900 Interop/libp2p.sh
 
 browser:
 	@echo "==> Two browsers call each other (headless Chromium, network namespace with loopback only)"

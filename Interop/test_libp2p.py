@@ -17,8 +17,10 @@ from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import info_from_p2p_addr
 from libp2p.records.validator import Validator
+from libp2p.security.tls.transport import TLSTransport
 from libp2p.tools.anyio_service import background_trio_service
 
+TLS = TProtocol("/tls/1.0.0")
 ECHO = TProtocol("/echo/1.0.0")
 LISTEN = [multiaddr.Multiaddr("/ip4/127.0.0.1/tcp/0")]
 MEBIBYTE = 1 << 20
@@ -80,8 +82,10 @@ async def ours(count=1):
 
 
 @contextlib.asynccontextmanager
-async def theirs():
-    host = new_host(key_pair=create_new_key_pair(secrets.token_bytes(32)), listen_addrs=LISTEN)
+async def theirs(tls=False):
+    key_pair = create_new_key_pair(secrets.token_bytes(32))
+    security = {TLS: TLSTransport(key_pair)} if tls else None
+    host = new_host(key_pair=key_pair, listen_addrs=LISTEN, sec_opt=security)
 
     async def echo(stream):
         with contextlib.suppress(Exception):
@@ -107,9 +111,10 @@ def run(test, seconds=60):
     trio.run(limited)
 
 
-def test_we_dial():
+@pytest.mark.parametrize("tls", [False, True])
+def test_we_dial(tls):
     async def test():
-        async with theirs() as host, ours() as node:
+        async with theirs(tls) as host, ours() as node:
             peer = str(host.get_id())
             assert await node.ask("connect", address_of(host)) == peer
             await node.ask("ping", peer)
@@ -120,9 +125,10 @@ def test_we_dial():
     run(test)
 
 
-def test_they_dial():
+@pytest.mark.parametrize("tls", [False, True])
+def test_they_dial(tls):
     async def test():
-        async with theirs() as host, ours() as node:
+        async with theirs(tls) as host, ours() as node:
             await host.connect(info_from_p2p_addr(multiaddr.Multiaddr(node.address)))
             peer = ID.from_base58(node.id)
             assert await PingService(host).ping(peer, 2)

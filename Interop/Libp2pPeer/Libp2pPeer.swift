@@ -15,6 +15,12 @@ struct Libp2pPeer {
     private let dht: KademliaService
 
     static func main() async throws {
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments.first == "swarm", arguments.count == 3, let nodes = Int(arguments[2]),
+            let operations = Int(arguments[3])
+        {
+            return try await Swarm.run(nodes: nodes, operations: operations)
+        }
         let host = PeerHost(identity: IdentityKey())
         await host.handle(echo) { stream in while let bytes = try await stream.read() { try await stream.write(bytes) }
         }

@@ -17,11 +17,25 @@ public struct KademliaMeasurement: Sendable {
     public private(set) var fewestStored = Int.max
     /// Messages that joining took, by node.
     public private(set) var joinMessages = 0
+    /// Nodes that went and came during the lookups.
+    public private(set) var left = 0
+    public private(set) var joined = 0
+    /// Peers in a node's table, and records it keeps: the mean.
+    public private(set) var tableSize = 0.0
+    public private(set) var recordsKept = 0.0
 
     /// One-way latencies are spread over 10 to 50 ms.
     private static let meanRoundTrip = 60.0
 
-    public init(nodes: Int, records: Int, lookups: Int, seed: UInt64, encodes: Bool = true) throws {
+    /// - Parameter stay: how long a node stays on average while lookups go on, in milliseconds; nil when all do.
+    public init(
+        nodes: Int,
+        records: Int,
+        lookups: Int,
+        seed: UInt64,
+        stay: Int64? = nil,
+        encodes: Bool = true
+    ) throws {
         var simulation = KademliaSimulation(seed: seed, nodes: nodes, encodes: encodes)
         simulation.joinAll()
         joinMessages = simulation.messages / nodes
@@ -38,9 +52,14 @@ public struct KademliaMeasurement: Sendable {
             simulation.behaviours[node] = .silent
             dead -= 1
         }
-        let alive = simulation.behaviours.indices.filter { simulation.behaviours[$0] == .honest }
+        tableSize = Double(simulation.engines.reduce(0) { $0 + $1.table.count }) / Double(nodes)
+        recordsKept = Double(simulation.engines.reduce(0) { $0 + $1.recordCount }) / Double(nodes)
+        if let stay { simulation.beginChurn(stay: stay) }
         for attempt in 0..<lookups {
-            let node = alive[simulation.network.pick(0...alive.count - 1)]
+            var node = 0
+            repeat {
+                node = simulation.network.pick(0...simulation.behaviours.count - 1)
+            } while simulation.behaviours[node] != .honest || simulation.isBusy(node)
             let report = simulation.get(key(attempt % records), from: node)
             attempts += 1
             durations.append(Int(report.result?.duration ?? 0))
@@ -52,6 +71,7 @@ public struct KademliaMeasurement: Sendable {
             latencies.append(Int(first.after))
             ratios.append(Double(first.after) / (Double(first.hops) * KademliaMeasurement.meanRoundTrip))
         }
+        (left, joined) = (simulation.left, simulation.joined)
     }
 
     public var medianRatio: Double { ratios.isEmpty ? 0 : ratios.sorted()[ratios.count / 2] }
@@ -61,7 +81,8 @@ public struct KademliaMeasurement: Sendable {
             + "first value p50 \(latencies.percentile(0.5)) ms p99 \(latencies.percentile(0.99)) ms, "
             + "done p50 \(durations.percentile(0.5)) ms p99 \(durations.percentile(0.99)) ms, "
             + "requests p50 \(requests.percentile(0.5)), latency \(Int(medianRatio * 100)) % of hops x RTT, "
-            + "joining \(joinMessages) messages a node"
+            + "a node: \(joinMessages) messages to join, \(Int(tableSize)) peers and \(Int(recordsKept)) records kept; "
+            + "\(left) left and \(joined) came meanwhile"
     }
 }
 

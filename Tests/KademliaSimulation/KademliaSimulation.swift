@@ -35,6 +35,14 @@ public struct KademliaSimulation {
     public private(set) var messages = 0
     /// Whether messages pass through their wire form.
     private let encodes: Bool
+    private let seed: UInt64
+    private let configuration: KademliaConfiguration
+    /// The node whose lookup somebody waits for.
+    private var measured: Int?
+    private var churn: (interval: Int64, next: Int64)?
+    /// Nodes that left without a word, and nodes that came instead.
+    public private(set) var left = 0
+    public private(set) var joined = 0
 
     public init(
         seed: UInt64,
@@ -44,45 +52,90 @@ public struct KademliaSimulation {
         configure: (inout KademliaConfiguration) -> Void = { _ in }
     ) {
         self.encodes = encodes
+        self.seed = seed
         network = SimulatedNetwork(seed: seed, link: .init(latency: latency, isOrdered: false))
         var configuration = KademliaConfiguration(protocolID: "/test/kad/1.0.0")
         configure(&configuration)
-        for node in 0..<nodes {
-            // SHA-256 stands for a key: the simulation needs ids, not signatures.
-            let digest = Array(SHA256.hash(data: withUnsafeBytes(of: (seed, node)) { Array($0) }))
-            let id = PeerID(bytes: [0x12, 0x20] + digest)!
-            let address = try! Multiaddr("/ip4/\(20 + node >> 16 & 63).\(node >> 8 & 255).\(node & 255).1/tcp/4001")
-            index[id] = node
-            peers.append(KademliaPeer(id: id, addresses: [address]))
-            engines.append(KademliaEngine(own: id, configuration: configuration, rules: KademliaSimulation.rules))
-            engines[node].ownAddresses = [address]
-            behaviours.append(.honest)
-        }
+        self.configuration = configuration
+        for _ in 0..<nodes { _ = add() }
     }
+
+    /// A node that knows nobody.
+    private mutating func add() -> Int {
+        let node = engines.count
+        // SHA-256 stands for a key: the simulation needs ids, not signatures.
+        let digest = Array(SHA256.hash(data: withUnsafeBytes(of: (seed, node)) { Array($0) }))
+        let id = PeerID(bytes: [0x12, 0x20] + digest)!
+        let address = try! Multiaddr("/ip4/\(20 + node >> 16 & 63).\(node >> 8 & 255).\(node & 255).1/tcp/4001")
+        index[id] = node
+        peers.append(KademliaPeer(id: id, addresses: [address]))
+        engines.append(KademliaEngine(own: id, configuration: configuration, rules: KademliaSimulation.rules))
+        engines[node].ownAddresses = [address]
+        behaviours.append(.honest)
+        return node
+    }
+
+    /// Whether a node is still joining.
+    public func isBusy(_ node: Int) -> Bool { active.contains(node) }
 
     public var now: Int64 { network.clock.milliseconds }
 
     /// Every node learns of a few earlier ones and looks itself up.
     public mutating func joinAll() {
-        for node in engines.indices.dropFirst() {
-            for _ in 0..<3 {
-                let other = network.pick(0...node - 1)
-                engines[node].identified(peers[other], servesDHT: true, at: now)
-                engines[other].identified(peers[node], servesDHT: true, at: now)
-            }
-            let lookup = engines[node].bootstrap(at: now)
-            _ = run(node, lookup)
+        for node in engines.indices.dropFirst() { _ = run(node, join(node, among: 0...node - 1)) }
+    }
+
+    private mutating func join(_ node: Int, among others: ClosedRange<Int>) -> KademliaEngine.LookupID {
+        for _ in 0..<3 {
+            let other = network.pick(others)
+            guard behaviours[other] != .silent else { continue }
+            engines[node].identified(peers[other], servesDHT: true, at: now)
+            engines[other].identified(peers[node], servesDHT: true, at: now)
         }
+        return engines[node].bootstrap(at: now)
+    }
+
+    /// From now on nodes leave and others come, one each, so often that an honest node stays for `stay` milliseconds on average.
+    public mutating func beginChurn(stay: Int64) {
+        let alive = behaviours.count { $0 == .honest }
+        let interval = max(1, stay / Int64(max(1, alive)))
+        churn = (interval, now + interval)
+    }
+
+    /// One goes, without a word and never to come back; one comes, under a new id, and joins while everything goes on.
+    private mutating func change() {
+        if let interval = churn?.interval { churn = (interval, now + interval) }
+        let leaver = network.pick(0...behaviours.count - 1)
+        // A node whose lookup is being measured stays to its end.
+        if behaviours[leaver] == .honest, !active.contains(leaver) {
+            behaviours[leaver] = .silent
+            left += 1
+        }
+        let node = add()
+        let lookup = join(node, among: 0...node - 1)
+        reports[node] = [lookup: Report(startedAt: now)]
+        active.insert(node)
+        drain(node)
+        joined += 1
+    }
+
+    /// A lookup that nobody waits for ends by itself.
+    private mutating func forgetIfDone(_ node: Int) {
+        guard node != measured, reports[node]?.values.allSatisfy({ $0.result != nil }) == true else { return }
+        reports[node] = nil
+        active.remove(node)
     }
 
     /// Runs until the lookup ends.
     public mutating func run(_ node: Int, _ lookup: KademliaEngine.LookupID) -> Report {
         reports[node, default: [:]][lookup] = Report(startedAt: now)
         active.insert(node)
+        measured = node
         drain(node)
         while reports[node]?[lookup]?.result == nil { step() }
         let report = reports[node]?.removeValue(forKey: lookup)
         active.remove(node)
+        measured = nil
         return report!
     }
 
@@ -103,12 +156,15 @@ public struct KademliaSimulation {
 
     private mutating func step() {
         let timer = active.map { ($0, engines[$0].nextDeadline) }.min { $0.1 < $1.1 }
-        let deadline = timer?.1 ?? now + 1000
-        if let arrival = network.next(before: max(deadline, now)) {
+        let deadline = max(now, timer?.1 ?? now + 1000)
+        if let arrival = network.next(before: min(deadline, churn?.next ?? .max)) {
             deliver(arrival.payload, from: arrival.from, to: arrival.to)
+        } else if let churn, churn.next <= now {
+            change()
         } else if let (node, _) = timer {
             engines[node].advance(to: now)
             drain(node)
+            forgetIfDone(node)
         }
     }
 
@@ -123,8 +179,10 @@ public struct KademliaSimulation {
             corrupt(&answer, by: to, key: request.key)
             network.send(.response(id, answer), from: to, to: from)
         case .response(let id, let message):
+            guard behaviours[to] != .silent else { return }
             engines[to].answered(id, message.flatMap(pass), at: now)
             drain(to)
+            forgetIfDone(to)
         }
     }
 

@@ -155,4 +155,18 @@ extension Multiaddr {
         default: return nil
         }
     }
+
+    /// The relay of a circuit address: `/ip4/…/tcp/…/p2p/RELAY/p2p-circuit`, with or without a peer behind; nil for any other, and for
+    /// a relay behind a relay.
+    public var circuitRelay: Multiaddr? {
+        let parts = transport.components
+        guard parts.last?.protocol == .p2pCircuit else { return nil }
+        let relay = Multiaddr(Array(parts.dropLast()))
+        return relay.peerID != nil && relay.tcpEndpoint != nil ? relay : nil
+    }
+
+    public var isCircuit: Bool { components.contains { $0.protocol == .p2pCircuit } }
+
+    /// The address of whoever is behind this relay.
+    public var throughCircuit: Multiaddr { Multiaddr(components + [Component(protocol: .p2pCircuit, value: [])]) }
 }

@@ -291,6 +291,11 @@ final class ConnectionDriver {
         }
     }
 
+    func unlimit(_ id: Connection.StreamID) {
+        streams[id]?.deadline?.cancel()
+        streams[id]?.deadline = nil
+    }
+
     func close() {
         connection.close()
         pump()

@@ -10,6 +10,8 @@ public struct HostConfiguration: Sendable {
     public var dialTime: Int64 = 5_000
     /// A connection without a stream for so long is closed.
     public var idleTime: Int64 = 120_000
+    /// Whether hole punching dials private addresses that a peer names; for networks of one's own.
+    public var punchesPrivateAddresses = false
     /// Peers whose addresses are remembered.
     public var maximumKnownPeers = 4_096
 

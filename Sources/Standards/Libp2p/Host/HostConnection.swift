@@ -7,7 +7,7 @@ public final class HostConnection: Sendable {
     public let security: Connection.Security
     /// The socket's other end.
     public let remoteAddress: Multiaddr?
-    private let driver: NIOLoopBound<ConnectionDriver>
+    let driver: NIOLoopBound<ConnectionDriver>
     let eventLoop: any EventLoop
 
     init(
@@ -32,6 +32,9 @@ public final class HostConnection: Sendable {
         try await perform { $0.open(protocols) }
     }
 
+    /// Whether a relay stands between.
+    public var isRelayed: Bool { remoteAddress?.isCircuit == true }
+
     public func close() { eventLoop.execute { self.driver.value.close() } }
 
     func perform<Value: Sendable>(
@@ -51,7 +54,7 @@ public final class HostConnection: Sendable {
 public final class PeerStream: Sendable {
     public let protocolID: String
     public let connection: HostConnection
-    private let id: Connection.StreamID
+    let id: Connection.StreamID
 
     public var peer: PeerID { connection.peer }
 
@@ -94,6 +97,12 @@ public final class PeerStream: Sendable {
         connection.execute { $0.reset(id) }
     }
 
+    /// Takes back what `expire` said.
+    func unlimit() {
+        let id = id
+        connection.execute { $0.unlimit(id) }
+    }
+
     /// Resets the stream after so many milliseconds unless it is over by then; a later call counts anew.
     public func expire(after milliseconds: Int64) {
         let id = id
@@ -120,4 +129,7 @@ public struct MessageReader {
             queue.append(bytes)
         }
     }
+
+    /// What came in behind the last message.
+    mutating func takeRest() -> [UInt8] { Array(queue.takeAll()) }
 }

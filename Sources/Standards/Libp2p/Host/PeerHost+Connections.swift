@@ -2,22 +2,38 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
 /// Dialling, accepting, and the connections there are.
 extension PeerHost {
     func dial(_ peer: PeerID, _ addresses: [Multiaddr]) async throws -> HostConnection {
         var seen: Set<Multiaddr> = []
         var failure: any Error = Libp2pError(.unreachable, "no address of the peer is known")
-        for address in addresses.filter({ seen.insert($0).inserted }).prefix(8) {
-            do { return try await dial(peer, address) } catch { failure = error }
+        // Relays last: they are slower, and not free.
+        let (circuits, direct) = (addresses.filter(\.isCircuit), addresses.filter { !$0.isCircuit })
+        for address in (direct + circuits).filter({ seen.insert($0).inserted }).prefix(8) {
+            do {
+                guard address.circuitRelay == nil else { return try await dialCircuit(peer, address) }
+                // To strangers from the port we listen on: what they see of it is where others may reach us.
+                let isOutside = address.ipAddress?.isPrivate == false
+                return try await dial(peer, address, fromListenPort: isOutside)
+            } catch { failure = error }
         }
         throw failure
     }
 
-    /// - Parameter role: as which side of the protocols above TCP this side acts; hole punching may turn it around.
+    /// - Parameters:
+    ///   - role: as which side of the protocols above TCP this side acts; hole punching may turn it around.
+    ///   - fromListenPort: whether others shall see the port we listen on, as it comes out of the box in front of us.
     func dial(
         _ peer: PeerID,
         _ address: Multiaddr,
-        as role: Connection.Role = .dialler
+        as role: Connection.Role = .dialler,
+        fromListenPort: Bool = false
     ) async throws -> HostConnection {
         guard let (name, port) = address.tcpEndpoint else { throw Libp2pError(.unsupported, "not a TCP address") }
         guard let number = gate.withLockedValue({ $0.admit(IPAddress(name), inbound: false) }) else {
@@ -25,8 +41,9 @@ extension PeerHost {
         }
         let promise = group.next().makePromise(of: HostConnection.self)
         let make = socketHandlers()
-        do {
-            _ = try await ClientBootstrap(group: group)
+        let (group, configuration) = (group, configuration)
+        let bootstrap = {
+            ClientBootstrap(group: group)
                 .connectTimeout(.milliseconds(configuration.dialTime))
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .channelInitializer { channel in
@@ -35,12 +52,45 @@ extension PeerHost {
                         try channel.pipeline.syncOperations.addHandler(handler)
                     }
                 }
-                .connect(host: name, port: Int(port)).get()
+        }
+        do {
+            _ = try await connect(bootstrap, to: name, Int(port), fromListenPort: fromListenPort)
         } catch {
             gate.withLockedValue { $0.ended(number) }
             promise.fail(Libp2pError(.unreachable, "nobody answers"))
         }
         return try await promise.futureResult.get()
+    }
+
+    private func connect(
+        _ bootstrap: () -> ClientBootstrap,
+        to name: String,
+        _ port: Int,
+        fromListenPort: Bool
+    ) async throws -> any Channel {
+        guard fromListenPort, let remote = try? SocketAddress(ipAddress: name, port: port),
+            let local = listeners.lazy.compactMap(\.localAddress).first(where: { $0.protocol == remote.protocol })
+        else { return try await bootstrap().connect(host: name, port: port).get() }
+        do {
+            return try await bootstrap()
+                .channelOption(.socketOption(.so_reuseaddr), value: 1)
+                .channelOption(.socketOption(PeerHost.reusePort), value: 1)
+                .bind(to: local)
+                .connect(to: remote).get()
+        } catch let error as IOError where PeerHost.portTroubles.contains(error.errnoCode) {
+            return try await bootstrap().connect(to: remote).get()
+        }
+    }
+
+    /// A connection between these two ports is there, or was until just now, or the listener is on another network.
+    private static let portTroubles = [EADDRINUSE, EADDRNOTAVAIL, EINVAL]
+    private static let reusePort = NIOBSDSocket.Option(rawValue: SO_REUSEPORT)
+
+    /// Lets sockets that dial share the port of a listener. Said after it was bound, so that a second program on that port is told
+    /// all the same.
+    func sharePort(of listener: any Channel) async throws {
+        guard let options = listener as? any SocketOptionProvider else { return }
+        try await options.unsafeSetSocketOption(level: .socket, name: PeerHost.reusePort, value: CInt(1)).get()
     }
 
     func acceptor() -> @Sendable (any Channel) throws -> Void {
@@ -119,7 +169,9 @@ extension PeerHost {
             return
         }
         let isFirst = connections[connection.peer] == nil
-        connections[connection.peer, default: []].append(connection)
+        var all = connections[connection.peer] ?? []
+        all.insert(connection, at: connection.isRelayed ? all.count : all.firstIndex(where: \.isRelayed) ?? all.count)
+        connections[connection.peer] = all
         if isFirst { tell(.connected(connection.peer)) }
         do {
             try await identify(connection)

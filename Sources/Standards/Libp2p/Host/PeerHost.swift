@@ -31,7 +31,7 @@ public actor PeerHost {
     let gate: NIOLockedValueBox<ConnectionGate>
     let offered = NIOLockedValueBox<[String]>(PeerHost.builtIn)
     var handlers: [String: StreamHandler] = [:]
-    private var listeners: [any Channel] = []
+    var listeners: [any Channel] = []
     var connections: [PeerID: [HostConnection]] = [:]
     var dialling: [PeerID: Task<HostConnection, any Error>] = [:]
     var known = KnownPeers()
@@ -39,7 +39,8 @@ public actor PeerHost {
     private var subscribers: [UInt64: AsyncStream<Event>.Continuation] = [:]
     private var nextSubscriber: UInt64 = 0
     var isShutDown = false
-    public private(set) var listenAddresses: [Multiaddr] = []
+    /// Where others reach this host: sockets of its own, and relays that promised to connect it.
+    public internal(set) var listenAddresses: [Multiaddr] = []
 
     public nonisolated var peerID: PeerID { identity.peerID }
 
@@ -104,6 +105,7 @@ public actor PeerHost {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in channel.eventLoop.makeCompletedFuture { try accept(channel) } }
             .bind(host: name, port: Int(port)).get()
+        try? await sharePort(of: channel)
         listeners.append(channel)
         let bound = UInt16(channel.localAddress?.port ?? Int(port))
         let here = ip.isUnspecified ? PeerHost.interfaces(v4: ip.isV4) : [ip]
@@ -116,6 +118,9 @@ public actor PeerHost {
         let devices = (try? System.enumerateDevices()) ?? []
         return devices.compactMap { $0.address?.ipAddress.flatMap { IPAddress($0) } }.filter { $0.isV4 == v4 }
     }
+
+    /// The connection that new streams use: a direct one when there is one.
+    public func connection(with peer: PeerID) -> HostConnection? { connections[peer]?.first }
 
     public var connectedPeers: [PeerID] { Array(connections.keys) }
 
@@ -131,9 +136,10 @@ public actor PeerHost {
     public func connect(to peer: PeerID, at addresses: [Multiaddr] = []) async throws -> HostConnection {
         guard !isShutDown else { throw Libp2pError(.closed, "the host is shut down") }
         guard peer != peerID else { throw Libp2pError(.unreachable, "this is ourselves") }
-        if let connection = connections[peer]?.first { return connection }
+        if let connection = connection(with: peer) { return connection }
         if let task = dialling[peer] { return try await task.value }
-        let candidates = (addresses + known.addresses(of: peer)).map(\.transport).filter { $0.tcpEndpoint != nil }
+        let candidates = (addresses + known.addresses(of: peer)).map(\.transport)
+            .filter { $0.tcpEndpoint != nil || $0.circuitRelay != nil }
         let task = Task { try await self.dial(peer, candidates) }
         dialling[peer] = task
         defer { dialling[peer] = nil }

@@ -1,0 +1,83 @@
+import Foundation
+import Libp2p
+
+/// `libp2p-peer swarm NODES OPERATIONS`: many nodes in this process, over loopback. Each operation puts a signed record on one and gets
+/// it on another that does not keep it; a line tells the microseconds to the first value and to the end, as JSON.
+enum Swarm {
+    private struct Node {
+        let host: PeerHost
+        let dht: KademliaService
+    }
+
+    static func run(nodes count: Int, operations: Int) async throws {
+        var configuration = KademliaConfiguration(protocolID: "/swarm/kad/1.0.0")
+        configuration.rangeInBucket = .max
+        configuration.rangeInTable = .max
+        var rules = RecordRules()
+        rules.register("s", SignedText())
+        var nodes: [Node] = []
+        for _ in 0..<count {
+            let host = PeerHost(identity: IdentityKey())
+            try await host.listen(on: Multiaddr("/ip4/127.0.0.1/tcp/0"))
+            let dht = KademliaService(host: host, configuration: configuration, rules: rules)
+            await dht.start()
+            if let first = nodes.first {
+                let known = await first.host.listenAddresses[0].naming(first.host.peerID)
+                _ = try await host.connect(to: known)
+                while await dht.peerCount == 0 { try await Task.sleep(for: .milliseconds(1)) }
+                await dht.bootstrap()
+            }
+            nodes.append(Node(host: host, dht: dht))
+        }
+        // As after some minutes: everybody has looked at its neighbourhood once more.
+        for node in nodes { await node.dht.bootstrap() }
+        var done = 0
+        while done < operations {
+            let (writer, reader) = (nodes.randomElement()!, nodes.randomElement()!)
+            let (key, value) = try SignedText.record([UInt8](repeating: 7, count: 200), by: writer.host.identity)
+            try await writer.dht.put(key, value)
+            guard try await get(key, from: reader) else { continue }
+            done += 1
+        }
+        exit(0)
+    }
+
+    /// - Returns: false when the reader kept the record itself.
+    private static func get(_ key: [UInt8], from reader: Node) async throws -> Bool {
+        let start = ContinuousClock.now
+        var first: Duration?
+        for await event in await reader.dht.records(key) {
+            switch event {
+            case .found(_, let hops):
+                guard hops > 0 else { return false }
+                if first == nil { first = start.duration(to: .now) }
+            case .finished:
+                let end = start.duration(to: .now)
+                let told = first.map { "\(microseconds($0))" } ?? "null"
+                FileHandle.standardOutput.write(Data("[\(told), \(microseconds(end))]\n".utf8))
+            case .providers: continue
+            }
+        }
+        return true
+    }
+
+    private static func microseconds(_ duration: Duration) -> Int { Int(duration / .microseconds(1)) }
+}
+
+/// Text behind an Ed25519 signature: `/s/PEER/NUMBER`, 64 bytes of signature, text.
+struct SignedText: RecordValidator {
+    static func record(_ text: [UInt8], by identity: IdentityKey) throws -> (key: [UInt8], value: [UInt8]) {
+        let key = Array("/s/\(identity.peerID)/\(UInt64.random(in: 0 ... .max))".utf8)
+        return (key, try identity.sign(key + text) + text)
+    }
+
+    func validate(key: [UInt8], value: [UInt8], at now: Int64) throws -> Int64? {
+        let parts = String(decoding: key, as: UTF8.self).split(separator: "/")
+        guard parts.count == 3, value.count > 64, let signer = PeerID(parts[1])?.publicKey,
+            signer.isValid(signature: value.prefix(64), for: key + value.dropFirst(64))
+        else { throw Libp2pError(.unauthentic, "not signed by who it names") }
+        return nil
+    }
+
+    func select(key: [UInt8], values: [[UInt8]]) -> Int { 0 }
+}
