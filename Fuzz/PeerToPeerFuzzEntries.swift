@@ -43,6 +43,30 @@ let peerToPeerFuzzEntries: [FuzzEntry] = [
         )
         _ = engine.handle(message, from: fuzzPeer.peerID, at: 0)
     },
+    FuzzEntry("handshake-certificate", seeds: handshakeCertificateSeeds) { bytes in
+        _ = try? HandshakeCertificate.verify([bytes], at: fuzzTime)
+    },
+    FuzzEntry("local-discovery", seeds: localDiscoverySeeds) { bytes in
+        var machine = localDiscovery(fuzzPeer)
+        machine.receive(bytes, at: 0)
+        machine.advance(to: 10_000)
+        while machine.pollOutput() != nil {}
+        while machine.pollEvent() != nil {}
+    },
+    FuzzEntry("circuit", seeds: circuitSeeds) { bytes in
+        if let message = try? HopMessage(bytes: bytes) {
+            precondition((try? HopMessage(bytes: message.bytes)) == message, "a hop message changed")
+        }
+        if let message = try? StopMessage(bytes: bytes) {
+            precondition((try? StopMessage(bytes: message.bytes)) == message, "a stop message changed")
+        }
+        if let message = try? HolePunchMessage(bytes: bytes) {
+            precondition((try? HolePunchMessage(bytes: message.bytes)) == message, "a hole punching message changed")
+        }
+        if let message = try? AutoNATMessage(bytes: bytes) {
+            precondition((try? AutoNATMessage(bytes: message.bytes)) == message, "an AutoNAT message changed")
+        }
+    },
     FuzzEntry("connection", seeds: connectionSeeds) { bytes in
         var connection = Connection(.listener, identity: fuzzIdentity, offering: ["/echo/1"], at: 0)
         connection.receive(bytes, at: 0)
@@ -103,3 +127,39 @@ private let streamSeeds: [[UInt8]] = [
         + [0, 1, 0, 4, 0, 0, 0, 1, 0, 0, 0, 9],
     [0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
 ]
+
+private let fuzzTime: Int64 = 1_760_000_000_000
+
+private let handshakeCertificateSeeds: [[UInt8]] =
+    (try? HandshakeCertificate.make(for: fuzzIdentity, at: fuzzTime)).map { [$0.certificate] } ?? []
+
+private func localDiscovery(_ identity: IdentityKey) -> LocalDiscovery {
+    let address = try? Multiaddr("/ip4/192.168.1.7/tcp/4001")
+    return LocalDiscovery(
+        peer: identity.peerID,
+        addresses: address.map { [$0] } ?? [],
+        random: [UInt8](repeating: 7, count: 20),
+        at: 0
+    )
+}
+
+/// A question, and the answer to it.
+private let localDiscoverySeeds: [[UInt8]] = {
+    var machine = localDiscovery(fuzzIdentity)
+    machine.advance(to: 0)
+    guard let question = machine.pollOutput() else { return [] }
+    machine.receive(question, at: 0)
+    machine.advance(to: 500)
+    return [question, machine.pollOutput() ?? []]
+}()
+
+private let circuitSeeds: [[UInt8]] = {
+    let addresses = (try? Multiaddr("/ip4/192.0.2.1/tcp/4001")).map { [$0] } ?? []
+    return [
+        HopMessage.reserve.bytes, HopMessage.connect(fuzzPeer.peerID).bytes,
+        HopMessage.status(.ok, nil, CircuitLimit(duration: 120_000, data: 1 << 17)).bytes,
+        StopMessage.connect(fuzzPeer.peerID, nil).bytes, StopMessage.status(.ok).bytes,
+        HolePunchMessage.connect(addresses).bytes, HolePunchMessage.sync.bytes,
+        AutoNATMessage.dial(fuzzPeer.peerID, addresses).bytes, AutoNATMessage.response(.ok, addresses.first).bytes,
+    ]
+}()

@@ -48,7 +48,7 @@ public struct CircuitLimit: Hashable, Sendable {
 /// ```
 /// 1 type: 0 RESERVE, 1 CONNECT, 2 STATUS   2 peer { 1 id }   3 reservation   4 limit   5 status
 /// ```
-enum HopMessage: Hashable, Sendable {
+package enum HopMessage: Hashable, Sendable {
     static let protocolID = "/libp2p/circuit/relay/0.2.0/hop"
     /// Of a message, in bytes.
     static let maximumLength = 8 << 10
@@ -57,7 +57,7 @@ enum HopMessage: Hashable, Sendable {
     case connect(PeerID)
     case status(CircuitStatus, Reservation? = nil, CircuitLimit? = nil)
 
-    init(bytes: [UInt8]) throws(Libp2pError) {
+    package init(bytes: [UInt8]) throws(Libp2pError) {
         var reader = ProtobufReader(bytes)
         var (type, status): (UInt64?, UInt64?)
         var (peer, reservation, limit): (PeerID?, Reservation?, CircuitLimit?)
@@ -79,7 +79,7 @@ enum HopMessage: Hashable, Sendable {
         }
     }
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var writer = ProtobufWriter()
         switch self {
         case .reserve: writer.varint(1, 0)
@@ -101,13 +101,13 @@ enum HopMessage: Hashable, Sendable {
 /// ```
 /// 1 type: 0 CONNECT, 1 STATUS   2 peer { 1 id }   3 limit   4 status
 /// ```
-enum StopMessage: Hashable, Sendable {
+package enum StopMessage: Hashable, Sendable {
     static let protocolID = "/libp2p/circuit/relay/0.2.0/stop"
 
     case connect(PeerID, CircuitLimit?)
     case status(CircuitStatus)
 
-    init(bytes: [UInt8]) throws(Libp2pError) {
+    package init(bytes: [UInt8]) throws(Libp2pError) {
         var reader = ProtobufReader(bytes)
         var (type, status): (UInt64?, UInt64?)
         var (peer, limit): (PeerID?, CircuitLimit?)
@@ -127,7 +127,7 @@ enum StopMessage: Hashable, Sendable {
         }
     }
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var writer = ProtobufWriter()
         switch self {
         case .connect(let peer, let limit):

@@ -4,7 +4,7 @@
 /// ```
 /// 1 type: 100 CONNECT, 300 SYNC   2 observed addresses …
 /// ```
-enum HolePunchMessage: Hashable, Sendable {
+package enum HolePunchMessage: Hashable, Sendable {
     static let protocolID = "/libp2p/dcutr"
     /// Of a message, in bytes.
     static let maximumLength = 4 << 10
@@ -13,7 +13,7 @@ enum HolePunchMessage: Hashable, Sendable {
     case connect([Multiaddr])
     case sync
 
-    init(bytes: [UInt8]) throws(Libp2pError) {
+    package init(bytes: [UInt8]) throws(Libp2pError) {
         var reader = ProtobufReader(bytes)
         var type: UInt64?
         var addresses: [Multiaddr] = []
@@ -33,7 +33,7 @@ enum HolePunchMessage: Hashable, Sendable {
         }
     }
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var writer = ProtobufWriter()
         switch self {
         case .connect(let addresses):

@@ -3,13 +3,13 @@
 /// ```
 /// 1 type: 0 DIAL, 1 DIAL_RESPONSE   2 dial { 1 peer { 1 id   2 addrs … } }   3 response { 1 status   2 text   3 addr }
 /// ```
-enum AutoNATMessage: Hashable, Sendable {
+package enum AutoNATMessage: Hashable, Sendable {
     static let protocolID = "/libp2p/autonat/1.0.0"
     /// Of a message, in bytes.
     static let maximumLength = 8 << 10
     static let maximumAddresses = 16
 
-    enum Status: UInt64, Hashable, Sendable {
+    package enum Status: UInt64, Hashable, Sendable {
         case ok = 0
         case dialError = 100
         case dialRefused = 101
@@ -20,7 +20,7 @@ enum AutoNATMessage: Hashable, Sendable {
     case dial(PeerID, [Multiaddr])
     case response(Status, Multiaddr?)
 
-    init(bytes: [UInt8]) throws(Libp2pError) {
+    package init(bytes: [UInt8]) throws(Libp2pError) {
         var reader = ProtobufReader(bytes)
         var type: UInt64?
         var (peer, addresses, status, address): (PeerID?, [Multiaddr], UInt64, Multiaddr?) = (nil, [], 0, nil)
@@ -54,7 +54,7 @@ enum AutoNATMessage: Hashable, Sendable {
         }
     }
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var (writer, inner) = (ProtobufWriter(), ProtobufWriter())
         switch self {
         case .dial(let peer, let addresses):

@@ -19,8 +19,8 @@ package enum HandshakeCertificate {
     static let maximumLength = 16 << 10
 
     /// A fresh certificate and the private key it is for.
-    struct Own: Sendable {
-        let certificate: [UInt8]
+    package struct Own: Sendable {
+        package let certificate: [UInt8]
         /// DER; secret.
         let privateKey: [UInt8]
     }
@@ -31,7 +31,7 @@ package enum HandshakeCertificate {
     private static let tolerance = hour
 
     /// - Parameter now: Unix milliseconds.
-    static func make(for identity: IdentityKey, at now: Int64) throws(Libp2pError) -> Own {
+    package static func make(for identity: IdentityKey, at now: Int64) throws(Libp2pError) -> Own {
         let key = P256.Signing.PrivateKey()
         let publicKey = Certificate.PublicKey(key.publicKey)
         do {
