@@ -102,7 +102,7 @@ extension Messenger {
     /// A direct conversation or group says nothing to itself before its members are there.
     private mutating func isInhabited(_ group: GroupState) throws(MessagingError) -> Bool {
         if group.isPersonal { return true }
-        if group.kind.effective == .direct { return try roster(of: group.id).identities.count > 1 }
+        if group.kind.effective == .direct { return try isComplete(group) }
         let founding = group.changes.contains { if case .add = $0 { true } else { false } }
         guard founding else { return true }
         return try roster(of: group.id).identities.count > 1
