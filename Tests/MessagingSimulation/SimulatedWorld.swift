@@ -117,6 +117,9 @@ public final class SimulatedWorld {
 
     // MARK: Faults
 
+    /// Takes all documents off the web, or puts them back; who has found one keeps it.
+    public func hideDocuments(_ areHidden: Bool) { documents.setDown(areHidden ? Set(documents.names) : []) }
+
     func note(_ line: String) {
         trace.append("\(now) \(line)")
         if trace.count > 2000 { trace.removeFirst(1000) }

@@ -97,7 +97,7 @@ extension Messenger {
             return try additions(identities.filter { !present.contains($0) || $0 == identity }, in: id, roster)
         case .addDevices(let devices):
             let missing = devices.filter { !roster.devices(of: identity).contains($0) && $0 != device }
-            guard !missing.isEmpty else { return [] }
+            guard !missing.isEmpty, let group = groups[id], try isComplete(group) else { return [] }
             return try additions([identity], in: id, roster, only: Set(missing))
         case .remove(let identities): return removals { identities.contains($0.identity) && $0.identity != identity }
         case .removeDevices(let devices): return removals { devices.contains($0.device) && $0.identity == identity }

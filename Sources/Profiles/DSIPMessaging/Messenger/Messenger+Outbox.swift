@@ -119,6 +119,7 @@ extension Messenger {
             }
             if until > now { return true }
         }
+        if try !isComplete(group) { return true }
         if isAwaiting, try roster(of: group.id).identities.count < 2 { return true }
         if group.gathersUntil != nil { update(group.id) { $0.gathersUntil = nil } }
         return false
