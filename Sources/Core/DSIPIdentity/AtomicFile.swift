@@ -63,7 +63,8 @@ package enum AtomicFile {
     }
 
     /// - Throws: `.notFound`, `.tooLarge`, `.storage`.
-    package static func read(_ path: String, limit: Int, privateTo owner: Bool = false) throws(IdentityError) -> [UInt8] {
+    package static func read(_ path: String, limit: Int, privateTo owner: Bool = false) throws(IdentityError) -> [UInt8]
+    {
         let file = open(path, O_RDONLY | O_CLOEXEC | (owner ? O_NOFOLLOW : 0))
         guard file >= 0 else {
             throw errno == ENOENT

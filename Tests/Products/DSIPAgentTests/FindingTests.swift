@@ -12,7 +12,8 @@ import Testing
 @Suite("Finding people by their address alone", .serialized, .timeLimit(.minutes(10)))
 struct FindingTests {
     /// Two relays and a host beside them, which know each other by the DHT alone.
-    private func world() async throws -> (alice: Person, bob: Person, here: TestRelay, there: TestRelay, host: Overlay) {
+    private func world() async throws -> (alice: Person, bob: Person, here: TestRelay, there: TestRelay, host: Overlay)
+    {
         let host = Overlay(.init(listen: [try Multiaddr("/ip4/127.0.0.1/tcp/0")]))
         try await host.start()
         let known = await host.addresses.map(\.description)
