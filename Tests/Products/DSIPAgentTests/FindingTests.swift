@@ -1,3 +1,4 @@
+import Crypto
 import DSIPAgent
 import DSIPDiscovery
 import DSIPIdentity

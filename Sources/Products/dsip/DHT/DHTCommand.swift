@@ -1,6 +1,7 @@
 import ArgumentParser
 import DSIPDiscovery
 import DSIPIdentity
+import DSIPSignaling
 import Encoding
 import Foundation
 import Libp2p
@@ -92,17 +93,24 @@ struct DHTServe: Subcommand {
     }
 
     private func kept(_ path: String) throws -> IdentityKey {
-        do throws(IdentityError) {
-            let bytes = try AtomicFile.read(path, limit: 128, privateTo: true)
-            guard let key = try? IdentityKey(protobuf: bytes) else {
-                throw CommandFailure(.failed, "\(path) holds no key of a host. Name another file, or remove it.")
-            }
-            return key
-        } catch {
-            guard error.code == .notFound else { throw error }
+        guard let bytes = try read(path) else {
             let key = IdentityKey()
             try AtomicFile.write(key.protobuf, to: path, exclusive: true)
             return key
+        }
+        guard let key = try? IdentityKey(protobuf: bytes) else {
+            throw CommandFailure(.failed, "\(path) holds no key of a host. Name another file, or remove it.")
+        }
+        return key
+    }
+
+    /// - Returns: nil when there is no such file.
+    private func read(_ path: String) throws(IdentityError) -> [UInt8]? {
+        do {
+            return try AtomicFile.read(path, limit: 128, privateTo: true)
+        } catch {
+            guard error.code == .notFound else { throw error }
+            return nil
         }
     }
 }
