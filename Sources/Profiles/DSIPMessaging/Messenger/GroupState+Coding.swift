@@ -32,7 +32,9 @@ extension GroupState {
         row.put("commit", commitItem)
         row.put("attempts", attempts == 0 ? nil : Int64(attempts))
         row.put("passing", passing.map { Int64(clamping: $0) })
+        row.put("pass_until", passUntil)
         row.put("retry", retryAt)
+        row.put("leave", leaveAt)
         row.put("rejoins", rejoins == 0 ? nil : Int64(rejoins))
         row.put("renew", renewAt == .max ? nil : renewAt)
         row.put("confirmed", flag: isConfirmed)
@@ -84,7 +86,9 @@ extension GroupState {
         commitItem = row.ulid("commit")
         attempts = Int(row.int("attempts") ?? 0)
         passing = row.int("passing").map { UInt64(clamping: $0) }
+        passUntil = row.int("pass_until")
         retryAt = row.int("retry")
+        leaveAt = row.int("leave")
         rejoins = Int(row.int("rejoins") ?? 0)
         renewAt = row.int("renew") ?? .max
         isConfirmed = row.flag("confirmed")

@@ -25,7 +25,7 @@ struct GroupState: Sendable {
     var phase: Phase
     /// Messages of earlier epochs cannot be read. M§12.3
     var joinedEpoch: UInt64 = 0
-    /// Of the deposit or item that brought it, for ``DirectConversation``.
+    /// As far as this device can tell, for ``DirectConversation``; who came later takes the conversation's own word.
     var createdAt: Int64
     var position: GroupPosition?
     var waiting: [GapTracker.Held] = []
@@ -38,8 +38,12 @@ struct GroupState: Sendable {
     var attempts = 0
     /// The hub refused; the device reads until the group has passed this epoch.
     var passing: UInt64?
+    /// When it is joined anew if it has not. Unix seconds.
+    var passUntil: Int64?
     /// When to act again on changes, or on being lost. Unix seconds.
     var retryAt: Int64?
+    /// When it is left, another having taken its place. M§7.2
+    var leaveAt: Int64?
     /// Tries at coming back.
     var rejoins = 0
     /// When the own leaf is to be renewed. M§6.2

@@ -127,7 +127,7 @@ extension Messenger {
             let record = try? ArchiveRecord(decoding: opened), record.group == group, record.seq == seq
         else { return }
         let isPersonal = isPersonalRecord(record)
-        guard let thread = isPersonal ? personalThread : thread(of: record.conversation) else {
+        guard let thread = isPersonal ? personalThread : try shownThread(of: record.conversation) else {
             // M§12.2: of a conversation that this device has not joined yet.
             ledger.set(.archive, "of/\(record.conversation)", scope, item.json.utf8)
             return
@@ -141,7 +141,7 @@ extension Messenger {
             sender: record.sender
         )
         guard let object = try? MessagingObject(payload, in: context) else { return }
-        if isPersonal, case .receipt(let receipt) = object, self.thread(of: receipt.conversation) == nil {
+        if isPersonal, case .receipt(let receipt) = object, try shownThread(of: receipt.conversation) == nil {
             ledger.set(.archive, "of/\(receipt.conversation)", scope, item.json.utf8)
             return
         }
@@ -161,6 +161,12 @@ extension Messenger {
                 payload: payload
             )
         )
+    }
+
+    /// The thread of a conversation once it is shown: of a group that is being joined it is not certain which it will be.
+    private func shownThread(of conversation: ULID) throws(MessagingError) -> ULID? {
+        guard let thread = thread(of: conversation), try ledger.conversation(thread) != nil else { return nil }
+        return thread
     }
 
     private func isPersonalRecord(_ record: ArchiveRecord) -> Bool {

@@ -63,7 +63,7 @@ extension Messenger {
     }
 
     /// Nothing is there yet by which these could be written to.
-    var awaited: [DID] {
+    var uncarried: [DID] {
         outbox.keys.compactMap { thread in
             guard current(thread) == nil, let record = try? ledger.conversation(thread), let peer = record.peer,
                 (try? choice(for: peer)) == ConversationChoice.none

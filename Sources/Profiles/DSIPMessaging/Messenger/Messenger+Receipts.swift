@@ -21,6 +21,7 @@ extension Messenger {
             }
             let isOwn = receipt.sender == identity && said.origin == .own
             let advanced = try advance(receipt.sender, in: thread, to: line, at: receipt.sentAt)
+            if receipt.sender == identity { toldRead(line.order, in: thread) }
             return advanced || isOwn
         case .unknown: return false
         }
@@ -186,9 +187,31 @@ extension Messenger {
     }
 
     mutating func tellRead(through message: ULID, in thread: ULID) throws(MessagingError) {
+        if let line = try ledger.message(message, in: thread) { toldRead(line.order, in: thread) }
         readTold[thread] = ReadThrottle(toldAt: now, unsent: nil)
         if readTold.count > 4096 { readTold = readTold.filter { $0.value.unsent != nil } }
         try tell(.read(through: message), in: thread, privately: !settings.sendsRead)
+    }
+
+    /// How far this identity has told, by any device, that it has read: what is beyond is told after a restart.
+    private mutating func toldRead(_ order: Int64, in thread: ULID) {
+        var row = RowWriter()
+        row.put("order", order)
+        ledger.set(.watermark, thread.description, Self.toldKey, row.bytes)
+    }
+
+    private static var toldKey: String { "told" }
+
+    /// What was read and not told before the program ended.
+    mutating func restartReceipts() throws(MessagingError) {
+        for record in try ledger.store.conversations() where record.readOrder > 0 && !record.isRemoved {
+            let told = try ledger.row(.watermark, record.id.description, Self.toldKey).flatMap { RowReader($0) }
+            guard record.readOrder > told?.int("order") ?? 0,
+                let line = try ledger.messages(in: record.id, after: record.readOrder - 1, limit: 1).first,
+                line.order == record.readOrder
+            else { continue }
+            try tellRead(through: line.id, in: record.id)
+        }
     }
 
     /// The person has listened to it, or watched it. M§10.4

@@ -15,7 +15,7 @@ extension Messenger {
             try cleared(.waitingForKey, in: id)
         }
         guard let group = groups[id], group.phase == .active, !group.unopened.isEmpty,
-            now - group.askedAt >= Self.resendInterval, current(group.thread)?.id == id,
+            now - group.askedAt >= Self.resendInterval, let conversation = current(group.thread)?.conversation,
             try roster(of: id).entries.count > 1
         else { return }
         let seqs = Array(group.unopened.sorted().prefix(ResendRequest.maximumItems))
@@ -26,7 +26,7 @@ extension Messenger {
         try queue(
             ResendRequest(
                 id: newULID(),
-                conversation: group.conversation,
+                conversation: conversation,
                 sender: identity,
                 sentAt: now,
                 group: id,
@@ -40,7 +40,7 @@ extension Messenger {
     /// Says once more what this device said under these `seq`: the same objects, with the same ids.
     mutating func answer(_ request: ResendRequest, _ said: Saying) throws(MessagingError) {
         guard said.origin == .live, said.device != device, let group = groups[request.group],
-            group.conversation == said.conversation
+            group.thread == said.thread
         else { return }
         let minute = now / 60
         for seq in request.seqs {

@@ -51,6 +51,10 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var directs: [DID: ULID] = [:]
     var peers: [DID: Peer] = [:]
     var expiries: [ULID: Expiry] = [:]
+    /// Identities that something kept waits for.
+    var awaited: Set<DID> = []
+    /// Groups whose welcome waits for a document or a tree.
+    var joining: Set<GroupID> = []
 
     // What a restart may forget.
     var documents: [DID: DIDDocument] = [:]
@@ -81,6 +85,8 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     /// Since the start, by thread.
     var earlyKept: [ULID: Int] = [:]
     var isStale = false
+    /// What was under way is to be begun anew.
+    var isInterrupted = false
 
     /// Opens what the store holds; a new store is a new device.
     ///
@@ -112,6 +118,7 @@ public struct Messenger<Store: MessengerStore>: Sendable {
         self.now = max(now, 0)
         do throws(MessagingError) {
             if isStale { try load() }
+            if isInterrupted { try goOn() }
             let result = try body(&self)
             try settle()
             try persist()

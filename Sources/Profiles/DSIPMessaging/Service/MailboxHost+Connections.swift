@@ -269,6 +269,8 @@ extension MailboxHost {
     /// Collects what is not known yet while something is looked at.
     final class Wants {
         private(set) var wanted: [Wanted] = []
+        /// A document that was asked for could not be had.
+        private var isBlind = false
         private let documents: @Sendable (DID) -> DocumentLookup
 
         init(_ documents: @escaping @Sendable (DID) -> DocumentLookup) { self.documents = documents }
@@ -277,7 +279,9 @@ extension MailboxHost {
             if did.method == "key" { return DIDKey.document(of: did) }
             switch documents(did) {
             case .found(let document): return document
-            case .unresolvable: return nil
+            case .unresolvable:
+                isBlind = true
+                return nil
             case .unknown:
                 want(.document(did))
                 return nil
@@ -291,6 +295,12 @@ extension MailboxHost {
         /// To be called before anything changes.
         func settle() throws(HostStop) {
             if !wanted.isEmpty { throw .needs(wanted) }
+        }
+
+        /// The same where nothing may be decided without a document: one that cannot be had now is no reason to refuse for good.
+        func settleAll() throws(HostStop) {
+            try settle()
+            if isBlind { throw .blind }
         }
     }
 
