@@ -11,6 +11,7 @@ extension GroupState {
         row.put("hub", hub.json)
         row.put("successor_of", successorOf)
         row.put("generation", generation)
+        row.put("place", place)
         row.put("phase", phase.rawValue)
         row.put("joined", Int64(clamping: joinedEpoch))
         row.put("created", createdAt)
@@ -74,6 +75,7 @@ extension GroupState {
         )
         successorOf = row.group("successor_of")
         generation = row.int("generation") ?? Self.firstGeneration
+        place = row.int("place") ?? Self.lastPlace
         joinedEpoch = UInt64(clamping: row.int("joined") ?? 0)
         position = row.int("position").map {
             GroupPosition(contiguous: $0, beyond: row.list("beyond").compactMap(\.value.int))

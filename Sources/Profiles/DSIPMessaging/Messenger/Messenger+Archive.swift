@@ -151,7 +151,7 @@ extension Messenger {
                 group: group,
                 thread: thread,
                 conversation: record.conversation,
-                order: groups[group]?.order(seq) ?? historic(seq, before: known),
+                order: order(of: seq, in: group),
                 seq: seq,
                 sender: record.sender,
                 device: record.senderDevice,
@@ -172,13 +172,6 @@ extension Messenger {
     private func isPersonalRecord(_ record: ArchiveRecord) -> Bool {
         if groups[record.group]?.isPersonal == true { return true }
         return personal.flatMap { groups[$0] }?.conversation == record.conversation
-    }
-
-    /// The place of a record of a group that this device was never in: before the one it is in. M§8.5
-    private func historic(_ seq: Int64, before known: GroupState) -> Int64 {
-        var earlier = known
-        earlier.generation = max(1, known.generation - 1)
-        return earlier.order(seq)
     }
 
     /// Records that waited for the device to be in their conversation.

@@ -4,7 +4,7 @@ import Encoding
 
 extension Messenger {
     /// The order of what the hub has not placed yet: after everything that it has.
-    static var pendingOrder: Int64 { 1 << 51 }
+    static var pendingOrder: Int64 { 1 << 52 }
 
     // MARK: Conversations
 
@@ -57,7 +57,7 @@ extension Messenger {
             throw MessagingError(.refused, "You are not in this conversation.")
         }
         let info = ConversationInfo(
-            id: newULID(),
+            id: newULID(after: current(thread)?.titleOrder ?? 0),
             conversation: conversation,
             sender: identity,
             sentAt: now,

@@ -34,7 +34,7 @@ extension Messenger {
             }
             try messenger.queue(
                 MessageUpdate(
-                    id: messenger.newULID(),
+                    id: messenger.newULID(after: line.editOrder),
                     conversation: wire,
                     sender: messenger.identity,
                     sentAt: now,
@@ -58,7 +58,7 @@ extension Messenger {
             }
             try messenger.queue(
                 MessageUpdate(
-                    id: messenger.newULID(),
+                    id: messenger.newULID(after: line.editOrder),
                     conversation: wire,
                     sender: messenger.identity,
                     sentAt: now,
@@ -82,9 +82,10 @@ extension Messenger {
             else {
                 throw MessagingError(.refused, "A reaction is one emoji.")
             }
+            let known = line.reactions.first { $0.sender == messenger.identity }
             try messenger.queue(
                 Content(
-                    id: messenger.newULID(),
+                    id: messenger.newULID(after: known?.order ?? 0),
                     conversation: wire,
                     sender: messenger.identity,
                     sentAt: now,

@@ -191,7 +191,6 @@ extension Messenger {
                 group.generation = present
                 group.retryAt = nil
             }
-            try reorder(only.id)
         }
         guard rivals.count > 1 else { return }
         let candidates = rivals.map {
@@ -206,7 +205,6 @@ extension Messenger {
                 // It is left once nothing of it can be on its way any more.
                 if rival.conversation != winner { group.leaveAt = now + 604_800 }
             }
-            try reorder(rival.id)
             // What was deposited is ordered where it was; what was not yet encrypted is said in the one that goes on.
             if rival.conversation != winner, rival.commitItem == nil { update(rival.id) { $0.changes = [] } }
         }
@@ -231,21 +229,5 @@ extension Messenger {
             group.commitItem = nil
             group.changes = []
         }
-    }
-
-    /// Stored lines of a group take their places anew.
-    private mutating func reorder(_ id: GroupID) throws(MessagingError) {
-        guard let group = groups[id] else { return }
-        var after: Int64? = Int64.min
-        while let from = after {
-            let page = try ledger.messages(in: group.thread, after: from, limit: 500)
-            for var line in page where line.group == id {
-                guard let seq = line.seq else { continue }
-                line.order = group.order(seq)
-                ledger.set(line)
-            }
-            after = page.count < 500 ? nil : page.last?.order
-        }
-        touched.resets.insert(group.thread)
     }
 }

@@ -37,7 +37,7 @@ extension Messenger {
             purpose: draft.purpose.effective,
             sentAt: now,
             receivedAt: now,
-            order: (Self.pendingOrder + nextNumber()) << 1 | 1,
+            order: Self.pendingOrder + (nextNumber() << 1 | 1),
             state: .pending
         )
         line.mentions = Array(draft.mentions.prefix(ContentExtensions.maximumMentions))

@@ -82,6 +82,8 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var lookedUp: [DID: Int64] = [:]
     var attachmentRetries: [ULID: (ULID, Int64)] = [:]
     var verifier = EnvelopeVerifier(cacheBytes: 64 << 10)
+    /// Milliseconds in the latest id.
+    var latestID: UInt64 = 0
     /// Since the start, by thread.
     var earlyKept: [ULID: Int] = [:]
     var isStale = false
@@ -121,6 +123,7 @@ public struct Messenger<Store: MessengerStore>: Sendable {
             if isInterrupted { try goOn() }
             let result = try body(&self)
             try settle()
+            try settlePlaces()
             try persist()
             return (result, drain())
         } catch {
@@ -190,7 +193,12 @@ public struct Messenger<Store: MessengerStore>: Sendable {
         }
     }
 
-    mutating func newULID() -> ULID { ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &random) }
+    /// Of two ids made by one run of the device the later is the higher.
+    mutating func newULID() -> ULID {
+        let now = UInt64(max(0, now)) * 1000
+        latestID = latestID >= now && latestID < now + 60_000 ? latestID + 1 : now
+        return ULID(milliseconds: latestID, using: &random)
+    }
 
     mutating func nextNumber() -> Int64 {
         counter += 1
