@@ -17,6 +17,7 @@ for seed in first..<(first + UInt64(runs)) {
     if let only = environment["DSIP_ONLY"] {
         settings = .only(only.split(separator: ",").map(String.init), steps: settings.steps)
     }
+    settings.explains = environment["DSIP_ALL"] != nil
     settings.isVerbose = environment["DSIP_VERBOSE"] != nil
     var run = try Convergence(seed: seed, settings)
     var fault: (any Error)?

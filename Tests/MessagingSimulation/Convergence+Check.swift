@@ -96,6 +96,7 @@ extension Convergence {
                         "\(entry.device.name) has \(entry.lines.count) of \(key), \(model.device.name) "
                             + "\(model.lines.count): \(difference(model.lines, entry.lines))"
                     )
+                    if settings.explains { explain(model, entry) }
                 } else {
                     let more = Set(entry.lines.map { $0.prefix(26) }).subtracting(model.lines.map { $0.prefix(26) })
                     if let line = more.first { problems.append("\(entry.device.name) alone has \(line) of \(key)") }
@@ -143,5 +144,42 @@ extension Convergence {
     private func difference(_ a: [String], _ b: [String]) -> String {
         let (lacking, more) = (a.filter { !b.contains($0) }, b.filter { !a.contains($0) })
         return "- \(lacking.prefix(2)) + \(more.prefix(2))" + (lacking.isEmpty && more.isEmpty ? " (order)" : "")
+    }
+
+    /// Why a device may lack what another one has.
+    private mutating func explain(
+        _ model: (device: SimulatedWorld.Device, record: ConversationRecord, lines: [String]),
+        _ entry: (device: SimulatedWorld.Device, record: ConversationRecord, lines: [String])
+    ) {
+        let device = entry.device
+        let has = Set(entry.lines.map { $0.prefix(26) })
+        for line in world.messages(model.device, model.record.id)
+        where line.isContent && !has.contains(line.id.description.prefix(26)) {
+            var places: [String] = []
+            for other in world.devices where other.person.did == device.person.did {
+                for record in other.store.conversations() {
+                    guard let there = other.store.message(line.id, in: record.id) else { continue }
+                    places.append(
+                        "\(other.name) \(there.group?.text.suffix(6) ?? "") \(there.seq ?? -1) \(there.state)"
+                    )
+                }
+            }
+            var archive = "not in the archive"
+            if let group = line.group, let seq = line.seq,
+                let item = try? device.service.store.items(of: device.person.did, .archived(group, seq), limit: 1)
+                    .first,
+                let content = try? device.service.store.content(at: item.position, of: device.person.did),
+                let value = try? JSONValue(parsing: content)
+            {
+                let key = value["akid"]?.string ?? "?"
+                let isKnown = device.store.row(.archiveKey, "", key) != nil
+                let waits = device.store.rows(.archive, key).count
+                archive =
+                    "archived at \(item.position), key \(key.suffix(4)) \(isKnown ? "known" : "unknown, \(waits) wait")"
+            }
+            problems.append(
+                "    \(line.text) \(line.group?.text.suffix(6) ?? "") \(line.seq ?? -1) by \(line.sender.string.suffix(4)); \(places); \(archive)"
+            )
+        }
     }
 }

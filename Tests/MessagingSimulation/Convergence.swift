@@ -25,6 +25,8 @@ public struct Convergence {
         /// Seconds by which a device's clock may be behind its service's, and ahead of it: further off, no service hears it.
         public var skew: ClosedRange<Int64> = -50...250
         public var isVerbose = false
+        /// Says of each message that a device lacks where it is.
+        public var explains = false
 
         public init() {}
 

@@ -104,6 +104,7 @@ extension SimulatedWorld {
         case .profile(let said): try act(device) { try $0.received(said, by: speaker, at: now) }
         case .error(let said):
             guard let report = said.body(as: ErrorReport.self), let id = report.inReplyTo else { return }
+            note("\(device.name) is refused by \(speaker.string.suffix(4)): \(report.reason)")
             try act(device) { try $0.refused(id, report.reason, by: speaker, at: now) }
         }
     }

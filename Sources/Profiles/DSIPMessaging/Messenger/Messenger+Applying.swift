@@ -27,6 +27,7 @@ extension Messenger {
         case .callEvent(let event): changed = try show(event, said)
         case .archiveKey(let key): try received(key)
         case .resendRequest(let request): try answer(request, said)
+        case .archiveKeyRequest(let request): try answer(request, said)
         case .saidAgain(let again): changed = try take(again, said)
         case .activity, .recordingAcceptance, .unknown: break
         }

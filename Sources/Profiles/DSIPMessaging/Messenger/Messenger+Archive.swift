@@ -12,6 +12,10 @@ extension Messenger {
     mutating func received(_ key: ArchiveKey) throws(MessagingError) {
         guard archiveKeys[key.id] == nil, archiveKeys.count < Self.maximumArchiveKeys else { return }
         keep(key)
+        if missingKeys.remove(key.id) != nil {
+            ledger.set(.setting, Self.missingScope, key.id.description, nil)
+            keyRequests = 0
+        }
         try archiveUnsealed()
         for row in try ledger.rows(.archive, key.id.description) {
             ledger.set(.archive, key.id.description, row.key, nil)
@@ -58,6 +62,50 @@ extension Messenger {
             let json = key.json
             let isQueued = outbox[thread]?.contains { $0.deposit == nil && $0.object == json.utf8 } ?? false
             if !isQueued { try queue(json, in: thread) }
+        }
+    }
+
+    // MARK: Keys that are missing
+
+    static var missingScope: String { "missing-keys" }
+    /// Seconds between two requests for keys: the first is left time to come by itself.
+    static var keyInterval: Int64 { 60 }
+
+    /// When the identity's other devices are asked for the keys of records that cannot be opened.
+    var keyDeadline: Int64? { missingKeys.isEmpty || !canAskForKeys ? nil : keysAskedAt + keyPatience }
+
+    /// Twice as long after each request that nobody could answer, at most an hour.
+    private var keyPatience: Int64 { min(Self.keyInterval << min(keyRequests, 6), 3600) }
+
+    private var canAskForKeys: Bool { personal.flatMap { groups[$0] }?.phase == .active }
+
+    mutating func askForKeys() throws(MessagingError) {
+        guard !missingKeys.isEmpty, canAskForKeys, let thread = personalThread else { return }
+        if keysAskedAt == 0 { keysAskedAt = now }
+        guard now - keysAskedAt >= keyPatience else { return }
+        keysAskedAt = now
+        keyRequests += 1
+        guard try !siblings.isEmpty, let conversation = current(thread)?.conversation else { return }
+        let keys = Array(missingKeys.sorted().prefix(ArchiveKeyRequest.maximumKeys))
+        let request = ArchiveKeyRequest(
+            id: newULID(),
+            conversation: conversation,
+            sender: identity,
+            sentAt: now,
+            keys: keys
+        )
+        try queue(request.json, in: thread)
+    }
+
+    /// Another device lacks keys: all that this one has are said again, once.
+    mutating func answer(_ request: ArchiveKeyRequest, _ said: Saying) throws(MessagingError) {
+        guard said.origin == .live, said.device != device, groups[said.group]?.isPersonal == true,
+            let thread = personalThread
+        else { return }
+        for id in request.keys {
+            guard let json = archiveKeys[id]?.json else { continue }
+            let isQueued = outbox[thread]?.contains { $0.object == json.utf8 } ?? false
+            if !isQueued { try? queue(json, in: thread) }
         }
     }
 
@@ -120,6 +168,9 @@ extension Messenger {
         let scope = "\(group.text)/\(OutboxItem.key(seq))"
         guard let key = archiveKeys[akid] else {
             ledger.set(.archive, akid.description, scope, item.json.utf8)
+            if missingKeys.count < Self.maximumArchiveKeys, missingKeys.insert(akid).inserted {
+                ledger.set(.setting, Self.missingScope, akid.description, [1])
+            }
             return
         }
         guard

@@ -6,9 +6,10 @@ extension Messenger {
     /// Unix seconds at which ``advance(to:)`` has something to do; nil when nothing waits for time.
     public var deadline: Int64? {
         var times: [Int64] = inFlight.values.map(\.deadline)
-        times += [inbox.deadline, gapDeadline, documentDeadline, isInterrupted || isStale ? now : nil].compactMap(
-            \.self
-        )
+        times += [inbox.deadline, gapDeadline, documentDeadline, keyDeadline, isInterrupted || isStale ? now : nil]
+            .compactMap(
+                \.self
+            )
         let isBound = primary.map { bound.contains($0) } ?? false
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
@@ -141,6 +142,7 @@ extension Messenger {
                 try askAgain(in: id)
             }
         }
+        try askForKeys()
         for thread in outbox.keys.sorted() {
             try foundDirect(thread)
             try pump(thread)

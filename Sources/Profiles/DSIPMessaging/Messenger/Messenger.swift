@@ -82,6 +82,10 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var lookedUp: [DID: Int64] = [:]
     var attachmentRetries: [ULID: (ULID, Int64)] = [:]
     var verifier = EnvelopeVerifier(cacheBytes: 64 << 10)
+    /// Archive keys that records lie under and this device lacks, and when they were last asked for.
+    var missingKeys: Set<ULID> = []
+    var keysAskedAt: Int64 = 0
+    var keyRequests = 0
     /// Milliseconds in the latest id.
     var latestID: UInt64 = 0
     /// Since the start, by thread.
