@@ -109,6 +109,8 @@ extension MailboxHost {
 
     /// A verified message of the profile came on a connection that has said hello.
     public func received(_ message: Verified<MailboxMessage>, on connection: ConnectionID, at now: Int64) {
+        // For whom the device speaks cannot be told now: it is no stranger's message, and comes again.
+        guard message.unresolved == nil else { return giveUp(.message(message, connection), at: now) }
         run(.message(message, connection), at: now) { () throws(HostStop) in
             try route(message, on: connection, at: now)
         }
