@@ -118,7 +118,7 @@ soak: ## Run the simulated groups of MLS by the thousand, RUNS (default 3000) fr
 soak-messages: ## Run the simulated devices by the thousand, RUNS (default 1000) from SEED (default 1) on, for at most LIMIT seconds
 	@scripts/setup run
 	swift build -c release --scratch-path .build-soak --product message-soak $(SWIFT_FLAGS)
-	DSIP_RUNS=$${RUNS:-1000} DSIP_SEED=$${SEED:-1} DSIP_SECONDS=$${LIMIT:-86400} .build-soak/release/message-soak
+	SWIFT_DETERMINISTIC_HASHING=1 DSIP_RUNS=$${RUNS:-1000} DSIP_SEED=$${SEED:-1} DSIP_SECONDS=$${LIMIT:-86400} .build-soak/release/message-soak
 
 soak-kill: ## Kill agents and relay without a word, ROUNDS (default 50) times: no message may be lost or doubled
 	@scripts/setup test

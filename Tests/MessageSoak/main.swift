@@ -12,29 +12,29 @@ for seed in first..<(first + UInt64(runs)) {
     guard Date().timeIntervalSince(began) < limit else { break }
     var settings = Convergence.Settings()
     if let steps = environment["DSIP_STEPS"].flatMap(Int.init) { settings.steps = steps }
-    if let loss = environment["DSIP_LOSS"].flatMap(Int.init) { settings.loss = loss }
-    if let crashes = environment["DSIP_CRASHES"].flatMap(Int.init) { settings.crashes = crashes }
-    settings.isVerbose = environment["DSIP_VERBOSE"] != nil
-    var run: Convergence
-    do {
-        run = try Convergence(seed: seed, settings)
-        try run.run()
-    } catch {
-        print("seed \(seed): \(error)")
-        failed += 1
-        continue
+    if environment["DSIP_CALM"] != nil { settings = .calm(steps: settings.steps) }
+    // Only these faults, of crash, cut, store, document, blob, skew, link, device-link.
+    if let only = environment["DSIP_ONLY"] {
+        settings = .only(only.split(separator: ",").map(String.init), steps: settings.steps)
     }
+    settings.explains = environment["DSIP_ALL"] != nil
+    settings.isVerbose = environment["DSIP_VERBOSE"] != nil
+    var run = try Convergence(seed: seed, settings)
+    var fault: (any Error)?
+    do { try run.run() } catch { fault = error }
     done += 1
     said += run.said
     crashes += run.crashes
     events += run.events
-    guard !run.problems.isEmpty else { continue }
+    guard fault != nil || !run.problems.isEmpty else { continue }
     failed += 1
-    print("seed \(seed): \(run.problems.count) problems")
-    for problem in run.problems.prefix(environment["DSIP_ALL"] == nil ? 6 : 1000) { print("   ", problem) }
+    print("seed \(seed): \(fault.map { "\($0), " } ?? "")\(run.problems.count) problems; the last that happened:")
+    for line in run.trace(environment["DSIP_ALL"] == nil ? 12 : 1000) { print("    ", line) }
+    for problem in run.problems.prefix(environment["DSIP_ALL"] == nil ? 6 : 1000) { print("  ", problem) }
+    fflush(nil)
 }
 print(
-    "\(done) runs from seed \(first): \(failed) failed; \(said) messages, \(crashes) crashes, \(events) payloads, "
-        + "\(Int(Date().timeIntervalSince(began))) s"
+    "\(done) runs from seed \(first): \(failed) failed; \(said) messages, \(crashes) crashes and failed stores, "
+        + "\(events) payloads, \(Int(Date().timeIntervalSince(began))) s"
 )
 exit(failed == 0 ? 0 : 1)

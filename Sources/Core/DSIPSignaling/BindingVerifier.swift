@@ -25,6 +25,7 @@ struct BindingVerifier: Sendable {
         let identity: DID
         let principal: DID
         let delegation: Delegation?
+        var unresolved: DID?
     }
 
     init(allowES256: Bool, cacheCapacity: Int) {
@@ -55,7 +56,22 @@ struct BindingVerifier: Sendable {
         if delegation == nil, let own = try principal(of: signer, header, context, documents) {
             return Bound(identity: identity, principal: own.subject, delegation: own)
         }
-        return Bound(identity: identity, principal: identity, delegation: delegation)
+        var bound = Bound(identity: identity, principal: identity, delegation: delegation)
+        if delegation == nil { bound.unresolved = unresolved(signer, header, context, documents) }
+        return bound
+    }
+
+    /// Whose document would have to be had to tell for whom a device acts.
+    private func unresolved(
+        _ device: DID,
+        _ header: ProtectedHeader,
+        _ context: BindingContext,
+        _ documents: (DID) -> DocumentLookup
+    ) -> DID? {
+        for presented in candidates(device, header, context) where !presented.isSelfCertifying {
+            if case .unresolvable = documents(presented.claim.subject) { return presented.claim.subject }
+        }
+        return nil
     }
 
     /// The delegation by which `device` acts for `subject`; a fault when there is none that holds.

@@ -87,7 +87,8 @@ extension EnvelopeVerifier {
                 signer: header.kid,
                 identity: bound.identity,
                 principal: bound.principal,
-                delegation: bound.delegation
+                delegation: bound.delegation,
+                unresolved: bound.unresolved
             )
         )
     }

@@ -141,7 +141,8 @@ public struct EnvelopeVerifier: Sendable {
             signer: header.kid,
             identity: bound.identity,
             principal: bound.principal,
-            delegation: bound.delegation
+            delegation: bound.delegation,
+            unresolved: bound.unresolved
         )
     }
 

@@ -82,7 +82,8 @@ extension Verified<any Sendable> {
             signer: signer,
             identity: identity,
             principal: principal,
-            delegation: delegation
+            delegation: delegation,
+            unresolved: unresolved
         )
     }
 }

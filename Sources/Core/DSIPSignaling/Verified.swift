@@ -14,6 +14,9 @@ public struct Verified<Body: Sendable>: Sendable {
     public let principal: DID
     /// The delegation by which the signer speaks for `principal`; nil when the identity signed itself.
     public let delegation: Delegation?
+    /// Set when `principal` is only the signer because the document of this identity, which a delegation presented by the signer
+    /// names, could not be had: for whom the signer acts will be known when it can.
+    public let unresolved: DID?
 
     init(
         _ body: Body,
@@ -21,7 +24,8 @@ public struct Verified<Body: Sendable>: Sendable {
         signer: DIDURL,
         identity: DID,
         principal: DID,
-        delegation: Delegation?
+        delegation: Delegation?,
+        unresolved: DID?
     ) {
         self.body = body
         self.envelope = envelope
@@ -29,6 +33,7 @@ public struct Verified<Body: Sendable>: Sendable {
         self.identity = identity
         self.principal = principal
         self.delegation = delegation
+        self.unresolved = unresolved
     }
 
     /// The device, or the identity itself, whose key signed.
@@ -45,7 +50,8 @@ extension Verified<Message> {
             signer: signer,
             identity: identity,
             principal: principal,
-            delegation: delegation
+            delegation: delegation,
+            unresolved: unresolved
         )
     }
 }

@@ -235,6 +235,61 @@ import Testing
         #expect(devices.allSatisfy { $0.store.conversations().count == 1 })
     }
 
+    @Test func `A device that comes by itself shows what began at once as one conversation`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        try say("from alice", devices[0], try open(devices[0], devices[1], world), world)
+        try say("from bob", devices[1], try open(devices[1], devices[0], world), world)
+        try world.run(60)
+        try world.disconnect(devices[0])
+        let second = try world.device(world.people[0])
+        try world.run(180)
+        try world.connect(devices[0])
+        try world.run(60)
+        #expect(second.store.conversations().count == 1)
+        let expected = world.texts(devices[0], try conversation(devices[0]))
+        #expect(Set(expected) == ["from alice", "from bob"])
+        #expect(world.texts(second, try conversation(second)) == expected)
+    }
+
+    @Test func `A welcome waits for a document, and what follows is read after it, a restart or not`() throws {
+        let world = try SimulatedWorld(seed: 7)
+        let dave = try world.device(world.person("dave", isNamed: true))
+        let bob = try world.device(world.person("bob"))
+        try world.run(20)
+        world.hideDocuments(true)
+        let thread = try open(dave, bob, world)
+        try say("one", dave, thread, world)
+        try say("two", dave, thread, world)
+        try world.run(30)
+        #expect(bob.store.conversations().isEmpty)
+        try world.restart(bob)
+        try world.run(10)
+        try say("three", dave, thread, world)
+        try world.run(10)
+        world.hideDocuments(false)
+        try world.run(150)
+        #expect(world.texts(bob, try conversation(bob)) == ["one", "two", "three"])
+        #expect(bob.messenger.loose.isEmpty)
+    }
+
+    @Test func `What was read and not told before the program ended is told afterwards`() throws {
+        let (world, devices) = try scene(["alice", "bob"])
+        let sibling = try world.device(world.people[1])
+        try world.run(60)
+        let thread = try open(devices[0], devices[1], world)
+        let first = try say("one", devices[0], thread, world)
+        try world.run(20)
+        let second = try say("two", devices[0], thread, world)
+        try world.run(20)
+        let other = try conversation(devices[1])
+        try world.act(devices[1]) { try $0.read(through: first, in: other, at: world.now) }
+        try world.act(devices[1]) { try $0.read(through: second, in: other, at: world.now) }
+        try world.restart(devices[1])
+        try world.run(30)
+        #expect(sibling.store.conversation(try conversation(sibling))?.unread == 0)
+        #expect(devices[0].store.message(second, in: thread)?.state == .read)
+    }
+
     @Test func `An edit, a retraction and a reaction reach everybody`() throws {
         let (world, devices) = try scene(["alice", "bob"])
         let thread = try open(devices[0], devices[1], world)

@@ -105,6 +105,7 @@ struct MailboxOffice {
             lines[id] = Line(connection: connection)
         }
         if lines[id]?.isDevice == false, message.isOfOwner(of: device), message.mayMessage,
+            message.unresolved == nil,
             scope.serves(message.principal)
         {
             lines[id]?.isDevice = true

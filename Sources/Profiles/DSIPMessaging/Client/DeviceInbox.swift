@@ -69,6 +69,13 @@ public struct DeviceInbox: Hashable, Sendable {
         return .process
     }
 
+    /// The welcome had to wait and is used now: the group is read from its `seq` on, whatever came meanwhile.
+    public mutating func welcomed(to group: GroupID, at seq: Int64?) {
+        left(group)
+        guard groups.count < Self.maximumGroups else { return }
+        if let seq { trackers[group] = tracker(at: seq) } else { unplaced.insert(group) }
+    }
+
     private mutating func sequenced(_ seq: Int64, of group: GroupID, isHandshake: Bool, at now: Int64) -> [Action] {
         if unplaced.remove(group) != nil { trackers[group] = tracker(at: seq - 1) }
         guard let actions = trackers[group]?.received(seq, isHandshake: isHandshake, at: now) else { return [.skip] }

@@ -11,6 +11,7 @@ extension GroupState {
         row.put("hub", hub.json)
         row.put("successor_of", successorOf)
         row.put("generation", generation)
+        row.put("place", place)
         row.put("phase", phase.rawValue)
         row.put("joined", Int64(clamping: joinedEpoch))
         row.put("created", createdAt)
@@ -32,7 +33,9 @@ extension GroupState {
         row.put("commit", commitItem)
         row.put("attempts", attempts == 0 ? nil : Int64(attempts))
         row.put("passing", passing.map { Int64(clamping: $0) })
+        row.put("pass_until", passUntil)
         row.put("retry", retryAt)
+        row.put("leave", leaveAt)
         row.put("rejoins", rejoins == 0 ? nil : Int64(rejoins))
         row.put("renew", renewAt == .max ? nil : renewAt)
         row.put("confirmed", flag: isConfirmed)
@@ -72,6 +75,7 @@ extension GroupState {
         )
         successorOf = row.group("successor_of")
         generation = row.int("generation") ?? Self.firstGeneration
+        place = row.int("place") ?? Self.lastPlace
         joinedEpoch = UInt64(clamping: row.int("joined") ?? 0)
         position = row.int("position").map {
             GroupPosition(contiguous: $0, beyond: row.list("beyond").compactMap(\.value.int))
@@ -84,7 +88,9 @@ extension GroupState {
         commitItem = row.ulid("commit")
         attempts = Int(row.int("attempts") ?? 0)
         passing = row.int("passing").map { UInt64(clamping: $0) }
+        passUntil = row.int("pass_until")
         retryAt = row.int("retry")
+        leaveAt = row.int("leave")
         rejoins = Int(row.int("rejoins") ?? 0)
         renewAt = row.int("renew") ?? .max
         isConfirmed = row.flag("confirmed")

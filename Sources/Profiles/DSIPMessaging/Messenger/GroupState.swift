@@ -20,12 +20,15 @@ struct GroupState: Sendable {
     var kind: ConversationKind
     var hub: HubReference
     var successorOf: GroupID?
-    /// Whether it came before others in its thread: predecessors, duplicates that lost. M§7.5, M§7.2
+    /// Of several groups of a thread the one with the highest goes on: predecessors and duplicates that lost are below. M§7.5, M§7.2
     var generation: Int64 = GroupState.firstGeneration
+    /// Where its lines stand in the thread: those of the group that goes on last, those of others by when their groups were made, so
+    /// that all devices show one order whichever way they came to know of a group.
+    var place: Int64 = GroupState.lastPlace
     var phase: Phase
     /// Messages of earlier epochs cannot be read. M§12.3
     var joinedEpoch: UInt64 = 0
-    /// Of the deposit or item that brought it, for ``DirectConversation``.
+    /// As far as this device can tell, for ``DirectConversation``; who came later takes the conversation's own word.
     var createdAt: Int64
     var position: GroupPosition?
     var waiting: [GapTracker.Held] = []
@@ -38,8 +41,12 @@ struct GroupState: Sendable {
     var attempts = 0
     /// The hub refused; the device reads until the group has passed this epoch.
     var passing: UInt64?
+    /// When it is joined anew if it has not. Unix seconds.
+    var passUntil: Int64?
     /// When to act again on changes, or on being lost. Unix seconds.
     var retryAt: Int64?
+    /// When it is left, another having taken its place. M§7.2
+    var leaveAt: Int64?
     /// Tries at coming back.
     var rejoins = 0
     /// When the own leaf is to be renewed. M§6.2
@@ -97,8 +104,20 @@ struct GroupState: Sendable {
 
     var isPersonal: Bool { kind.effective == .personal }
 
-    /// Where a `seq` of this group stands in the thread. Calls take the even numbers between. Below 2^51.
-    func order(_ seq: Int64) -> Int64 { (generation << 36 + min(max(seq, 0), (1 << 36) - 1)) << 1 | 1 }
+    /// Where a `seq` of this group stands in the thread. Calls take the even numbers between. Below 2^52.
+    func order(_ seq: Int64) -> Int64 { Self.order(seq, at: place) }
+
+    static func order(_ seq: Int64, at place: Int64) -> Int64 {
+        (place << 23 + min(max(seq, 0), (1 << 23) - 1)) << 1 | 1
+    }
+
+    static let lastPlace: Int64 = 1 << 28 - 1
+
+    /// The place of a group that does not go on: when it was made, by its id, in units of four seconds since 2024.
+    static func place(of id: GroupID) -> Int64 {
+        guard let made = id.ulid?.seconds else { return 1 }
+        return min(max((made - 1_704_067_200) / 4, 1), lastPlace - 1)
+    }
 }
 
 /// A change of a group that this device wants made. M§7.3

@@ -7,6 +7,12 @@ extension Messenger {
 
     /// Takes an object in, whichever way it came; the same object twice changes nothing. What changes the picture is archived.
     mutating func apply(_ object: MessagingObject, _ said: Saying) throws(MessagingError) {
+        let changed = try take(object, said)
+        if changed, said.origin != .restored, said.origin != .carried { try archive(said) }
+    }
+
+    /// - Returns: whether what is shown changed.
+    private mutating func take(_ object: MessagingObject, _ said: Saying) throws(MessagingError) -> Bool {
         var changed = false
         switch object {
         case .content(let content):
@@ -21,9 +27,38 @@ extension Messenger {
         case .callEvent(let event): changed = try show(event, said)
         case .archiveKey(let key): try received(key)
         case .resendRequest(let request): try answer(request, said)
+        case .archiveKeyRequest(let request): try answer(request, said)
+        case .saidAgain(let again): changed = try take(again, said)
         case .activity, .recordingAcceptance, .unknown: break
         }
-        if changed, said.origin != .restored, said.origin != .carried { try archive(said) }
+        return changed
+    }
+
+    /// What its sender said before, where it stood; nobody but its sender is believed about it.
+    private mutating func take(_ again: SaidAgain, _ said: Saying) throws(MessagingError) -> Bool {
+        let payload = JSONValue.object(again.payload)
+        guard let named = payload["conversation"]?.string.flatMap({ ULID($0) }),
+            named == said.conversation || thread(of: named) == said.thread,
+            groups[again.group].map({ $0.thread == said.thread }) ?? true,
+            again.group != said.group || again.seq < said.seq
+        else { return false }
+        let context = ObjectContext(
+            conversation: named,
+            kind: groups[said.group]?.kind ?? .group,
+            sender: said.sender
+        )
+        guard let object = try? MessagingObject(payload, in: context) else { return false }
+        var earlier = said
+        switch object {
+        case .content, .receipt, .update, .conversationInfo: break
+        default: return false
+        }
+        earlier.group = again.group
+        earlier.seq = again.seq
+        earlier.order = order(of: again.seq, in: again.group)
+        earlier.conversation = named
+        earlier.payload = payload
+        return try take(object, earlier)
     }
 
     // MARK: Content
@@ -32,7 +67,8 @@ extension Messenger {
         if var known = try ledger.message(content.id, in: said.thread) {
             // An id is one person's; somebody else who uses it says nothing.
             guard known.sender == content.sender, known.isContent else { return false }
-            let isFirst = known.seq == nil || said.order < known.order
+            // Said twice, in two groups perhaps: of its places all take the same.
+            let isFirst = known.seq.map { Self.precedes(said, $0, in: known.group) } ?? true
             guard isFirst else { return false }
             let wasPending = known.seq == nil
             known.seq = said.seq
@@ -43,7 +79,8 @@ extension Messenger {
             try place(known)
             try appliedEarly(to: known)
             if wasPending, known.isMine { try startDisappearing(known) }
-            return wasPending
+            if !wasPending { try settleWatermarks(of: said.thread) }
+            return true
         }
         var line = MessageRecord(content, said, mine: content.sender == identity)
         if let target = content.replyTo { line.replyTo = try reply(to: target, in: said.thread) }
@@ -95,12 +132,13 @@ extension Messenger {
             return true
         }
         if let at = line.reactions.firstIndex(where: { $0.sender == content.sender }) {
-            guard said.order > line.reactions[at].order else { return false }
+            let known = line.reactions[at]
+            guard (Self.rank(content.id), emoji) > (known.order, known.emoji) else { return false }
             line.reactions[at].emoji = emoji
-            line.reactions[at].order = said.order
+            line.reactions[at].order = Self.rank(content.id)
         } else {
             guard line.reactions.count < 4096 else { return false }
-            line.reactions.append(.init(sender: content.sender, emoji: emoji, order: said.order))
+            line.reactions.append(.init(sender: content.sender, emoji: emoji, order: Self.rank(content.id)))
             line.reactions.sort { $0.sender < $1.sender }
         }
         try save(line)
@@ -122,10 +160,10 @@ extension Messenger {
             line.location = nil
             line.contact = nil
             line.mentions = []
-            line.editOrder = said.order
+            line.editOrder = Self.rank(update.id)
         case .text(let text):
-            guard said.order > line.editOrder else { return false }
-            line.editOrder = said.order
+            guard (Self.rank(update.id), text) > (line.editOrder, line.text) else { return false }
+            line.editOrder = Self.rank(update.id)
             line.isEdited = true
             line.text = text
         }
@@ -142,8 +180,8 @@ extension Messenger {
             let group = groups[said.group] ?? groups.values.first(where: { $0.conversation == said.conversation }),
             group.kind.effective == .group
         else { return false }
-        if said.order > group.titleOrder, var record = try ledger.conversation(said.thread) {
-            update(group.id) { $0.titleOrder = said.order }
+        if Self.rank(info.id) > group.titleOrder, var record = try ledger.conversation(said.thread) {
+            update(group.id) { $0.titleOrder = Self.rank(info.id) }
             record.title = info.title.isEmpty ? nil : info.title
             show(record)
         }

@@ -12,6 +12,10 @@ extension Messenger {
     mutating func received(_ key: ArchiveKey) throws(MessagingError) {
         guard archiveKeys[key.id] == nil, archiveKeys.count < Self.maximumArchiveKeys else { return }
         keep(key)
+        if missingKeys.remove(key.id) != nil {
+            ledger.set(.setting, Self.missingScope, key.id.description, nil)
+            keyRequests = 0
+        }
         try archiveUnsealed()
         for row in try ledger.rows(.archive, key.id.description) {
             ledger.set(.archive, key.id.description, row.key, nil)
@@ -58,6 +62,50 @@ extension Messenger {
             let json = key.json
             let isQueued = outbox[thread]?.contains { $0.deposit == nil && $0.object == json.utf8 } ?? false
             if !isQueued { try queue(json, in: thread) }
+        }
+    }
+
+    // MARK: Keys that are missing
+
+    static var missingScope: String { "missing-keys" }
+    /// Seconds between two requests for keys: the first is left time to come by itself.
+    static var keyInterval: Int64 { 60 }
+
+    /// When the identity's other devices are asked for the keys of records that cannot be opened.
+    var keyDeadline: Int64? { missingKeys.isEmpty || !canAskForKeys ? nil : keysAskedAt + keyPatience }
+
+    /// Twice as long after each request that nobody could answer, at most an hour.
+    private var keyPatience: Int64 { min(Self.keyInterval << min(keyRequests, 6), 3600) }
+
+    private var canAskForKeys: Bool { personal.flatMap { groups[$0] }?.phase == .active }
+
+    mutating func askForKeys() throws(MessagingError) {
+        guard !missingKeys.isEmpty, canAskForKeys, let thread = personalThread else { return }
+        if keysAskedAt == 0 { keysAskedAt = now }
+        guard now - keysAskedAt >= keyPatience else { return }
+        keysAskedAt = now
+        keyRequests += 1
+        guard try !siblings.isEmpty, let conversation = current(thread)?.conversation else { return }
+        let keys = Array(missingKeys.sorted().prefix(ArchiveKeyRequest.maximumKeys))
+        let request = ArchiveKeyRequest(
+            id: newULID(),
+            conversation: conversation,
+            sender: identity,
+            sentAt: now,
+            keys: keys
+        )
+        try queue(request.json, in: thread)
+    }
+
+    /// Another device lacks keys: all that this one has are said again, once.
+    mutating func answer(_ request: ArchiveKeyRequest, _ said: Saying) throws(MessagingError) {
+        guard said.origin == .live, said.device != device, groups[said.group]?.isPersonal == true,
+            let thread = personalThread
+        else { return }
+        for id in request.keys {
+            guard let json = archiveKeys[id]?.json else { continue }
+            let isQueued = outbox[thread]?.contains { $0.object == json.utf8 } ?? false
+            if !isQueued { try? queue(json, in: thread) }
         }
     }
 
@@ -120,6 +168,9 @@ extension Messenger {
         let scope = "\(group.text)/\(OutboxItem.key(seq))"
         guard let key = archiveKeys[akid] else {
             ledger.set(.archive, akid.description, scope, item.json.utf8)
+            if missingKeys.count < Self.maximumArchiveKeys, missingKeys.insert(akid).inserted {
+                ledger.set(.setting, Self.missingScope, akid.description, [1])
+            }
             return
         }
         guard
@@ -127,7 +178,7 @@ extension Messenger {
             let record = try? ArchiveRecord(decoding: opened), record.group == group, record.seq == seq
         else { return }
         let isPersonal = isPersonalRecord(record)
-        guard let thread = isPersonal ? personalThread : thread(of: record.conversation) else {
+        guard let thread = isPersonal ? personalThread : try shownThread(of: record.conversation) else {
             // M§12.2: of a conversation that this device has not joined yet.
             ledger.set(.archive, "of/\(record.conversation)", scope, item.json.utf8)
             return
@@ -141,7 +192,7 @@ extension Messenger {
             sender: record.sender
         )
         guard let object = try? MessagingObject(payload, in: context) else { return }
-        if isPersonal, case .receipt(let receipt) = object, self.thread(of: receipt.conversation) == nil {
+        if isPersonal, case .receipt(let receipt) = object, try shownThread(of: receipt.conversation) == nil {
             ledger.set(.archive, "of/\(receipt.conversation)", scope, item.json.utf8)
             return
         }
@@ -151,7 +202,7 @@ extension Messenger {
                 group: group,
                 thread: thread,
                 conversation: record.conversation,
-                order: groups[group]?.order(seq) ?? historic(seq, before: known),
+                order: order(of: seq, in: group),
                 seq: seq,
                 sender: record.sender,
                 device: record.senderDevice,
@@ -163,16 +214,15 @@ extension Messenger {
         )
     }
 
+    /// The thread of a conversation once it is shown: of a group that is being joined it is not certain which it will be.
+    private func shownThread(of conversation: ULID) throws(MessagingError) -> ULID? {
+        guard let thread = thread(of: conversation), try ledger.conversation(thread) != nil else { return nil }
+        return thread
+    }
+
     private func isPersonalRecord(_ record: ArchiveRecord) -> Bool {
         if groups[record.group]?.isPersonal == true { return true }
         return personal.flatMap { groups[$0] }?.conversation == record.conversation
-    }
-
-    /// The place of a record of a group that this device was never in: before the one it is in. M§8.5
-    private func historic(_ seq: Int64, before known: GroupState) -> Int64 {
-        var earlier = known
-        earlier.generation = max(1, known.generation - 1)
-        return earlier.order(seq)
     }
 
     /// Records that waited for the device to be in their conversation.

@@ -143,14 +143,13 @@ extension Messenger {
                 case .giveUp: line.attachment?.state = .failed
                 }
                 try messenger.save(line)
-            case .tree(let item, let mailbox):
+            case .tree(let item):
                 var again = pending
                 again.attempts += 1
                 guard again.attempts < MessagingProfile.blobAttempts else {
-                    messenger.inbox.left(item.group ?? GroupID(messenger.newULID()))
+                    if item.itemClass == .welcome, let id = item.group { try messenger.giveUpJoining(id) }
                     return
                 }
-                again.purpose = .tree(item, from: mailbox)
                 again.retryAt = now + MessagingProfile.backoff(attempt: again.attempts)
                 messenger.blobJobs[request] = again
             case .publish: break
@@ -170,9 +169,9 @@ extension Messenger {
                 }
             case .publish(_, _, let bytes):
                 if let primary { outgoing.append(.putBlob(BlobJob(id: id, mailbox: primary, source: .bytes(bytes)))) }
-            case .tree(let item, let mailbox):
+            case .tree(let item):
                 blobJobs[id] = nil
-                if let blob = item.blobs.first { fetchTree(blob, for: item, from: mailbox, attempts: pending.attempts) }
+                if let blob = item.blobs.first { fetchTree(blob, for: item, attempts: pending.attempts) }
             }
         }
         for (id, (thread, at)) in attachmentRetries where at <= now {
@@ -187,7 +186,16 @@ extension Messenger {
 
     // MARK: Trees of large groups, M§6.4
 
-    mutating func fetchTree(_ blob: BlobReference, for item: StoredItem, from mailbox: DID, attempts: Int = 0) {
+    /// Fetches the tree that goes with a welcome or a GroupInfo, unless it is being fetched.
+    mutating func fetchTree(_ blob: BlobReference, for item: StoredItem, attempts: Int = 0) {
+        let isFetching = blobJobs.values.contains { pending in
+            if case .tree(let other) = pending.purpose {
+                other.blobs.first == blob && other.cursor == item.cursor
+            } else {
+                false
+            }
+        }
+        guard !isFetching else { return }
         let request = BlobRequest(
             id: newULID(),
             message: nil,
@@ -196,11 +204,9 @@ extension Messenger {
             reference: blob,
             key: nil
         )
-        var pending = PendingBlob(purpose: .tree(item, from: mailbox))
+        var pending = PendingBlob(purpose: .tree(item))
         pending.attempts = attempts
         blobJobs[request.id] = pending
-        // A crash must not lose the welcome that waits.
-        ledger.set(.held, "trees", item.cursor.text, item.json.utf8)
         outgoing.append(.getBlob(request))
     }
 
@@ -211,12 +217,11 @@ extension Messenger {
         at now: Int64
     ) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
-            guard case .tree(let item, let mailbox)? = messenger.blobJobs.removeValue(forKey: request)?.purpose,
+            guard case .tree(let item)? = messenger.blobJobs.removeValue(forKey: request)?.purpose,
                 let blob = item.blobs.first, Int64(bytes.count) == blob.size, Seal.hash(bytes) == blob.sha256
             else { return }
-            messenger.ledger.set(.held, "trees", item.cursor.text, nil)
             if item.itemClass == .welcome {
-                try messenger.rejoin(by: item, from: mailbox, tree: bytes)
+                try messenger.joinAgain(by: item, tree: bytes)
             } else if let id = item.group {
                 try messenger.joinByCommit(id, item, tree: bytes)
             }

@@ -63,7 +63,7 @@ extension Messenger {
     }
 
     /// Nothing is there yet by which these could be written to.
-    var awaited: [DID] {
+    var uncarried: [DID] {
         outbox.keys.compactMap { thread in
             guard current(thread) == nil, let record = try? ledger.conversation(thread), let peer = record.peer,
                 (try? choice(for: peer)) == ConversationChoice.none
@@ -196,19 +196,13 @@ extension Messenger {
         let context = ObjectContext(conversation: conversation, kind: .direct, sender: sender)
         guard let read = try? MessagingObject(object, in: context) else { return }
         let place = try carriedPlace(in: thread)
-        var order = place << 1 | 1
-        switch read {
-        case .content(let content) where content.purpose == .reaction: order = Self.rank(content.sentAt, content.id)
-        case .update(let update): order = Self.rank(update.sentAt, update.id)
-        default: break
-        }
         try apply(
             read,
             Saying(
                 group: GroupID(conversation),
                 thread: thread,
                 conversation: conversation,
-                order: order,
+                order: place << 1 | 1,
                 seq: place,
                 sender: sender,
                 device: device,
@@ -224,18 +218,11 @@ extension Messenger {
     private mutating func carriedPlace(in thread: ULID) throws(MessagingError) -> Int64 {
         let last = try ledger.messages(in: thread, before: Self.pendingOrder, limit: 1).last?.order ?? 0
         let used = try ledger.row(.setting, "carried", thread.description).flatMap { RowReader($0) }?.int("place") ?? 0
-        let place = max(last >> 1, used, (GroupState.firstGeneration - 4) << 36) + 1
+        let place = max(last >> 1, used) + 1
         var row = RowWriter()
         row.put("place", place)
         ledger.set(.setting, "carried", thread.description, row.bytes)
         return place
-    }
-
-    /// Of several edits or reactions by one person the one said last stands, in whatever order they come; below every place of a group.
-    private static func rank(_ sentAt: Int64, _ id: ULID) -> Int64 {
-        let low = id.description.utf8.suffix(2).reduce(Int64(0)) { $0 << 5 | Int64($1 & 31) }
-        // Seconds until the year 2106 in 32 bits; a group's first place is 2^41.
-        return min(max(sentAt, 0), Int64(UInt32.max)) << 8 | low & 0xFF
     }
 
     // MARK: Now or never

@@ -52,6 +52,20 @@ extension Messenger {
         }
     }
 
+    /// What is said in a direct conversation is for its peer: one that is not there, be it that adding it failed, is added again.
+    mutating func keepPeer(in id: GroupID) throws(MessagingError) {
+        let now = now
+        guard let group = groups[id], group.kind.effective == .direct, outbox[group.thread] != nil,
+            group.changes.isEmpty, group.commitItem == nil, current(group.thread)?.id == id,
+            try roster(of: id).identities == [identity], let peer = try ledger.conversation(group.thread)?.peer
+        else { return }
+        plan(.add([peer]), in: id)
+        update(id) { $0.retryAt = now + Self.peerInterval }
+    }
+
+    /// Seconds between two tries at bringing the peer of a direct conversation in.
+    static var peerInterval: Int64 { 10 }
+
     mutating func finishChange(in id: GroupID) {
         // Who came in later has not read what the group is called.
         if let group = groups[id], group.titleOrder > 0, case .add? = group.changes.first,
@@ -83,7 +97,7 @@ extension Messenger {
             return try additions(identities.filter { !present.contains($0) || $0 == identity }, in: id, roster)
         case .addDevices(let devices):
             let missing = devices.filter { !roster.devices(of: identity).contains($0) && $0 != device }
-            guard !missing.isEmpty else { return [] }
+            guard !missing.isEmpty, let group = groups[id], try isComplete(group) else { return [] }
             return try additions([identity], in: id, roster, only: Set(missing))
         case .remove(let identities): return removals { identities.contains($0.identity) && $0.identity != identity }
         case .removeDevices(let devices): return removals { devices.contains($0.device) && $0.identity == identity }

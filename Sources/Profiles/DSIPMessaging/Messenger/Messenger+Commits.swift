@@ -193,7 +193,7 @@ extension Messenger {
             update(id) { $0.attempts += 1 }
         }
         update(id) { group in
-            if let passing = group.passing, next.epoch > passing { group.passing = nil }
+            if let passing = group.passing, next.epoch > passing { (group.passing, group.passUntil) = (nil, nil) }
             group.changes.removeAll { $0 == .commitProposals }
             group.retryAt = nil
         }

@@ -45,11 +45,7 @@ extension Messenger {
                 }
             // It is kept until it is known where to: the mailbox may have to be looked up first.
             messenger.ledger.set(.setting, Self.statements, "\(word) \(recipient)", Array(compact.utf8))
-            if try messenger.peer(recipient).mailboxes.isEmpty {
-                messenger.resolve(recipient)
-            } else {
-                try messenger.sendStatements(to: recipient)
-            }
+            try messenger.sendStatements(to: recipient)
         }.1
     }
 
@@ -58,8 +54,14 @@ extension Messenger {
 
     /// What waited for the mailbox of `recipient` goes there.
     mutating func sendStatements(to recipient: DID) throws(MessagingError) {
-        guard let service = try peer(recipient).mailboxes.first else { return }
-        for word in ["introduction", "grant"] {
+        let words = ["introduction", "grant"]
+        guard let service = try peer(recipient).mailboxes.first else {
+            for word in words where try ledger.row(.setting, Self.statements, "\(word) \(recipient)") != nil {
+                awaitDocument(of: recipient)
+            }
+            return
+        }
+        for word in words {
             let key = "\(word) \(recipient)"
             guard let row = try ledger.row(.setting, Self.statements, key) else { continue }
             let compact = String(decoding: row, as: UTF8.self)
@@ -74,14 +76,6 @@ extension Messenger {
                 ),
                 via: MailboxRoute(mailbox: service.mailbox, uri: isOwn(service.mailbox) ? nil : service.uri)
             )
-        }
-    }
-
-    /// After a restart: the mailboxes that statements wait for are looked up again.
-    mutating func restartStatements() throws(MessagingError) {
-        for row in try ledger.rows(.setting, Self.statements) {
-            guard let did = row.key.split(separator: " ").last.flatMap({ DID($0) }) else { continue }
-            if try peer(did).mailboxes.isEmpty { resolve(did) } else { try sendStatements(to: did) }
         }
     }
 
@@ -100,8 +94,8 @@ extension Messenger {
         switch verdict {
         case .rejected: return
         case .needs(let did):
-            ledger.set(.held, "joins/" + did.string, item.cursor.text, item.json.utf8)
-            resolve(did)
+            ledger.set(.held, Self.contactScope, item.cursor.text, item.json.utf8)
+            awaitDocument(of: did)
         case .accepted(let message):
             if let introduction = message.body.body(as: Introduction.self) {
                 try introduced(message.body.id, by: message.principal, purpose: introduction.purpose)
@@ -110,6 +104,17 @@ extension Messenger {
             {
                 try keep(compact, until: grant.validUntil, from: message.principal)
             }
+        }
+    }
+
+    private static var contactScope: String { "contacts" }
+
+    /// Introductions and grants that waited for a document.
+    mutating func retryContacts() throws(MessagingError) {
+        for row in try ledger.rows(.held, Self.contactScope) {
+            ledger.set(.held, Self.contactScope, row.key, nil)
+            guard let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }) else { continue }
+            try receivedContact(item)
         }
     }
 

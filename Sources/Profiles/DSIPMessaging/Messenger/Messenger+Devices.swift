@@ -47,11 +47,16 @@ extension Messenger {
 
     /// A GroupInfo of a group that this device is not in: its own identity's personal group, or one a sibling is in.
     mutating func consideredGroupInfo(_ item: StoredItem, _ id: GroupID) throws(MessagingError) {
-        guard groups[id] == nil, try !isExpelled, let bytes = item.mls?.bytes,
+        guard groups[id] == nil, !joining.contains(id), try !isExpelled, let bytes = item.mls?.bytes,
             case .groupInfo(let info) = try? MLSMessage(decoding: bytes),
             let data = info.value.context.extensions[Self.conversationExtension],
-            let context = try? ConversationExtension(decoding: data), context.kind == .personal
+            let context = try? ConversationExtension(decoding: data)
         else { return }
+        guard context.kind == .personal else {
+            let isIn = personal.flatMap { groups[$0] }?.phase == .active
+            if isIn, try ledger.row(.setting, "", "entered") == nil { noteAbsence() }
+            return
+        }
         guard let personal, let known = groups[personal], known.phase != .left else {
             guard try ledger.row(.setting, "", "sibling-wait") == nil else { return }
             var row = RowWriter()
@@ -71,13 +76,6 @@ extension Messenger {
             let data = info.value.context.extensions[Self.conversationExtension],
             let context = try? ConversationExtension(decoding: data)
         else { return }
-        if let old = personal, old != id, groups[old] != nil {
-            try moveOutbox(from: old)
-            inbox.left(old)
-            update(old) { $0.phase = .left }
-            configure(old, .left)
-        }
-        setPersonal(id)
         var group = GroupState(
             id,
             thread: context.conversation,
@@ -90,8 +88,28 @@ extension Messenger {
         )
         group.retryAt = now
         groups[id] = group
+        try leavePersonal(for: id)
+        setPersonal(id)
         inbox.created(id)
         dirtyGroups.insert(id)
+    }
+
+    /// Of two personal groups one goes on: what waits in the other is said there, and shown under its thread.
+    private mutating func leavePersonal(for id: GroupID) throws(MessagingError) {
+        guard let old = personal, old != id, let group = groups[old], group.phase != .left, let next = groups[id]
+        else { return }
+        try moveOutbox(from: old)
+        inbox.left(old)
+        configure(old, .left)
+        update(old) { group in
+            group.phase = .left
+            group.thread = next.thread
+        }
+        for var item in outbox[group.thread] ?? [] where group.thread != next.thread {
+            removeFromOutbox(item.id, thread: group.thread)
+            item.thread = next.thread
+            save(item)
+        }
     }
 
     /// A device that joins for a reason of its own takes a place in its conversations too, if nobody gives it one. M§6.8
@@ -101,7 +119,7 @@ extension Messenger {
         else { return }
         ledger.set(.setting, "", "entered", nil)
         for row in try ledger.rows(.groupInfo, "") {
-            guard let id = GroupID(row.key), groups[id] == nil,
+            guard let id = GroupID(row.key), groups[id] == nil, !joining.contains(id),
                 let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }), let bytes = item.mls?.bytes,
                 case .groupInfo(let info) = try? MLSMessage(decoding: bytes),
                 let data = info.value.context.extensions[Self.conversationExtension],
@@ -115,7 +133,7 @@ extension Messenger {
                 hub: context.hub,
                 phase: .lost,
                 outage: HubOutage(timeout: configuration.hubTimeout),
-                at: now
+                at: context.conversation.seconds
             )
             group.retryAt = now
             groups[id] = group
@@ -124,20 +142,20 @@ extension Messenger {
         }
     }
 
+    /// There may be groups that this device should be in: its siblings have a while to bring it in, then it comes by itself.
+    mutating func noteAbsence() {
+        var row = RowWriter()
+        row.put("at", now)
+        ledger.set(.setting, "", "entered", row.bytes)
+    }
+
     mutating func enteredPersonal(_ id: GroupID) throws(MessagingError) {
-        if let old = personal, old != id, let group = groups[old], group.phase != .left {
-            try moveOutbox(from: old)
-            inbox.left(old)
-            update(old) { $0.phase = .left }
-            configure(old, .left)
-        }
+        try leavePersonal(for: id)
         setPersonal(id)
         ledger.set(.setting, "", "sibling-wait", nil)
         ledger.set(.setting, "", "expelled", nil)
         configure(id, .joined)
-        var row = RowWriter()
-        row.put("at", now)
-        ledger.set(.setting, "", "entered", row.bytes)
+        noteAbsence()
         if let conversation = groups[id]?.conversation { try openWaiting(for: conversation) }
         // Keys of a personal group that lost are this one's too, and what this device began alone is its siblings' as well.
         if !archiveKeys.isEmpty { try resendArchiveKeys() }
@@ -155,11 +173,25 @@ extension Messenger {
             let present = Set(change.roster.devices(of: identity))
             let gone = change.removed.map(\.device).filter { !present.contains($0) }
             guard !gone.isEmpty else { return }
-            for id in groups.keys.sorted() where groups[id]?.isPersonal == false && groups[id]?.phase == .active {
-                plan(.removeDevices(gone), in: id)
-            }
+            for device in gone { ledger.set(.setting, Self.goneScope, device.string, [1]) }
+            for id in groups.keys.sorted() where groups[id]?.isPersonal == false { try removeGone(from: id) }
             if change.roster.entries.first?.device == device || change.committer == identity { try rotateArchiveKey() }
         }
+    }
+
+    private static var goneScope: String { "gone" }
+
+    /// Devices that were taken away and stand in a conversation still, whoever brought them there, go from it. M§12.4
+    private mutating func removeGone(from id: GroupID) throws(MessagingError) {
+        guard let group = groups[id], group.phase == .active, let personal else { return }
+        let all = try roster(of: personal).devices(of: identity)
+        let here = try roster(of: id).devices(of: identity)
+        var gone: [DID] = []
+        for other in here where !all.contains(other) && other != device {
+            if try ledger.row(.setting, Self.goneScope, other.string) != nil { gone.append(other) }
+        }
+        let isPlanned = group.changes.contains { if case .removeDevices = $0 { true } else { false } }
+        if !gone.isEmpty, !isPlanned { plan(.removeDevices(gone), in: id) }
     }
 
     /// Own devices that a conversation lacks are added, by the first sibling in it soonest. M§6.7
@@ -168,9 +200,10 @@ extension Messenger {
         guard let group = groups[id], !group.isPersonal, group.phase == .active, !group.isLeaving, let personal,
             groups[personal]?.phase == .active
         else { return }
+        try removeGone(from: id)
         let all = try roster(of: personal).devices(of: identity)
         let present = try roster(of: id).devices(of: identity)
-        guard present.contains(device) else { return }
+        guard present.contains(device), try isComplete(group) else { return }
         let missing = all.filter { !present.contains($0) }
         guard !missing.isEmpty else { return }
         let isPlanned = group.changes.contains { if case .addDevices = $0 { true } else { false } }
@@ -178,6 +211,12 @@ extension Messenger {
         let rank = present.firstIndex(of: device) ?? 0
         plan(.addDevices(missing), in: id)
         if rank > 0 { update(id) { $0.retryAt = max($0.retryAt ?? 0, now + Int64(min(rank, 10)) * 5) } }
+    }
+
+    /// Devices come into a direct conversation with its peer, or after it.
+    mutating func isComplete(_ group: GroupState) throws(MessagingError) -> Bool {
+        guard group.kind.effective == .direct else { return true }
+        return try roster(of: group.id).identities.count > 1
     }
 
     /// A device was delegated and has left KeyPackages at the mailbox: it is added to the personal group, then everywhere. M§12.3
@@ -236,74 +275,6 @@ extension Messenger {
             messenger.configuration.mailboxes = mailboxes
             for mailbox in messenger.bound where messenger.syncs[mailbox] == nil { messenger.resume(mailbox) }
         }.1
-    }
-
-    // MARK: Founding
-
-    /// A group of this device alone; its first GroupInfo goes to the hub before anything else. M§6.5 rule 6, M§7.1 to M§7.3
-    mutating func found(
-        _ id: GroupID,
-        thread: ULID,
-        kind: ConversationKind,
-        members: [DID],
-        conversation: ULID? = nil,
-        successorOf: GroupID? = nil
-    ) throws(MessagingError) {
-        guard let service = configuration.mailboxes.first, let bytes = id.bytes else {
-            throw MessagingError(.refused, "There is no mailbox yet that could host the conversation.")
-        }
-        let context = ConversationExtension(
-            conversation: conversation ?? thread,
-            kind: kind,
-            hub: HubReference(did: service.mailbox, uri: service.uri),
-            successorOf: successorOf
-        )
-        var extensions: Extensions = []
-        extensions[Self.conversationExtension] = context.json.utf8
-        extensions = Extensions(extensions.all + [.requiredCapabilities(Self.requiredCapabilities)])
-        let mls: MLS.Group
-        do throws(MLSError) {
-            mls = try MLS.Group(
-                creating: bytes,
-                .x25519AES128,
-                leafContents(),
-                signer: try signerForMLS(),
-                extensions: extensions,
-                configuration: Self.groupConfiguration,
-                validator: DeviceCredentials(),
-                at: UInt64(now),
-                using: &random
-            )
-        } catch {
-            throw MessagingError(.refused, "The group could not be made.")
-        }
-        var group = GroupState(
-            id,
-            thread: thread,
-            conversation: context.conversation,
-            kind: kind,
-            hub: context.hub,
-            phase: .founding,
-            outage: HubOutage(timeout: configuration.hubTimeout),
-            at: now
-        )
-        group.isConfirmed = true
-        group.successorOf = successorOf
-        if kind == .direct { group.generation = generation(in: thread) }
-        if let successorOf, let before = groups[successorOf] { group.generation = min(before.generation + 1, 8000) }
-        if !members.isEmpty {
-            let hasSiblings = try !siblings.isEmpty
-            group.changes = [.add(members.filter { $0 != identity } + (hasSiblings ? [identity] : []))]
-            if members.count > 1 { group.gathersUntil = GroupState.gathering }
-        }
-        groups[id] = group
-        inbox.created(id)
-        dirtyGroups.insert(id)
-        set(mls, for: id)
-        let (roster, _) = rosterAtEntry(of: mls)
-        set(roster, for: id)
-        try renewalPlanned(id, mls)
-        try publishGroupInfo(of: id)
     }
 
     // MARK: Lines about the roster

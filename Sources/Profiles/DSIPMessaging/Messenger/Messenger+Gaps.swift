@@ -56,8 +56,7 @@ extension Messenger {
         guard rereads else { return }
         rereadAt = now
         for service in configuration.mailboxes {
-            inbox.receivedCursorInvalid(from: service.mailbox)
-            dirtyCursors.insert(service.mailbox)
+            readAnew(service.mailbox)
             ask(service.mailbox)
         }
     }

@@ -6,6 +6,10 @@ import MLS
 extension Messenger {
     /// An item of a mailbox: new, a copy, or too early, as ``DeviceInbox`` says.
     mutating func received(_ item: StoredItem, from mailbox: DID) throws(MessagingError) {
+        if let id = item.group, joining.contains(id), [.handshake, .application, .welcome].contains(item.itemClass) {
+            inbox.cursors[mailbox] = item.cursor
+            return try keepForJoin(item, in: id)
+        }
         let welcome = item.itemClass == .welcome ? Self.welcome(item) : nil
         var references: [String] = []
         if let welcome { references = try ownReferences(in: welcome) }
@@ -23,7 +27,7 @@ extension Messenger {
         if let group = item.group { dirtyGroups.insert(group) }
         for action in actions {
             switch action {
-            case .process: try process(item, from: mailbox, welcome, references)
+            case .process: try process(item, welcome, references)
             case .hold: hold(item)
             case .release, .rejoin: try follow(action, in: item.group)
             case .duplicate, .siblings, .skip: break
@@ -53,7 +57,6 @@ extension Messenger {
 
     private mutating func process(
         _ item: StoredItem,
-        from mailbox: DID,
         _ welcome: Welcome?,
         _ references: [String]
     ) throws(MessagingError) {
@@ -61,7 +64,7 @@ extension Messenger {
         case .handshake, .application: try sequenced(item)
         case .welcome:
             guard let welcome, let reference = references.first else { return }
-            try join(welcome, reference, item, from: mailbox)
+            try join(welcome, reference, item)
         case .groupInfo: try receivedGroupInfo(item)
         case .archive: try receivedArchive(item)
         case .introduction, .grant: try receivedContact(item)
@@ -188,9 +191,19 @@ extension Messenger {
         guard let id = item.group, let seq = item.seq else { return }
         if let did {
             update(id) { $0.stalledOn = did }
-            resolve(did)
+            awaitDocument(of: did)
         }
         ledger.set(.held, Self.stallScope(id), OutboxItem.key(seq), item.json.utf8)
+    }
+
+    /// What waits for a document is of epochs that the device will not see.
+    mutating func loseStalled(_ id: GroupID) throws(MessagingError) {
+        update(id) { $0.stalledOn = nil }
+        for row in try ledger.rows(.held, Self.stallScope(id)) {
+            ledger.set(.held, Self.stallScope(id), row.key, nil)
+            guard let item = RowReader(row.value).flatMap({ try? StoredItem($0.value) }) else { continue }
+            if let seq = item.seq, item.itemClass == .application { noteUnopened(seq, in: id) }
+        }
     }
 
     private static func stallScope(_ id: GroupID) -> String { "stalled/" + id.text }

@@ -109,7 +109,9 @@ extension Messenger {
         } else if let service = peer.mailboxes.first {
             route = MailboxRoute(mailbox: service.mailbox, uri: isOwn(service.mailbox) ? nil : service.uri)
         } else {
+            let now = now
             resolve(did)
+            update(id) { $0.retryAt = now + Self.documentInterval }
             return
         }
         post(
@@ -146,7 +148,7 @@ extension Messenger {
             case .needs(let subject):
                 // Its document first; then the packages again.
                 resolve(subject)
-                update(id) { $0.retryAt = now + 2 }
+                update(id) { $0.retryAt = now + Self.documentInterval }
                 return
             case .known, .invalid: break
             }
@@ -199,8 +201,7 @@ extension Messenger {
             // They may be on their way to their mailbox for the first time.
             postpone(did, in: id, until: now + 5)
         case .mailboxNoKeyPackages, .policyRateLimited: postpone(did, in: id, until: now + 60)
-        case .policyFirstContactRequired where group.kind.effective != .direct:
-            postpone(did, in: id, until: now + Self.introductionPatience)
+        case .policyFirstContactRequired: postpone(did, in: id, until: now + Self.introductionPatience)
         case _ where group.kind.effective == .direct: postpone(did, in: id, until: now + 60)
         default:
             // Not to be had at all.
@@ -218,51 +219,6 @@ extension Messenger {
     /// Seconds after which the mailbox of somebody who was introduced to is asked again, without their answer.
     private static var introductionPatience: Int64 { 3600 }
 
-    // MARK: Documents and mailboxes
-
-    mutating func resolve(_ did: DID) {
-        guard resolving[did].map({ $0 <= now }) ?? true, resolving.count < 4096 else { return }
-        resolving[did] = now + 60
-        outgoing.append(.resolve(did))
-    }
-
-    /// An identity was looked up.
-    public mutating func resolved(
-        _ did: DID,
-        _ found: ResolvedIdentity,
-        at now: Int64
-    ) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in
-            messenger.resolving[did] = nil
-            if let document = found.document {
-                if messenger.documents.count >= Self.maximumDocuments { messenger.documents = [:] }
-                messenger.documents[did] = document
-            }
-            var peer = try messenger.peer(did)
-            if messenger.lookedUp.count >= Self.maximumDocuments { messenger.lookedUp = [:] }
-            messenger.lookedUp[did] = now
-            if peer.preKeys != found.preKeys {
-                peer.preKeys = found.preKeys
-                messenger.set(peer, for: did)
-            }
-            if let source = found.mailboxes.source {
-                let isHint = source == .hint
-                // M§4.2: a hint does not move an established conversation.
-                if !isHint || peer.mailboxes.isEmpty {
-                    peer.mailboxes = found.mailboxes.order
-                    peer.isHinted = isHint
-                    messenger.set(peer, for: did)
-                }
-            }
-            // Whoever is waited for is looked up again, but not at once.
-            if try messenger.choice(for: did) == .none { messenger.resolving[did] = now + 60 }
-            if peer.mailboxes.isEmpty { messenger.postpone(did) } else { messenger.hurry() }
-            try messenger.sendStatements(to: did)
-            try messenger.unstall(did)
-            try messenger.retryJoins(did)
-        }.1
-    }
-
     /// What waits for somebody is tried at once.
     mutating func hurry() {
         for (id, group) in groups where group.phase == .active && !group.changes.isEmpty && group.passing == nil {
@@ -270,21 +226,11 @@ extension Messenger {
         }
     }
 
-    /// It could not be; it is tried again when it is needed again.
-    public mutating func unresolved(_ did: DID, at now: Int64) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in
-            messenger.resolving[did] = now + 60
-            messenger.postpone(did)
-        }.1
-    }
-
     /// No mailbox of theirs is known: nobody waits for them.
-    private mutating func postpone(_ did: DID) {
+    mutating func postpone(_ did: DID) {
         for id in groups.keys.sorted() where groups[id]?.phase == .active {
             guard case .add(let list)? = groups[id]?.changes.first, list.contains(did) else { continue }
-            postpone(did, in: id, until: now + 60)
+            postpone(did, in: id, until: now + Self.documentInterval)
         }
     }
-
-    public mutating func mailboxService(of did: DID) -> MailboxService? { (try? peer(did))?.mailboxes.first }
 }

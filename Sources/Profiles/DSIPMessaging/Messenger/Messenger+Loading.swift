@@ -71,17 +71,26 @@ extension Messenger {
             settings = kept
         }
         personal = try ledger.row(.setting, "", "personal").flatMap { GroupID(String(decoding: $0, as: UTF8.self)) }
+        awaited = Set(try ledger.rows(.setting, "awaited").compactMap { DID($0.key) })
+        missingKeys = Set(try ledger.rows(.setting, Self.missingScope).compactMap { ULID($0.key) })
+        joining = Set(try ledger.rows(.held, Self.joinScope).compactMap { GroupID($0.key) })
         isStale = false
+        isInterrupted = true
         // The connections that are up are as they were: everything waiting is due.
         for mailbox in bound { resume(mailbox) }
     }
 
-    /// What was under way before the program ended, and the first look at the world.
+    /// The first look at the world, and what was under way before the program ended.
     public mutating func start(at now: Int64) throws(MessagingError) -> [MessengerAction] {
-        try turn(at: now) { messenger throws(MessagingError) in
-            try messenger.restartUploads()
-            try messenger.restartStatements()
-        }.1
+        try turn(at: now) { _ in }.1
+    }
+
+    /// Begins anew what only the last run knew: it ended, or its store failed.
+    mutating func goOn() throws(MessagingError) {
+        isInterrupted = false
+        try restartUploads()
+        try restartReceipts()
+        try retryJoins()
     }
 
     mutating func peer(_ did: DID) throws(MessagingError) -> Peer {

@@ -127,6 +127,7 @@ extension Messenger {
             }
             if until > now { return true }
         }
+        if try !isComplete(group) { return true }
         if isAwaiting, try roster(of: group.id).identities.count < 2 { return true }
         if group.gathersUntil != nil { update(group.id) { $0.gathersUntil = nil } }
         return false
@@ -257,7 +258,7 @@ extension Messenger {
         update(id) { group in
             guard group.passing == nil else { return }
             group.passing = epoch
-            group.retryAt = now + configuration.gapTimeout
+            group.passUntil = now + configuration.gapTimeout
         }
         askAll()
     }

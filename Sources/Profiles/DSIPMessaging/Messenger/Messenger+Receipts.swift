@@ -21,6 +21,7 @@ extension Messenger {
             }
             let isOwn = receipt.sender == identity && said.origin == .own
             let advanced = try advance(receipt.sender, in: thread, to: line, at: receipt.sentAt)
+            if receipt.sender == identity { setWatermark(Self.toldKey, to: line) }
             return advanced || isOwn
         case .unknown: return false
         }
@@ -68,9 +69,7 @@ extension Messenger {
     ) throws(MessagingError) -> Bool {
         let before = try watermark(of: reader, in: thread)
         guard line.order > before, line.order < Self.pendingOrder else { return false }
-        var row = RowWriter()
-        row.put("order", line.order)
-        ledger.set(.watermark, thread.description, reader.string, row.bytes)
+        setWatermark(reader.string, to: line)
         var from = before
         while true {
             let page = try ledger.messages(in: thread, after: from, limit: 500)
@@ -97,6 +96,27 @@ extension Messenger {
             }
         }
         return true
+    }
+
+    private mutating func setWatermark(_ key: String, to line: MessageRecord) {
+        var row = RowWriter()
+        row.put("order", line.order)
+        row.put("message", line.id)
+        ledger.set(.watermark, line.conversation.description, key, row.bytes)
+    }
+
+    /// Lines have moved: what was read through one of them is where it is now.
+    mutating func settleWatermarks(of thread: ULID) throws(MessagingError) {
+        for row in try ledger.rows(.watermark, thread.description) {
+            guard let id = RowReader(row.value)?.ulid("message"), let line = try ledger.message(id, in: thread) else {
+                continue
+            }
+            setWatermark(row.key, to: line)
+        }
+        guard var record = try ledger.conversation(thread) else { return }
+        record.readOrder = try watermark(of: identity, in: thread)
+        record.unread = try unread(in: record)
+        show(record)
     }
 
     func watermark(of reader: DID, in thread: ULID) throws(MessagingError) -> Int64 {
@@ -186,9 +206,25 @@ extension Messenger {
     }
 
     mutating func tellRead(through message: ULID, in thread: ULID) throws(MessagingError) {
+        // How far this identity has told, by any device, that it has read: what is beyond is told after a restart.
+        if let line = try ledger.message(message, in: thread) { setWatermark(Self.toldKey, to: line) }
         readTold[thread] = ReadThrottle(toldAt: now, unsent: nil)
         if readTold.count > 4096 { readTold = readTold.filter { $0.value.unsent != nil } }
         try tell(.read(through: message), in: thread, privately: !settings.sendsRead)
+    }
+
+    private static var toldKey: String { "told" }
+
+    /// What was read and not told before the program ended.
+    mutating func restartReceipts() throws(MessagingError) {
+        for record in try ledger.store.conversations() where record.readOrder > 0 && !record.isRemoved {
+            let told = try ledger.row(.watermark, record.id.description, Self.toldKey).flatMap { RowReader($0) }
+            guard record.readOrder > told?.int("order") ?? 0,
+                let line = try ledger.messages(in: record.id, after: record.readOrder - 1, limit: 1).first,
+                line.order == record.readOrder
+            else { continue }
+            try tellRead(through: line.id, in: record.id)
+        }
     }
 
     /// The person has listened to it, or watched it. M§10.4

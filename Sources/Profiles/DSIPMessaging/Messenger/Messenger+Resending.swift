@@ -15,7 +15,7 @@ extension Messenger {
             try cleared(.waitingForKey, in: id)
         }
         guard let group = groups[id], group.phase == .active, !group.unopened.isEmpty,
-            now - group.askedAt >= Self.resendInterval, current(group.thread)?.id == id,
+            now - group.askedAt >= Self.resendInterval, let conversation = current(group.thread)?.conversation,
             try roster(of: id).entries.count > 1
         else { return }
         let seqs = Array(group.unopened.sorted().prefix(ResendRequest.maximumItems))
@@ -26,7 +26,7 @@ extension Messenger {
         try queue(
             ResendRequest(
                 id: newULID(),
-                conversation: group.conversation,
+                conversation: conversation,
                 sender: identity,
                 sentAt: now,
                 group: id,
@@ -37,10 +37,20 @@ extension Messenger {
         try noticed(.waitingForKey, in: id)
     }
 
+    private func isSaidAgain(_ seq: Int64, of group: GroupID, in thread: ULID) -> Bool {
+        (outbox[thread] ?? []).contains { item in
+            guard item.purpose == .object, let object = item.object, let value = RowReader(object)?.value else {
+                return false
+            }
+            return value["object"]?.string == SaidAgain.objectName && value["group"]?.string == group.text
+                && value["seq"]?.int == seq
+        }
+    }
+
     /// Says once more what this device said under these `seq`: the same objects, with the same ids.
     mutating func answer(_ request: ResendRequest, _ said: Saying) throws(MessagingError) {
         guard said.origin == .live, said.device != device, let group = groups[request.group],
-            group.conversation == said.conversation
+            group.thread == said.thread
         else { return }
         let minute = now / 60
         for seq in request.seqs {
@@ -51,9 +61,29 @@ extension Messenger {
                 return group.answered <= Self.answersAMinute
             }
             guard isAllowed == true else { return }
-            let isQueued = outbox[group.thread]?.contains { $0.object == object } ?? false
-            guard !isQueued, let json = RowReader(object)?.value else { continue }
-            try? queue(json, in: group.thread)
+            guard case .object(let payload)? = RowReader(object)?.value,
+                !isSaidAgain(seq, of: request.group, in: group.thread),
+                let conversation = current(group.thread)?.conversation
+            else { continue }
+            guard payload["object"]?.string != SaidAgain.objectName else {
+                try? queue(.object(payload), in: group.thread)
+                continue
+            }
+            let again = SaidAgain(
+                id: newULID(),
+                conversation: conversation,
+                sender: identity,
+                sentAt: now,
+                group: request.group,
+                seq: seq,
+                payload: payload
+            )
+            do {
+                try queue(again.json, in: group.thread)
+            } catch {
+                // Too long to be wrapped: in a new place then.
+                try? queue(.object(payload), in: group.thread)
+            }
         }
     }
 }

@@ -6,12 +6,15 @@ extension Messenger {
     /// Unix seconds at which ``advance(to:)`` has something to do; nil when nothing waits for time.
     public var deadline: Int64? {
         var times: [Int64] = inFlight.values.map(\.deadline)
-        times += [inbox.deadline, gapDeadline].compactMap(\.self)
+        times += [inbox.deadline, gapDeadline, documentDeadline, keyDeadline, isInterrupted || isStale ? now : nil]
+            .compactMap(
+                \.self
+            )
         let isBound = primary.map { bound.contains($0) } ?? false
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
             // What is overdue waits for the mailbox.
-            if let retry = group.retryAt, isBound || retry > now { times.append(retry) }
+            times += [group.retryAt, group.passUntil, group.leaveAt].compactMap(\.self).filter { isBound || $0 > now }
             if isBound, let gathers = group.gathersUntil, gathers > now { times.append(gathers) }
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
@@ -26,7 +29,7 @@ extension Messenger {
         times += clients.values.compactMap(\.deadline)
         times += blobJobs.values.compactMap(\.retryAt)
         times += attachmentRetries.values.map(\.1)
-        times += awaited.compactMap { resolving[$0] }
+        times += uncarried.compactMap { resolving[$0] }
         if isBound {
             if let errandsRetryAt, !errands.isEmpty { times.append(errandsRetryAt) }
             if let waitsUntil { times.append(waitsUntil) }
@@ -62,6 +65,7 @@ extension Messenger {
             }
             try messenger.fillGaps()
             try messenger.retryBlobs()
+            messenger.resolveAwaited()
             if now >= messenger.restockAt {
                 messenger.wantsKeyPackages = true
                 messenger.restockAt = now + 3600
@@ -82,7 +86,7 @@ extension Messenger {
         late = []
         for id in groups.keys.sorted() {
             guard let group = groups[id], group.phase != .left else { continue }
-            if group.phase == .active, group.passing != nil, group.retryAt.map({ $0 <= now }) ?? false {
+            if group.phase == .active, group.passUntil.map({ $0 <= now }) ?? false {
                 // The hub is ahead, and what it ordered does not come.
                 try lose(id)
                 continue
@@ -95,10 +99,8 @@ extension Messenger {
                 update(id) { $0.lapsesAt = now + 86_400 }
                 if !lapsed.isEmpty { plan(.removeLapsed(lapsed.map(\.device)), in: id) }
             }
-            if group.phase == .active, group.generation < GroupState.firstGeneration,
-                group.retryAt.map({ $0 <= now }) ?? false
-            {
-                update(id) { $0.retryAt = nil }
+            if group.phase == .active, group.leaveAt.map({ $0 <= now }) ?? false {
+                update(id) { $0.leaveAt = nil }
                 plan(.leave, in: id)
             }
         }
@@ -135,10 +137,12 @@ extension Messenger {
             case .founding, .left: break
             case .lost: try driveRejoin(id)
             case .active:
+                try keepPeer(in: id)
                 try drive(id)
                 try askAgain(in: id)
             }
         }
+        try askForKeys()
         for thread in outbox.keys.sorted() {
             try foundDirect(thread)
             try pump(thread)
@@ -146,15 +150,6 @@ extension Messenger {
         }
         try stockKeyPackages()
         runErrands()
-    }
-
-    /// What waits, in few words, for a person who looks for a fault: groups by phase, what is to be sent, what is on its way.
-    package var summary: String {
-        func count(_ phase: GroupState.Phase) -> Int { groups.values.count { $0.phase == phase } }
-        let waiting = groups.values.reduce(0) { $0 + inbox.held(in: $1.id).count }
-        return "g\(count(.active))/\(count(.founding))/\(count(.lost))/\(count(.left))"
-            + " o\(outbox.values.reduce(0) { $0 + $1.count }) e\(errands.count) f\(inFlight.count) h\(waiting)"
-            + " c\(groups.values.reduce(0) { $0 + $1.changes.count })"
     }
 
     /// Devices in the group in which a conversation goes on.

@@ -140,8 +140,7 @@ extension Messenger {
         case .sync(let mailbox):
             syncs[mailbox]?.isAsking = false
             if reason == .mailboxCursorInvalid {
-                inbox.receivedCursorInvalid(from: mailbox)
-                dirtyCursors.insert(mailbox)
+                readAnew(mailbox)
             }
             syncs[mailbox]?.askAt = now + (reason == .mailboxCursorInvalid ? 0 : 5)
         case .keyPackages: break
@@ -213,6 +212,13 @@ extension Messenger {
         syncs[mailbox] = progress
     }
 
+    /// The mailbox is to be read from its start.
+    mutating func readAnew(_ mailbox: DID) {
+        inbox.receivedCursorInvalid(from: mailbox)
+        dirtyCursors.insert(mailbox)
+        syncs[mailbox]?.isCaughtUp = false
+    }
+
     /// Reads every own mailbox once more: something is missing.
     mutating func askAll() { for service in configuration.mailboxes { ask(service.mailbox) } }
 
@@ -224,12 +230,15 @@ extension Messenger {
             syncs[mailbox]?.isAsking = false
         }
         batch = Batch()
+        let cursor = inbox.cursors[mailbox]
         for item in delivery.items {
             switch item {
             case .stored(let item): try received(item, from: mailbox)
             case .ephemeral(let item): try received(item)
             }
         }
+        // What is pushed lies beyond what has not been read yet: it comes again in its place.
+        if !answered, syncs[mailbox]?.isCaughtUp != true { inbox.cursors[mailbox] = cursor }
         try closeBatch()
         noteGaps(in: dirtyGroups)
         let stored = delivery.items.count { if case .stored = $0 { true } else { false } }

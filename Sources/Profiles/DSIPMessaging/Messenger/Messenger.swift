@@ -51,6 +51,10 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var directs: [DID: ULID] = [:]
     var peers: [DID: Peer] = [:]
     var expiries: [ULID: Expiry] = [:]
+    /// Identities that something kept waits for.
+    var awaited: Set<DID> = []
+    /// Groups whose welcome waits for a document or a tree.
+    var joining: Set<GroupID> = []
 
     // What a restart may forget.
     var documents: [DID: DIDDocument] = [:]
@@ -78,9 +82,17 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var lookedUp: [DID: Int64] = [:]
     var attachmentRetries: [ULID: (ULID, Int64)] = [:]
     var verifier = EnvelopeVerifier(cacheBytes: 64 << 10)
+    /// Archive keys that records lie under and this device lacks, and when they were last asked for.
+    var missingKeys: Set<ULID> = []
+    var keysAskedAt: Int64 = 0
+    var keyRequests = 0
+    /// Milliseconds in the latest id.
+    var latestID: UInt64 = 0
     /// Since the start, by thread.
     var earlyKept: [ULID: Int] = [:]
     var isStale = false
+    /// What was under way is to be begun anew.
+    var isInterrupted = false
 
     /// Opens what the store holds; a new store is a new device.
     ///
@@ -112,8 +124,10 @@ public struct Messenger<Store: MessengerStore>: Sendable {
         self.now = max(now, 0)
         do throws(MessagingError) {
             if isStale { try load() }
+            if isInterrupted { try goOn() }
             let result = try body(&self)
             try settle()
+            try settlePlaces()
             try persist()
             return (result, drain())
         } catch {
@@ -183,7 +197,12 @@ public struct Messenger<Store: MessengerStore>: Sendable {
         }
     }
 
-    mutating func newULID() -> ULID { ULID(milliseconds: UInt64(max(0, now)) * 1000, using: &random) }
+    /// Of two ids made by one run of the device the later is the higher.
+    mutating func newULID() -> ULID {
+        let now = UInt64(max(0, now)) * 1000
+        latestID = latestID >= now && latestID < now + 60_000 ? latestID + 1 : now
+        return ULID(milliseconds: latestID, using: &random)
+    }
 
     mutating func nextNumber() -> Int64 {
         counter += 1

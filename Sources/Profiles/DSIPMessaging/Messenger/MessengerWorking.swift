@@ -162,7 +162,7 @@ struct PendingBlob: Sendable {
         /// An attachment being uploaded or fetched.
         case attachment(ULID, in: ULID)
         /// The tree of a group, needed to join by this item.
-        case tree(StoredItem, from: DID)
+        case tree(StoredItem)
         /// The tree of a group, for a commit that waits.
         case publish(item: ULID, GroupID, [UInt8])
     }

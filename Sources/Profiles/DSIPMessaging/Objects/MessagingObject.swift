@@ -16,6 +16,10 @@ public enum MessagingObject: Hashable, Sendable {
     case update(MessageUpdate)
     /// What did not open is to be said again, ours.
     case resendRequest(ResendRequest)
+    /// What did not open somewhere, in its old place, ours.
+    case saidAgain(SaidAgain)
+    /// Keys of the archive that this device lacks, ours.
+    case archiveKeyRequest(ArchiveKeyRequest)
     /// A conversation's title, ours.
     case conversationInfo(ConversationInfo)
     /// An object nobody here knows: not shown, and no error.
@@ -75,6 +79,16 @@ public enum MessagingObject: Hashable, Sendable {
             try Self.check(request.sender, request.conversation, context)
             try Self.check(request.id, request.sentAt)
             self = .resendRequest(request)
+        case SaidAgain.objectName:
+            let again = try SaidAgain(value)
+            try Self.check(again.sender, again.conversation, context)
+            try Self.check(again.id, again.sentAt)
+            self = .saidAgain(again)
+        case ArchiveKeyRequest.objectName:
+            let request = try ArchiveKeyRequest(value)
+            try Self.check(request.sender, request.conversation, context)
+            try Self.checkPersonal(context)
+            self = .archiveKeyRequest(request)
         case ConversationInfo.objectName:
             let info = try ConversationInfo(value)
             try Self.check(info.sender, info.conversation, context)
@@ -116,6 +130,8 @@ public enum MessagingObject: Hashable, Sendable {
         case .recordingAcceptance(let acceptance): acceptance.json
         case .update(let update): update.json
         case .resendRequest(let request): request.json
+        case .saidAgain(let again): again.json
+        case .archiveKeyRequest(let request): request.json
         case .conversationInfo(let info): info.json
         case .unknown(let name): ["object": .string(name)]
         }

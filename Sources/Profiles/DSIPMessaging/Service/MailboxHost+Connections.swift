@@ -109,6 +109,8 @@ extension MailboxHost {
 
     /// A verified message of the profile came on a connection that has said hello.
     public func received(_ message: Verified<MailboxMessage>, on connection: ConnectionID, at now: Int64) {
+        // For whom the device speaks cannot be told now: it is no stranger's message, and comes again.
+        guard message.unresolved == nil else { return giveUp(.message(message, connection), at: now) }
         run(.message(message, connection), at: now) { () throws(HostStop) in
             try route(message, on: connection, at: now)
         }
@@ -269,6 +271,8 @@ extension MailboxHost {
     /// Collects what is not known yet while something is looked at.
     final class Wants {
         private(set) var wanted: [Wanted] = []
+        /// A document that was asked for could not be had.
+        private var isBlind = false
         private let documents: @Sendable (DID) -> DocumentLookup
 
         init(_ documents: @escaping @Sendable (DID) -> DocumentLookup) { self.documents = documents }
@@ -277,7 +281,9 @@ extension MailboxHost {
             if did.method == "key" { return DIDKey.document(of: did) }
             switch documents(did) {
             case .found(let document): return document
-            case .unresolvable: return nil
+            case .unresolvable:
+                isBlind = true
+                return nil
             case .unknown:
                 want(.document(did))
                 return nil
@@ -291,6 +297,12 @@ extension MailboxHost {
         /// To be called before anything changes.
         func settle() throws(HostStop) {
             if !wanted.isEmpty { throw .needs(wanted) }
+        }
+
+        /// The same where nothing may be decided without a document: one that cannot be had now is no reason to refuse for good.
+        func settleAll() throws(HostStop) {
+            try settle()
+            if isBlind { throw .blind }
         }
     }
 

@@ -111,6 +111,9 @@ extension MailboxHost {
         return .nowhere
     }
 
+    /// Lanes with something that its member's mailbox has not taken.
+    package var undelivered: Int { outbound.lanes.count }
+
     /// Carries a hub's actions out, and those that follow from what mailboxes here say.
     func perform(_ first: [HubAction], at hosted: HostedHub, _ arrival: Arrival?, _ now: Int64) throws(HostStop) {
         var actions = first[...]

@@ -166,7 +166,7 @@ extension MailboxHost {
         case .commit(let commit):
             let wants = wants
             facts.commit = judge(commit, handshake, verified, hosted, wants, at: now)
-            try wants.settle()
+            try wants.settleAll()
             arrival.content = OrderedContent(mls: handshake.mls)
             if let welcome = handshake.welcome {
                 let origin = verified.envelope.compact
@@ -323,7 +323,7 @@ extension MailboxHost {
             )
             isMember = credential?.identity == verified.principal
         }
-        try wants.settle()
+        try wants.settleAll()
         guard isMember else { return refuse(.policyBlocked) }
         let hosted = HostedHub(
             creating: group,

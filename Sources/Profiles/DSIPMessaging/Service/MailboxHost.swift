@@ -186,6 +186,9 @@ public final class MailboxHost {
             case .needs(let wanted):
                 if case .message(let message, _) = input, message.body.isAnswered { batch.asked.removeLast() }
                 park(input, until: wanted, at: now)
+            case .blind:
+                if case .message(let message, _) = input, message.body.isAnswered { batch.asked.removeLast() }
+                giveUp(input, at: now)
             }
         }
     }
@@ -293,6 +296,8 @@ enum HostStop: Error {
     case failed(StoreFailure)
     /// Nothing has changed yet; once these are known it is run again.
     case needs([Wanted])
+    /// Nothing has changed; the sender tries again.
+    case blind
 }
 
 /// What an input waits for.

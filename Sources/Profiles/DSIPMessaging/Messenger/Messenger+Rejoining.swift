@@ -1,0 +1,188 @@
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+import MLS
+
+/// Groups that this device comes into, or back to, by itself. M§6.8
+extension Messenger {
+    // MARK: By external commit
+
+    /// The device cannot follow the group any more. M§6.5, M§6.8
+    mutating func lose(_ id: GroupID) throws(MessagingError) {
+        let now = now
+        let configuration = configuration
+        guard let group = groups[id], group.phase == .active else { return }
+        for item in outbox[group.thread] ?? [] where item.group == id {
+            // What was encrypted may have been ordered; its content id makes it one message whatever happens.
+            if item.purpose == .object { unencrypt(item) } else { removeFromOutbox(item.id, thread: item.thread) }
+        }
+        for (message, sent) in inFlight { if case .outbox(id, _) = sent.purpose { inFlight[message] = nil } }
+        update(id) { group in
+            group.phase = .lost
+            group.outage = HubOutage(timeout: configuration.hubTimeout)
+            group.commitItem = nil
+            group.passing = nil
+            group.passUntil = nil
+            group.retryAt = now
+            group.rejoins = 0
+        }
+        try loseStalled(id)
+        try noticed(.rejoining, in: id)
+        askAll()
+    }
+
+    mutating func receivedGroupInfo(_ item: StoredItem) throws(MessagingError) {
+        let now = now
+        guard let id = item.group, item.mls != nil else { return }
+        ledger.set(.groupInfo, "", id.text, item.json.utf8)
+        guard groups[id]?.phase == .lost || groups[id] == nil else { return }
+        if groups[id]?.commitItem == nil { update(id) { $0.retryAt = now } }
+        try consideredGroupInfo(item, id)
+    }
+
+    /// Joins anew with the latest GroupInfo that the mailbox has.
+    mutating func driveRejoin(_ id: GroupID) throws(MessagingError) {
+        let now = now
+        guard let group = groups[id], group.phase == .lost, group.commitItem == nil,
+            group.retryAt.map({ $0 <= now }) ?? true, let primary, bound.contains(primary)
+        else { return }
+        if group.rejoins >= Self.maximumRejoins, try ledger.row(.roster, "", id.text) == nil, !group.isPersonal {
+            // It was never in, and does not come in: until the next GroupInfo there is no such group.
+            forgetGroup(id)
+            ledger.set(.groupInfo, "", id.text, nil)
+            return
+        }
+        update(id) { group in
+            group.rejoins = min(group.rejoins + 1, Self.maximumRejoins)
+            group.retryAt = now + MessagingProfile.backoff(attempt: group.rejoins)
+        }
+        guard let item = try groupInfoItem(id) else {
+            askAll()
+            return
+        }
+        try joinByCommit(id, item, tree: nil)
+    }
+
+    static var maximumRejoins: Int { 16 }
+
+    private mutating func forgetGroup(_ id: GroupID) {
+        groups[id] = nil
+        inbox.left(id)
+        dirtyGroups.insert(id)
+    }
+
+    func groupInfoItem(_ id: GroupID) throws(MessagingError) -> StoredItem? {
+        try ledger.row(.groupInfo, "", id.text).flatMap { RowReader($0) }.flatMap { try? StoredItem($0.value) }
+    }
+
+    mutating func joinByCommit(_ id: GroupID, _ item: StoredItem, tree: [UInt8]?) throws(MessagingError) {
+        let now = now
+        guard let group = groups[id], group.phase == .lost, group.commitItem == nil, let bytes = item.mls?.bytes,
+            case .groupInfo(let info) = try? MLSMessage(decoding: bytes)
+        else { return }
+        if tree == nil, let blob = item.blobs.first {
+            fetchTree(blob, for: item)
+            return
+        }
+        let joined: (group: MLS.Group, commit: MLSMessage)
+        do {
+            joined = try MLS.Group.joining(
+                info,
+                as: leafContents(),
+                signer: try signerForMLS(),
+                ratchetTree: tree.flatMap { try? UnverifiedRatchetTree(decoding: $0) },
+                replacing: { [device] in DeviceCredentials.device($0.credential) == device },
+                configuration: Self.groupConfiguration,
+                validator: DeviceCredentials(),
+                using: &random
+            )
+        } catch {
+            return
+        }
+        let (roster, needs) = rosterAtEntry(of: joined.group)
+        if let needs { return resolve(needs) }
+        let identities = Set(roster.identities)
+        // A direct conversation that its peer is not in yet is nobody's to join.
+        if group.kind.effective == .direct, identities.count < 2, try ledger.row(.roster, "", id.text) == nil {
+            return forgetGroup(id)
+        }
+        let isKnown = try ledger.row(.roster, "", id.text) != nil
+        let hasSibling = roster.entries.contains { $0.identity == identity && $0.device != device }
+        guard group.isPersonal ? identities.count == 1 : isKnown || hasSibling else {
+            // M§6.8: the hub would refuse it, and a mailbox that sends such a GroupInfo is not believed.
+            return forgetGroup(id)
+        }
+        var outgoing = OutboxItem(number: nextNumber(), id: newULID(), thread: group.thread, purpose: .externalCommit)
+        outgoing.group = id
+        outgoing.deposit = .handshake(.init(mls: EncodedBytes(joined.commit.encoded)))
+        save(outgoing)
+        ledger.set(.mls, "joining", id.text, joined.group.saved.bytes)
+        ledger.set(.roster, "joining", id.text, roster.encoded)
+        update(id) { $0.commitItem = outgoing.id }
+        let actions = update(id) { $0.outage.deposit(outgoing.id, at: now) } ?? []
+        try follow(actions, in: id)
+    }
+
+    /// The hub took the external commit.
+    mutating func cameBack(to id: GroupID, _ seq: Int64) throws(MessagingError) {
+        guard let saved = try ledger.row(.mls, "joining", id.text), let before = groups[id],
+            let mls = try? MLS.Group(restoring: Secret(saved), validator: DeviceCredentials()),
+            let data = mls.extensions[Self.conversationExtension],
+            let context = try? ConversationExtension(decoding: data),
+            let roster = try ledger.row(.roster, "joining", id.text).flatMap({ GroupRoster(decoding: $0) })
+        else { return }
+        dropJoined(id)
+        inbox.rejoined(id, at: seq)
+        ledger.drop(.held, id.text)
+        set(mls, for: id)
+        set(roster, for: id)
+        update(id) { group in
+            group.phase = .active
+            group.joinedEpoch = mls.epoch
+            group.hub = context.hub
+            group.commitItem = nil
+            group.retryAt = nil
+            group.rejoins = 0
+        }
+        try learnMailboxes(from: mls, roster)
+        try renewalPlanned(id, mls)
+        try publishGroupInfo(of: id)
+        if before.isPersonal {
+            try enteredPersonal(id)
+        } else {
+            try takePlace(of: id, context, roster, creator: identity)
+            try cleared(.rejoining, in: id)
+        }
+        try readSinceReturn(to: id, at: seq)
+    }
+
+    /// The state that an external commit led to is in use, or of no use.
+    private mutating func dropJoined(_ id: GroupID) {
+        ledger.set(.mls, "joining", id.text, nil)
+        ledger.set(.roster, "joining", id.text, nil)
+    }
+
+    mutating func refusedExternalCommit(in id: GroupID, _ reason: Reason) throws(MessagingError) {
+        guard let group = groups[id], let item = group.commitItem else { return }
+        removeFromOutbox(item, thread: group.thread)
+        dropJoined(id)
+        update(id) { $0.commitItem = nil }
+        // M§6.8: not the latest GroupInfo. Any other refusal: the identity is out of the group.
+        if reason == .policyBlocked || reason == .mailboxUnknownGroup {
+            if group.rejoins >= 8 { try close(id) }
+        } else {
+            askAll()
+        }
+    }
+
+    /// Nothing more comes of this group.
+    mutating func close(_ id: GroupID) throws(MessagingError) {
+        guard let group = groups[id] else { return }
+        try moveOutbox(from: id)
+        inbox.left(id)
+        update(id) { $0.phase = .left }
+        guard current(group.thread) == nil, var record = try ledger.conversation(group.thread) else { return }
+        record.notice = .closed
+        show(record)
+    }
+}

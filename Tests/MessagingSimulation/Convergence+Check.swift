@@ -1,0 +1,194 @@
+import DSIPIdentity
+import DSIPMessaging
+import Encoding
+
+extension Convergence {
+    mutating func check() throws {
+        for device in world.devices where !device.isRevoked { try checkSettled(device) }
+        checkTranscripts()
+        checkAudiences()
+        checkReadState()
+        if let rejected = world.rejected.first { problems.append("a service rejected \(rejected)") }
+        for service in world.services where service.host.undelivered > 0 {
+            problems.append("service \(service.index) has \(service.host.undelivered) lanes undelivered")
+        }
+    }
+
+    // MARK: One device
+
+    private mutating func checkSettled(_ device: SimulatedWorld.Device) throws {
+        if !device.errors.isEmpty { problems.append("\(device.name): \(device.errors.prefix(3))") }
+        for loose in device.messenger.loose { problems.append("\(device.name): \(loose)") }
+        let packages = device.store.rows(.keyPackage, "").count
+        if packages > 320 { problems.append("\(device.name) keeps \(packages) key packages") }
+        for record in device.store.conversations() {
+            let lines = world.messages(device, record.id)
+            if let notice = record.notice {
+                problems.append("\(device.name) \(key(of: record, device)): notice \(notice.rawValue)")
+            }
+            for line in lines where line.state == .pending || (line.state == .failed && !record.isRemoved) {
+                let why = line.stateSentence ?? ""
+                problems.append("\(device.name) \(key(of: record, device)): \(line.text) is \(line.state) \(why)")
+            }
+            for line in lines where line.attachment != nil && !line.isRetracted && line.state != .failed {
+                guard let bytes = world.uploads[line.id], device.opened[line.id] != bytes, !line.isMine else {
+                    continue
+                }
+                let state = line.attachment?.state.rawValue ?? ""
+                problems.append("\(device.name) has not opened what \(line.id) carries: \(state)")
+            }
+        }
+        // Who keeps nothing at its mailbox: all that its devices have is gone.
+        if device.messenger.settings.mode == .queue {
+            let kept = try device.service.store.items(of: device.person.did, .after(0), limit: 10).count
+            if kept > 0 { problems.append("\(kept) items lie in the mailbox of \(device.name)") }
+        }
+    }
+
+    private func key(of record: ConversationRecord, _ device: SimulatedWorld.Device) -> String {
+        guard record.kind == .direct else { return "group \(record.id)" }
+        return ([device.person.did] + record.members).sorted().map { String($0.string.suffix(6)) }.joined(
+            separator: "+"
+        )
+    }
+
+    // MARK: All devices
+
+    /// What a device shows of a conversation, as everybody must show it.
+    private func transcript(_ device: SimulatedWorld.Device, _ thread: ULID) -> [String] {
+        let isDumb = device.isRevoked
+        return world.messages(device, thread).filter { line in
+            // What was not said yet when the device was taken away never is.
+            line.isContent && line.state != .failed && !(isDumb && line.seq == nil)
+        }.map { line in
+            let reactions = line.reactions.filter { !$0.emoji.isEmpty }.map {
+                "\($0.sender.string.suffix(4))\($0.emoji)"
+            }
+            let body =
+                line.isRetracted
+                ? "-" : "\(line.kind) \(line.text) \(line.attachment?.reference?.sha256.prefix(6) ?? "")"
+            return "\(line.id) \(body) \(reactions.sorted().joined())"
+        }
+    }
+
+    /// All devices of all members show the same; who was taken out shows a part of it.
+    private mutating func checkTranscripts() {
+        var members: [String: Set<DID>] = [:]
+        var shown: [String: [(device: SimulatedWorld.Device, record: ConversationRecord, lines: [String])]] = [:]
+        for device in world.devices {
+            for record in device.store.conversations() {
+                let key = key(of: record, device)
+                shown[key, default: []].append((device, record, transcript(device, record.id)))
+                if !record.isRemoved, !device.isRevoked {
+                    members[key, default: []].insert(device.person.did)
+                }
+            }
+        }
+        for (key, entries) in shown.sorted(by: { $0.key < $1.key }) {
+            let isMember = { (device: SimulatedWorld.Device) in
+                !device.isRevoked && (members[key] ?? []).contains(device.person.did)
+            }
+            guard let model = entries.first(where: { isMember($0.device) && !$0.record.isRemoved }) else { continue }
+            for entry in entries where entry.device !== model.device {
+                if isMember(entry.device) {
+                    // Who came later cannot read what was said to fewer; all others have all of it.
+                    let expected = model.lines.filter { isFor($0, entry.device) || entry.lines.contains($0) }
+                    let present = entry.lines.filter { isFor($0, model.device) || model.lines.contains($0) }
+                    guard present != expected else { continue }
+                    problems.append(
+                        "\(entry.device.name) has \(entry.lines.count) of \(key), \(model.device.name) "
+                            + "\(model.lines.count): \(difference(expected, present))"
+                    )
+                    if settings.explains { explain(model, entry) }
+                } else {
+                    let more = Set(entry.lines.map { $0.prefix(26) }).subtracting(model.lines.map { $0.prefix(26) })
+                    if let line = more.first { problems.append("\(entry.device.name) alone has \(line) of \(key)") }
+                }
+            }
+            for device in world.devices where isMember(device) && !model.lines.isEmpty {
+                let count = entries.count { $0.device === device }
+                if count != 1 { problems.append("\(device.name) shows \(key) \(count) times") }
+            }
+        }
+    }
+
+    /// Whether a line was for the owner of a device when it was said.
+    private func isFor(_ line: String, _ device: SimulatedWorld.Device) -> Bool {
+        guard let id = ULID(line.prefix(26)), let audience = audiences[id] else { return true }
+        return audience.contains(device.person.did)
+    }
+
+    /// Nobody who is out has what was said when it was out; nor has a device that was taken away what was said in the end.
+    private mutating func checkAudiences() {
+        for device in world.devices {
+            for record in device.store.conversations() {
+                for line in world.messages(device, record.id) where line.isContent {
+                    if record.isRemoved, let audience = audiences[line.id], !audience.contains(device.person.did) {
+                        problems.append("\(device.name) reads \(line.text), which was not for it")
+                    }
+                    if device.isRevoked, line.text.hasSuffix("last") {
+                        problems.append("\(device.name) was taken away and reads \(line.text)")
+                    }
+                }
+            }
+        }
+    }
+
+    /// What an identity has read, all its devices know.
+    private mutating func checkReadState() {
+        var unread: [String: (device: String, count: Int)] = [:]
+        for device in world.devices where !device.isRevoked {
+            for record in device.store.conversations() where !record.isRemoved {
+                let key = "\(device.person.name) \(key(of: record, device))"
+                if let other = unread[key], other.count != record.unread {
+                    problems.append(
+                        "\(device.name) has \(record.unread) unread in \(key), \(other.device) \(other.count)"
+                    )
+                }
+                unread[key] = unread[key] ?? (device.name, record.unread)
+            }
+        }
+    }
+
+    private func difference(_ a: [String], _ b: [String]) -> String {
+        let (lacking, more) = (a.filter { !b.contains($0) }, b.filter { !a.contains($0) })
+        return "- \(lacking.prefix(2)) + \(more.prefix(2))" + (lacking.isEmpty && more.isEmpty ? " (order)" : "")
+    }
+
+    /// Why a device may lack what another one has.
+    private mutating func explain(
+        _ model: (device: SimulatedWorld.Device, record: ConversationRecord, lines: [String]),
+        _ entry: (device: SimulatedWorld.Device, record: ConversationRecord, lines: [String])
+    ) {
+        let device = entry.device
+        let has = Set(entry.lines.map { $0.prefix(26) })
+        for line in world.messages(model.device, model.record.id)
+        where line.isContent && !has.contains(line.id.description.prefix(26)) {
+            var places: [String] = []
+            for other in world.devices where other.person.did == device.person.did {
+                for record in other.store.conversations() {
+                    guard let there = other.store.message(line.id, in: record.id) else { continue }
+                    places.append(
+                        "\(other.name) \(there.group?.text.suffix(6) ?? "") \(there.seq ?? -1) \(there.state)"
+                    )
+                }
+            }
+            var archive = "not in the archive"
+            if let group = line.group, let seq = line.seq,
+                let item = try? device.service.store.items(of: device.person.did, .archived(group, seq), limit: 1)
+                    .first,
+                let content = try? device.service.store.content(at: item.position, of: device.person.did),
+                let value = try? JSONValue(parsing: content)
+            {
+                let key = value["akid"]?.string ?? "?"
+                let isKnown = device.store.row(.archiveKey, "", key) != nil
+                let waits = device.store.rows(.archive, key).count
+                archive =
+                    "archived at \(item.position), key \(key.suffix(4)) \(isKnown ? "known" : "unknown, \(waits) wait")"
+            }
+            problems.append(
+                "    \(line.text) \(line.group?.text.suffix(6) ?? "") \(line.seq ?? -1) by \(line.sender.string.suffix(4)); \(places); \(archive)"
+            )
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import DSIPIdentity
+import Encoding
+import MessagingSimulation
+import Testing
+
+@testable import DSIPMessaging
+
+/// What a device could not open is said again, and stands where it stands for everybody else.
+@Suite struct SaidAgainTests {
+    private func say(
+        _ text: String,
+        _ device: SimulatedWorld.Device,
+        _ thread: ULID,
+        _ world: SimulatedWorld
+    ) throws -> ULID {
+        try world.act(device) { try $0.send(MessageDraft(text: text), in: thread, at: world.now) }
+    }
+
+    @Test func `What did not open comes back into its place`() throws {
+        let world = try SimulatedWorld(seed: 11)
+        let devices = try ["alice", "bob"].map { try world.device(world.person($0)) }
+        try world.run(20)
+        let thread = try world.act(devices[0]) { try $0.open(with: devices[1].person.did, at: world.now) }
+        _ = try say("one", devices[0], thread, world)
+        try world.run(10)
+        let two = try say("two", devices[0], thread, world)
+        try world.act(devices[0]) { try $0.react("👍", to: two, in: thread, at: world.now) }
+        try world.run(10)
+        _ = try say("three", devices[0], thread, world)
+        try world.run(10)
+        let there = try #require(devices[1].store.conversations().first).id
+        let line = try #require(devices[1].store.message(two, in: there))
+        let (seq, group) = (try #require(line.seq), try #require(line.group))
+        try devices[1].store.commit([.messageGone(two, in: there)])
+        try world.act(devices[1]) { messenger in
+            try messenger.turn(at: world.now) { $0.noteUnopened(seq, in: group) }.1
+        }
+        #expect(world.texts(devices[1], there) == ["one", "three"])
+        try world.run(60)
+        #expect(world.texts(devices[1], there) == ["one", "two", "three"])
+        let back = try #require(devices[1].store.message(two, in: there))
+        #expect(back.order == line.order && back.seq == line.seq)
+        #expect(world.texts(devices[0], thread) == ["one", "two", "three"])
+    }
+
+    @Test func `Nobody's words are said again by somebody else`() throws {
+        let (alice, bob) = (try #require(DID("did:web:a.example")), try #require(DID("did:web:b.example")))
+        var random = SystemRandomNumberGenerator()
+        let conversation = ULID(milliseconds: 1_760_000_000_000, using: &random)
+        let again = SaidAgain(
+            id: ULID(milliseconds: 1_760_000_000_000, using: &random),
+            conversation: conversation,
+            sender: alice,
+            sentAt: 1_760_000_000,
+            group: GroupID(conversation),
+            seq: 3,
+            payload: ["object": "content"]
+        )
+        let read = try MessagingObject(
+            again.json,
+            in: ObjectContext(conversation: conversation, kind: .direct, sender: alice)
+        )
+        #expect(read == .saidAgain(again))
+        #expect(throws: MessagingError.self) {
+            _ = try MessagingObject(
+                again.json,
+                in: ObjectContext(conversation: conversation, kind: .direct, sender: bob)
+            )
+        }
+    }
+
+    @Test func `Of two ids of one device the later is the higher`() throws {
+        let world = try SimulatedWorld(seed: 12)
+        let device = try world.device(world.person("alice"))
+        let ids = (0..<100).map { _ in device.messenger.newULID() }
+        #expect(ids == ids.sorted())
+        #expect(device.messenger.newULID(after: Int64(try #require(ids.last).milliseconds) + 5_000) > ids[99])
+    }
+}
