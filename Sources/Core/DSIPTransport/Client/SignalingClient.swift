@@ -256,7 +256,7 @@ public final class SignalingClient: Sendable {
 
     #if QUIC
     private func dialQUICIfOffered() async -> ClientLink? {
-        guard configuration.prefersQUIC else { return nil }
+        guard configuration.prefersQUIC, configuration.subprotocol == nil else { return nil }
         let port = live.withLock { live in
             live.quicBlockedUntil.map { $0 > .now } == true ? nil : live.quicPort ?? configuration.quicPort
         }
