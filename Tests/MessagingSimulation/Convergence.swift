@@ -307,7 +307,11 @@ public struct Convergence {
     private mutating func sayLast() throws {
         for device in world.devices where !device.isRevoked {
             for record in device.store.conversations() {
-                if !record.isRemoved { try say(.init(text: "\(device.name) last"), device, record.id) }
+                do {
+                    if !record.isRemoved { try say(.init(text: "\(device.name) last"), device, record.id) }
+                } catch let error as MessagingError where error.code == .refused {
+                    problems.append("\(device.name) cannot speak: \(error), \(record.notice?.rawValue ?? "no notice")")
+                }
                 for line in world.messages(device, record.id)
                 where line.attachment?.reference != nil && device.opened[line.id] == nil
                     && world.uploads[line.id] != nil

@@ -72,8 +72,9 @@ import Testing
     @Test func `Of two ids of one device the later is the higher`() throws {
         let world = try SimulatedWorld(seed: 12)
         let device = try world.device(world.person("alice"))
-        let ids = (0..<100).map { _ in device.messenger.newULID() }
+        var messenger = device.messenger
+        let ids = (0..<100).map { _ in messenger.newULID() }
         #expect(ids == ids.sorted())
-        #expect(device.messenger.newULID(after: Int64(try #require(ids.last).milliseconds) + 5_000) > ids[99])
+        #expect(messenger.newULID(after: Int64(try #require(ids.last).milliseconds) + 5_000) > ids[99])
     }
 }
