@@ -1,9 +1,9 @@
 import CUnbound
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// The functions of libunbound that are used, found when the program runs.

@@ -54,7 +54,7 @@ struct FullDiskTests {
         let disk = try SmallDisk(kilobytes: 2048)
         // Something to make room with, as an operator would.
         let ballast = disk.seen + disk.path + "/ballast"
-        try Data(repeating: 1, count: 256 << 10).write(to: URL(filePath: ballast))
+        try Data(repeating: 1, count: 512 << 10).write(to: URL(filePath: ballast))
         func start() throws -> RelayProcess {
             try RelayProcess(
                 state: disk.path + "/state",

@@ -92,7 +92,7 @@ final class RelayProcess {
 
     /// Waits for a line of `/metrics`.
     func wait(for line: String) async throws {
-        let end = ContinuousClock.now + .seconds(20)
+        let end = ContinuousClock.now + .seconds(60)
         while ContinuousClock.now < end {
             let text = String(decoding: try await page("/metrics").body, as: UTF8.self)
             if text.split(separator: "\n").contains(Substring(line)) { return }

@@ -45,7 +45,9 @@ enum FrameWriter {
     }
 
     /// How a message travels: what is COSE in a binary frame, JSON as text.
-    static func opcode(of message: some Collection<UInt8>) -> WebSocketOpcode { message.first == WireForm.tag ? .binary : .text }
+    static func opcode(of message: some Collection<UInt8>) -> WebSocketOpcode {
+        message.first == WireForm.tag ? .binary : .text
+    }
 
     static func append(close code: CloseCode, mask: UInt32? = nil, to buffer: inout ByteBuffer) {
         append(.connectionClose, [UInt8(code.rawValue >> 8), UInt8(code.rawValue & 0xff)], mask: mask, to: &buffer)

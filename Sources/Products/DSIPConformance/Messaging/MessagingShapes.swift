@@ -53,7 +53,9 @@ enum MessagingShapes {
                 ["receipt": .string(receipt.statement.kind)]
             }
         case .activity(let activity): ["activity": .string(activity.kind.effective.token)]
-        case .archiveKey, .callEvent, .recordingAcceptance, .update, .resendRequest, .saidAgain, .archiveKeyRequest, .conversationInfo: nil
+        case .archiveKey, .callEvent, .recordingAcceptance, .update, .resendRequest, .saidAgain, .archiveKeyRequest,
+            .conversationInfo:
+            nil
         case .unknown: ["render": "ignore"]
         }
     }
