@@ -91,9 +91,13 @@ extension Convergence {
             guard let model = entries.first(where: { isMember($0.device) && !$0.record.isRemoved }) else { continue }
             for entry in entries where entry.device !== model.device {
                 if isMember(entry.device) {
-                    // Who came later cannot read what was said to fewer; all others have all of it.
-                    let expected = model.lines.filter { isFor($0, entry.device) || entry.lines.contains($0) }
-                    let present = entry.lines.filter { isFor($0, model.device) || model.lines.contains($0) }
+                    // Who came later cannot read what was said to fewer; what only a device had that was taken away is gone with it.
+                    let expected = model.lines.filter {
+                        entry.lines.contains($0) || isFor($0, entry.device) && !isGone($0, from: entry.device)
+                    }
+                    let present = entry.lines.filter {
+                        model.lines.contains($0) || isFor($0, model.device) && !isGone($0, from: model.device)
+                    }
                     guard present != expected else { continue }
                     problems.append(
                         "\(entry.device.name) has \(entry.lines.count) of \(key), \(model.device.name) "
@@ -116,6 +120,25 @@ extension Convergence {
     private func isFor(_ line: String, _ device: SimulatedWorld.Device) -> Bool {
         guard let id = ULID(line.prefix(26)), let audience = audiences[id] else { return true }
         return audience.contains(device.person.did)
+    }
+
+    /// Whether a device was taken away from an identity whose other devices do not have a line, or not the key of its record.
+    private func isGone(_ line: String, from device: SimulatedWorld.Device) -> Bool {
+        guard let id = ULID(line.prefix(26)) else { return false }
+        let own = world.devices.filter { $0.person.did == device.person.did }
+        let living = own.filter { !$0.isRevoked }
+        guard living.count < own.count else { return false }
+        var places: [MessageRecord] = []
+        for sibling in living {
+            places += sibling.store.conversations().compactMap { sibling.store.message(id, in: $0.id) }
+        }
+        guard let line = places.first, let group = line.group, let seq = line.seq else { return places.isEmpty }
+        guard
+            let item = try? device.service.store.items(of: device.person.did, .archived(group, seq), limit: 1).first,
+            let content = try? device.service.store.content(at: item.position, of: device.person.did),
+            let key = try? JSONValue(parsing: content)["akid"]?.string
+        else { return false }
+        return !living.contains { $0.store.row(.archiveKey, "", key) != nil }
     }
 
     /// Nobody who is out has what was said when it was out; nor has a device that was taken away what was said in the end.

@@ -72,19 +72,24 @@ extension Messenger {
     static var keyInterval: Int64 { 60 }
 
     /// When the identity's other devices are asked for the keys of records that cannot be opened.
-    var keyDeadline: Int64? { missingKeys.isEmpty || !canAskForKeys ? nil : keysAskedAt + keyPatience }
+    var keyDeadline: Int64? { lacksNoKeys || !canAskForKeys ? nil : keysAskedAt + keyPatience }
 
     /// Twice as long after each request that nobody could answer, at most an hour.
     private var keyPatience: Int64 { min(Self.keyInterval << min(keyRequests, 6), 3600) }
 
+    private var lacksNoKeys: Bool { missingKeys.isEmpty && !archiveKeys.isEmpty }
+
     private var canAskForKeys: Bool { personal.flatMap { groups[$0] }?.phase == .active }
 
     mutating func askForKeys() throws(MessagingError) {
-        guard !missingKeys.isEmpty, canAskForKeys, let thread = personalThread else { return }
+        guard !lacksNoKeys, canAskForKeys, let thread = personalThread else { return }
         if keysAskedAt == 0 { keysAskedAt = now }
         guard now - keysAskedAt >= keyPatience else { return }
         keysAskedAt = now
         keyRequests += 1
+        // Nobody is left who has one: what is said from here on is kept for those who come.
+        if archiveKeys.isEmpty { try rotateArchiveKey() }
+        guard !missingKeys.isEmpty else { return }
         guard try !siblings.isEmpty, let conversation = current(thread)?.conversation else { return }
         let keys = Array(missingKeys.sorted().prefix(ArchiveKeyRequest.maximumKeys))
         let request = ArchiveKeyRequest(

@@ -64,6 +64,9 @@ extension Messenger {
             case .join, .use, .create, .refuse: break
             }
         }
-        if groups[id]?.phase == .active { try moveOutbox(from: predecessor) }
+        if groups[id]?.phase == .active {
+            try moveOutbox(from: predecessor)
+            try cleared(.hubUnreachable, in: id)
+        }
     }
 }
