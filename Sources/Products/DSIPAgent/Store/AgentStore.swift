@@ -14,6 +14,8 @@ public final class AgentStore: Sendable {
     /// - Throws: `AgentError` `.damaged` when it is no database of ours; `.internal` when it cannot be opened.
     public init(path: String) throws(AgentError) {
         var configuration = GRDB.Configuration()
+        // One that has just ended may hold it for a moment.
+        configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { db in
             try db.execute(sql: "PRAGMA synchronous = FULL")
             try db.execute(sql: "PRAGMA busy_timeout = 5000")
