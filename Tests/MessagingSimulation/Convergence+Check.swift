@@ -159,16 +159,17 @@ extension Convergence {
 
     /// What an identity has read, all its devices know.
     private mutating func checkReadState() {
-        var unread: [String: (device: String, count: Int)] = [:]
+        var unread: [String: (device: String, count: Int, lines: Set<ULID>)] = [:]
         for device in world.devices where !device.isRevoked {
             for record in device.store.conversations() where !record.isRemoved {
                 let key = "\(device.person.name) \(key(of: record, device))"
-                if let other = unread[key], other.count != record.unread {
+                let lines = Set(world.messages(device, record.id).filter(\.isContent).map(\.id))
+                if let other = unread[key], other.count != record.unread, other.lines == lines {
                     problems.append(
                         "\(device.name) has \(record.unread) unread in \(key), \(other.device) \(other.count)"
                     )
                 }
-                unread[key] = unread[key] ?? (device.name, record.unread)
+                unread[key] = unread[key] ?? (device.name, record.unread, lines)
             }
         }
     }
