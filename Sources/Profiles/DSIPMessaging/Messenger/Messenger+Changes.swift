@@ -227,7 +227,7 @@ extension Messenger {
         var next = before
         guard let summary = try? next.mergePendingCommit() else { return }
         // This device made it by the same rules by which it judges others'.
-        guard case .admitted(let change) = try judge(summary, from: before, to: next, in: group) else {
+        guard case .admitted(let change) = try judge(summary, from: before, to: next, in: group, isOwn: true) else {
             try close(id)
             return
         }

@@ -78,11 +78,14 @@ extension Messenger {
     }
 
     /// Holds a commit against M§6.2, M§6.8, M§7.3 and M§7.4; the hub did so too, and is not believed.
+    ///
+    /// - Parameter isOwn: made by this device, which judged then whom it adds; their documents may be out of reach by now.
     mutating func judge(
         _ summary: CommitSummary,
         from before: MLS.Group,
         to next: MLS.Group,
-        in group: GroupState
+        in group: GroupState,
+        isOwn: Bool = false
     ) throws(MessagingError) -> Judgement {
         let old = try roster(of: group.id)
         var entries: [GroupRoster.Entry] = []
@@ -104,7 +107,9 @@ extension Messenger {
                         expiresAt: leaf.delegation.expiresAt
                     )
                 )
-            case .needs(let did): return .needs(did)
+            case .needs(let did):
+                guard isOwn, let entry = claimed(member.leafNode, member.index) else { return .needs(did) }
+                entries.append(entry)
             case .invalid: return .refused
             }
         }
@@ -143,6 +148,19 @@ extension Messenger {
         }
         guard summary.reInit == nil else { return .refused }
         return permits(change, old.roster, in: group) ? .admitted(change) : .refused
+    }
+
+    private func claimed(_ leaf: LeafNode, _ index: LeafIndex) -> GroupRoster.Entry? {
+        guard let device = DeviceCredentials.device(leaf.credential),
+            let data = leaf.extensions[Self.delegationExtension],
+            let delegation = Envelope(compact: String(decoding: data, as: UTF8.self)).flatMap(Delegation.decode)
+        else { return nil }
+        return .init(
+            index: index.rawValue,
+            identity: delegation.subject,
+            device: device,
+            expiresAt: delegation.expiresAt
+        )
     }
 
     private func permits(_ change: RosterUpdate, _ roster: Roster, in group: GroupState) -> Bool {
