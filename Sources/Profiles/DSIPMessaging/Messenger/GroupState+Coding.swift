@@ -39,6 +39,8 @@ extension GroupState {
         row.put("rejoins", rejoins == 0 ? nil : Int64(rejoins))
         row.put("renew", renewAt == .max ? nil : renewAt)
         row.put("confirmed", flag: isConfirmed)
+        row.put("founders", flag: awaitsFounders)
+        row.put("owed", list: owed.map { .int($0) })
         row.put("title", titleOrder == 0 ? nil : titleOrder)
         row.put("asked", askedAt == 0 ? nil : askedAt)
         row.put("unopened", list: unopened.map { .int($0) })
@@ -94,6 +96,8 @@ extension GroupState {
         rejoins = Int(row.int("rejoins") ?? 0)
         renewAt = row.int("renew") ?? .max
         isConfirmed = row.flag("confirmed")
+        awaitsFounders = row.flag("founders")
+        owed = row.list("owed").compactMap(\.value.int)
         titleOrder = row.int("title") ?? 0
         askedAt = row.int("asked") ?? 0
         stalledOn = row.did("stalled")

@@ -71,6 +71,9 @@ struct GroupState: Sendable {
     /// What is said in a new group is held until those wanted in it at its making are in, and at most until then: whoever comes
     /// later cannot read what was said before. `gathering` until this device is connected; nil when nothing is held any more.
     var gathersUntil: Int64?
+    /// Whether some of those that the group was made with are still to come in, and what was said here meanwhile.
+    var awaitsFounders = false
+    var owed: [Int64] = []
 
     static let firstGeneration: Int64 = 16
     static let maximumChanges = 64
@@ -135,6 +138,8 @@ enum GroupChange: Hashable, Sendable {
     case leave
     /// Whoever lapsed. M§6.2
     case removeLapsed([DID])
+
+    var isAddition: Bool { if case .add = self { true } else { false } }
 
     var json: JSONValue {
         func made(_ kind: String, _ list: [DID] = []) -> JSONValue {

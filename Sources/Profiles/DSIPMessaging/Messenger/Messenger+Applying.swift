@@ -244,6 +244,7 @@ extension Messenger {
             )
         else { return }
         ledger.set(.sent, id.text, OutboxItem.key(seq), bytes)
+        if item.content != nil { owe(seq, in: id) }
         if seq > Self.sentKept { ledger.set(.sent, id.text, OutboxItem.key(seq - Self.sentKept), nil) }
         try apply(
             object,

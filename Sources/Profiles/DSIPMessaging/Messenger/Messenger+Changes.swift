@@ -78,6 +78,7 @@ extension Messenger {
             group.attempts = 0
         }
         offers[id] = nil
+        settleOwed(in: id)
     }
 
     /// The proposals that a change still takes; empty when somebody else has made it, nil when KeyPackages are awaited.

@@ -60,7 +60,10 @@ extension Messenger {
         if !members.isEmpty {
             let hasSiblings = try !siblings.isEmpty
             group.changes = [.add(members.filter { $0 != identity } + (hasSiblings ? [identity] : []))]
-            if members.count > 1 { group.gathersUntil = GroupState.gathering }
+            if members.count > 1 {
+                group.gathersUntil = GroupState.gathering
+                group.awaitsFounders = true
+            }
         }
         groups[id] = group
         inbox.created(id)

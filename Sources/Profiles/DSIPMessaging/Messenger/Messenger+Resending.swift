@@ -61,29 +61,59 @@ extension Messenger {
                 return group.answered <= Self.answersAMinute
             }
             guard isAllowed == true else { return }
-            guard case .object(let payload)? = RowReader(object)?.value,
-                !isSaidAgain(seq, of: request.group, in: group.thread),
-                let conversation = current(group.thread)?.conversation
-            else { continue }
-            guard payload["object"]?.string != SaidAgain.objectName else {
-                try? queue(.object(payload), in: group.thread)
-                continue
-            }
-            let again = SaidAgain(
-                id: newULID(),
-                conversation: conversation,
-                sender: identity,
-                sentAt: now,
-                group: request.group,
-                seq: seq,
-                payload: payload
-            )
-            do {
-                try queue(again.json, in: group.thread)
-            } catch {
-                // Too long to be wrapped: in a new place then.
-                try? queue(.object(payload), in: group.thread)
-            }
+            sayAgain(object, seq, of: request.group, in: group.thread)
+        }
+    }
+
+    private mutating func sayAgain(_ object: [UInt8], _ seq: Int64, of group: GroupID, in thread: ULID) {
+        guard case .object(let payload)? = RowReader(object)?.value, !isSaidAgain(seq, of: group, in: thread),
+            let conversation = current(thread)?.conversation
+        else { return }
+        guard payload["object"]?.string != SaidAgain.objectName else {
+            try? queue(.object(payload), in: thread)
+            return
+        }
+        let again = SaidAgain(
+            id: newULID(),
+            conversation: conversation,
+            sender: identity,
+            sentAt: now,
+            group: group,
+            seq: seq,
+            payload: payload
+        )
+        do {
+            try queue(again.json, in: thread)
+        } catch {
+            // Too long to be wrapped: in a new place then.
+            try? queue(.object(payload), in: thread)
+        }
+    }
+
+    // MARK: Those a group was made with
+
+    static var maximumOwed: Int { 64 }
+
+    /// Something was said while some of those the group was made with were not in it yet.
+    mutating func owe(_ seq: Int64, in id: GroupID) {
+        update(id) { group in
+            guard group.awaitsFounders, group.changes.contains(where: \.isAddition), group.owed.count < Self.maximumOwed
+            else { return }
+            group.owed.append(seq)
+        }
+    }
+
+    /// Some of them have come in: they hear what was said meanwhile, in its place.
+    mutating func settleOwed(in id: GroupID) {
+        guard let group = groups[id], group.awaitsFounders else { return }
+        for seq in group.owed {
+            guard let object = try? ledger.row(.sent, id.text, OutboxItem.key(seq)) else { continue }
+            sayAgain(object, seq, of: id, in: group.thread)
+        }
+        guard !group.changes.contains(where: \.isAddition) else { return }
+        update(id) { group in
+            group.awaitsFounders = false
+            group.owed = []
         }
     }
 }
