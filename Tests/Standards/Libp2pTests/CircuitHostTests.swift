@@ -108,7 +108,7 @@ struct CircuitHostTests {
         let stream = try await caller.openStream(to: hidden.peerID, ["/echo/1.0.0"])
         #expect(!stream.connection.isRelayed)
         #expect(try await echo([1, 2, 3], over: stream) == [1, 2, 3])
-        try await eventually { await punches[0].upgraded == 1 }
+        try await eventually { await punches[0].upgraded >= 1 }
         await listener.stop()
         for host in [relay, hidden, caller] { await host.shutdown() }
     }

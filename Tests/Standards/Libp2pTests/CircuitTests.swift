@@ -94,7 +94,7 @@ struct CircuitTests {
         var called = HolePunch(.called, own: ours, allowsPrivate: false)
         var caller = HolePunch(.caller, own: theirs, allowsPrivate: false)
         expectEqual(called.begin(at: 1000), [.send(.connect(ours))])
-        expectEqual(try caller.received(.connect(ours), at: 1040), [.send(.connect(theirs))])
+        expectEqual(try caller.received(.connect(ours), at: 1040), [.expect([ours[0]]), .send(.connect(theirs))])
         expectEqual(try called.received(.connect(theirs), at: 1080), [.send(.sync), .dial(theirs, at: 1120)])
         // The private address is not dialled.
         expectEqual(try caller.received(.sync, at: 1120), [.dial([ours[0]], at: 1120)])

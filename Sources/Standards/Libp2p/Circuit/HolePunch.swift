@@ -52,6 +52,8 @@ struct HolePunch: Sendable {
 
     enum Action: Hashable, Sendable {
         case send(HolePunchMessage)
+        /// From now on a connection that comes from one of these is the peer's half of the attempt: this side is its client all the same.
+        case expect([Multiaddr])
         /// At this time (milliseconds), all of them at once.
         case dial([Multiaddr], at: Int64)
     }
@@ -93,8 +95,9 @@ struct HolePunch: Sendable {
             state = .over
             return [.send(.sync), .dial(try usable(addresses), at: now + (now - sentAt) / 2)]
         case (.idle, .connect(let addresses)) where side == .caller:
-            state = .awaitingSync(try usable(addresses))
-            return [.send(.connect(own))]
+            let usable = try usable(addresses)
+            state = .awaitingSync(usable)
+            return [.expect(usable), .send(.connect(own))]
         case (.awaitingSync(let addresses), .sync):
             state = .over
             return [.dial(addresses, at: now)]

@@ -115,14 +115,18 @@ final class ConnectionDriver {
         guard let wire, !isPumping else { return }
         isPumping = true
         defer { isPumping = false }
-        var wrote = false
-        while true {
-            while let event = connection.pollEvent() { dispatch(event, wire) }
-            guard wire.isWritable, let bytes = connection.pollOutput() else { break }
-            wire.write(bytes)
-            wrote = true
-        }
-        if wrote { wire.flush() }
+        var wrote: Bool
+        repeat {
+            wrote = false
+            while true {
+                while let event = connection.pollEvent() { dispatch(event, wire) }
+                guard wire.isWritable, let bytes = connection.pollOutput() else { break }
+                wire.write(bytes)
+                wrote = true
+            }
+            if wrote { wire.flush() }
+            // A flush may make room at once; the wire tells so while this runs, and then not again.
+        } while wrote
         if connection.isClosed {
             wire.close()
             return

@@ -1,3 +1,5 @@
+import NIOConcurrencyHelpers
+
 /// DCUtR on a host: a connection through a relay is upgraded to a direct one, where the boxes between allow it.
 ///
 /// Streams that run through the relay stay there; new ones use the direct connection as soon as there is one.
@@ -88,10 +90,13 @@ public actor HolePunchService {
         )
         var reader = MessageReader(stream)
         var actions = machine.begin(at: host.clock.now)
+        defer { host.punching.withLockedValue { $0 = $0.filter { $0.value != stream.peer } } }
         while true {
             for action in actions {
                 switch action {
                 case .send(let message): try await stream.write(message.bytes.delimited)
+                case .expect(let addresses):
+                    host.punching.withLockedValue { for address in addresses { $0[address] = stream.peer } }
                 case .dial(let addresses, let at):
                     stream.end()
                     try await Task.sleep(for: .milliseconds(max(0, at - host.clock.now)))
@@ -133,6 +138,10 @@ extension PeerHost {
                 return true
             }
             return false
+        }
+        // Where the peer's packet was first, the connection is the one it made, which may still shake hands.
+        for _ in 0..<20 where !isDirect && connection(with: peer)?.isRelayed == true {
+            try await Task.sleep(for: .milliseconds(50))
         }
         guard isDirect || connection(with: peer)?.isRelayed == false else {
             throw Libp2pError(.unreachable, "no hole was punched")

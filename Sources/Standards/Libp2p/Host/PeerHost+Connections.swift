@@ -54,7 +54,9 @@ extension PeerHost {
                 }
         }
         do {
-            _ = try await connect(bootstrap, to: name, Int(port), fromListenPort: fromListenPort)
+            // As the server only from that port: the peer knows by it that it is to be the client.
+            let ports = role == .listener ? [] : PeerHost.portTroubles
+            _ = try await connect(bootstrap, to: name, Int(port), fromListenPort: fromListenPort, elseIf: ports)
         } catch {
             gate.withLockedValue { $0.ended(number) }
             promise.fail(Libp2pError(.unreachable, "nobody answers"))
@@ -66,7 +68,8 @@ extension PeerHost {
         _ bootstrap: () -> ClientBootstrap,
         to name: String,
         _ port: Int,
-        fromListenPort: Bool
+        fromListenPort: Bool,
+        elseIf portTroubles: [CInt]
     ) async throws -> any Channel {
         guard fromListenPort, let remote = try? SocketAddress(ipAddress: name, port: port),
             let local = listeners.lazy.compactMap(\.localAddress).first(where: { $0.protocol == remote.protocol })
@@ -77,7 +80,7 @@ extension PeerHost {
                 .channelOption(.socketOption(PeerHost.reusePort), value: 1)
                 .bind(to: local)
                 .connect(to: remote).get()
-        } catch let error as IOError where PeerHost.portTroubles.contains(error.errnoCode) {
+        } catch let error as IOError where portTroubles.contains(error.errnoCode) {
             return try await bootstrap().connect(to: remote).get()
         }
     }
@@ -94,7 +97,7 @@ extension PeerHost {
     }
 
     func acceptor() -> @Sendable (any Channel) throws -> Void {
-        let gate = gate
+        let (gate, punching) = (gate, punching)
         let make = socketHandlers()
         return { channel in
             let ip = channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }?.unmapped
@@ -102,7 +105,9 @@ extension PeerHost {
                 throw Libp2pError(.limit, "too many connections")
             }
             let address = ip.map { Multiaddr($0, tcp: UInt16(channel.remoteAddress?.port ?? 0)) }
-            let handler = make(.listener, nil, channel.eventLoop, address, number, nil)
+            let peer = address.flatMap { address in punching.withLockedValue { $0[address] } }
+            let role: Connection.Role = peer == nil ? .listener : .dialler
+            let handler = make(role, peer, channel.eventLoop, address, number, nil)
             try channel.pipeline.syncOperations.addHandler(handler)
         }
     }

@@ -30,6 +30,8 @@ public actor PeerHost {
     let tls: TLSIdentity?
     let gate: NIOLockedValueBox<ConnectionGate>
     let offered = NIOLockedValueBox<[String]>(PeerHost.builtIn)
+    /// Addresses from which a peer is dialling us while we dial it, to punch a hole: of these connections we are the client as well.
+    let punching = NIOLockedValueBox<[Multiaddr: PeerID]>([:])
     var handlers: [String: StreamHandler] = [:]
     /// Of these, those that only the own network is served.
     var localProtocols: Set<String> = []
