@@ -106,7 +106,10 @@ extension Convergence {
                     if settings.explains { explain(model, entry) }
                 } else {
                     let more = Set(entry.lines.map { $0.prefix(26) }).subtracting(model.lines.map { $0.prefix(26) })
-                    if let line = more.first { problems.append("\(entry.device.name) alone has \(line) of \(key)") }
+                    if let line = more.first {
+                        problems.append("\(entry.device.name) alone has \(line) of \(key)")
+                        if settings.explains { problems.append("    \(whereabouts(of: line))") }
+                    }
                 }
             }
             for device in world.devices where isMember(device) && !model.lines.isEmpty {
@@ -170,6 +173,18 @@ extension Convergence {
                     )
                 }
                 unread[key] = unread[key] ?? (device.name, record.unread, lines)
+            }
+        }
+    }
+
+    /// Every device's record of a line.
+    private func whereabouts(of line: some StringProtocol) -> [String] {
+        guard let id = ULID(line.prefix(26)) else { return [] }
+        return world.devices.flatMap { device in
+            device.store.conversations().compactMap { record in
+                guard let there = device.store.message(id, in: record.id) else { return nil }
+                let (group, seq) = (there.group?.text.suffix(6) ?? "", there.seq ?? -1)
+                return "\(device.name) \(group) \(seq) \(there.state) \(there.text)"
             }
         }
     }

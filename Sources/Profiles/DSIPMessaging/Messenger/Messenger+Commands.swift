@@ -123,6 +123,8 @@ extension Messenger {
             let group = try messenger.changeable(record)
             messenger.plan(.add(members.filter { $0 != messenger.identity }), in: group)
             messenger.hasten(group)
+            // From here on others would hear as well what is owed to those the group was made with.
+            messenger.forgetOwed(in: group)
         }
     }
 

@@ -111,6 +111,10 @@ extension Messenger {
             sayAgain(object, seq, of: id, in: group.thread)
         }
         guard !group.changes.contains(where: \.isAddition) else { return }
+        forgetOwed(in: id)
+    }
+
+    mutating func forgetOwed(in id: GroupID) {
         update(id) { group in
             group.awaitsFounders = false
             group.owed = []
