@@ -190,6 +190,35 @@ import Testing
         #expect(bob.store.conversation(try conversation(bob))?.members == [people[0].did])
     }
 
+    @Test(arguments: 1...10 as ClosedRange<UInt64>, [2, 3] as [Int64])
+    func `Two that renew their leaves at one moment, in time or not, and speak, hear each other now and later`(
+        seed: UInt64,
+        end: Int64
+    ) throws {
+        let world = try SimulatedWorld(seed: seed)
+        world.setLinks(.init(latency: 5...400))
+        let people = ["alice", "bob"].map { world.person($0) }
+        let devices = try people.map { try world.device($0, delegatedFor: 10 * 3_600) }
+        try world.run(20)
+        let there = try open(devices[0], devices[1], world)
+        try say("before", devices[0], there, world)
+        try world.run(10)
+        let here = try conversation(devices[1])
+        var said: Set = ["before"]
+        // Half way, when their delegations end within the hour or have just ended, and when the first delegations are long over.
+        for hours in [6, end, 8] as [Int64] {
+            try pass(hours * 3_600, devices, world)
+            if hours == end { for device in devices { try world.renew(device) } }
+            for device in devices where hours != end { try world.connect(device) }
+            for (device, thread) in zip(devices, [there, here]) {
+                said.insert("\(device.name) after \(hours)")
+                try say("\(device.name) after \(hours)", device, thread, world)
+            }
+            try world.run(90)
+            for (device, thread) in zip(devices, [there, here]) { #expect(Set(world.texts(device, thread)) == said) }
+        }
+    }
+
     @Test func `Who leaves is gone for the others`() throws {
         let (world, devices) = try scene(["alice", "bob", "carol"])
         let others = devices.dropFirst().map(\.person.did)

@@ -114,15 +114,14 @@ extension Messenger {
         }
     }
 
-    /// The own leaf is renewed a third of its delegation's life before that ends, at most two days. M§6.2
+    /// The own leaf is renewed before its delegation ends. M§6.2
     mutating func renewalPlanned(_ id: GroupID, _ group: MLS.Group) throws(MessagingError) {
         guard let leaf = group.member(at: group.ownLeaf)?.leafNode,
             let data = leaf.extensions[Self.delegationExtension],
             let envelope = Envelope(compact: String(decoding: data, as: UTF8.self)),
             let delegation = Delegation.decode(envelope)
         else { return }
-        let margin = min((delegation.expiresAt - delegation.issuedAt) / 3, 172_800)
-        update(id) { $0.renewAt = delegation.expiresAt - margin }
+        update(id) { $0.renewAt = Self.renewal(of: delegation) }
         try lapsePlanned(id, group.ownLeaf)
     }
 

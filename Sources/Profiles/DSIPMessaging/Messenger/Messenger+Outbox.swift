@@ -68,7 +68,9 @@ extension Messenger {
             group.stalledOn == nil, group.passing == nil
         else { return }
         let id = group.id
-        guard try !isGathering(group), var mls = try mlsGroup(id), mls.status == .active else { return }
+        guard try !isGathering(group), try !isLapsed(in: id), var mls = try mlsGroup(id), mls.status == .active else {
+            return
+        }
         // RFC 9420 §12.4: first the proposals that wait.
         guard mls.queuedProposals.isEmpty else {
             if !group.changes.contains(.commitProposals) { update(id) { $0.changes.append(.commitProposals) } }
@@ -110,6 +112,12 @@ extension Messenger {
         else { return object }
         members["conversation"] = .string(group.conversation.description)
         return JSONValue.object(members).utf8
+    }
+
+    /// Whether nobody would take what this device says, until it has renewed its leaf. M§6.2
+    private mutating func isLapsed(in id: GroupID) throws(MessagingError) -> Bool {
+        let own = try roster(of: id).entries.first { $0.device == device }
+        return own.map { $0.expiresAt <= now } ?? false
     }
 
     /// A conversation says nothing to itself before its members are there, and a new group nothing to some of them before all are.

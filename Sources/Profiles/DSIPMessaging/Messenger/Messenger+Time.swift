@@ -106,10 +106,11 @@ extension Messenger {
         }
     }
 
-    /// The renewal that the present delegation asks for: a leaf whose own is earlier carries an older one.
-    var delegationRenewal: Int64 {
-        guard let delegation = Delegation.decode(configuration.delegation) else { return .min }
-        return delegation.expiresAt - min((delegation.expiresAt - delegation.issuedAt) / 3, 172_800)
+    /// A third of a delegation's life before its end, at most two days. M§6.2
+    static func renewal(of delegation: Envelope) -> Int64 { Delegation.decode(delegation).map(renewal) ?? .min }
+
+    static func renewal(of delegation: Delegation) -> Int64 {
+        delegation.expiresAt - min((delegation.expiresAt - delegation.issuedAt) / 3, 172_800)
     }
 
     /// When a device that waits for its siblings acts by itself.

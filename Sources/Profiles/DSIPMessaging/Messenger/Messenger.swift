@@ -19,7 +19,11 @@ import MLS
 /// commit, ``SuccessorTracker`` and ``DirectConversation`` which group goes on. It shows nothing that did not open: what does not is
 /// asked for again, and a group that cannot be followed is joined anew.
 public struct Messenger<Store: MessengerStore>: Sendable {
-    public internal(set) var configuration: MessengerConfiguration
+    public internal(set) var configuration: MessengerConfiguration {
+        didSet { delegationRenewal = Self.renewal(of: configuration.delegation) }
+    }
+    /// The renewal that the present delegation asks for: a leaf whose own is earlier carries an older one.
+    private(set) var delegationRenewal: Int64
     /// Whom this person knows: conversations begun by others are requests. Not kept; set it at the start and when it changes.
     public var contacts: Set<DID> = []
     /// Whom this person wants to hear nothing of: who asks is not heard. Not kept; set it at the start and when it changes. M§14.3
@@ -104,6 +108,7 @@ public struct Messenger<Store: MessengerStore>: Sendable {
         at now: Int64
     ) throws(MessagingError) {
         self.configuration = configuration
+        self.delegationRenewal = Self.renewal(of: configuration.delegation)
         self.ledger = Ledger(store)
         self.random = Entropy(random)
         self.now = now
