@@ -134,7 +134,11 @@ let package = Package(
             "Profiles",
             ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto]
         ),
-        target("DSIPDiscovery", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "Ethereum", "Libp2p", crypto]),
+        target(
+            "DSIPDiscovery",
+            "Profiles",
+            ["DSIPSignaling", "DSIPIdentity", "Encoding", "Ethereum", "Libp2p", crypto]
+        ),
         // Products
         target(
             "DSIPRelay",

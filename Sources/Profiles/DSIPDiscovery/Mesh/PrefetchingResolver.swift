@@ -14,6 +14,7 @@ public actor PrefetchingResolver: Resolver {
     private var plan = PrefetchPlan()
     private var copies: [DID: (resolved: ResolvedDocument, freshUntil: Int64)] = [:]
     private var worker: Task<Void, Never>?
+    private var isWorking = false
 
     /// - Parameter clock: Unix seconds.
     public init(_ upstream: any Resolver, clock: @escaping @Sendable () -> Int64) {
@@ -36,6 +37,8 @@ public actor PrefetchingResolver: Resolver {
         var random = SystemRandomNumberGenerator()
         plan.want(dids, at: clock(), using: &random)
         copies = copies.filter { plan.contains($0.key) }
+        // Questions under way are not broken off; whoever asks them sees the new plan.
+        guard !isWorking else { return }
         worker?.cancel()
         worker = Task { [weak self] in
             while !Task.isCancelled, let pause = await self?.work() {
@@ -53,6 +56,8 @@ public actor PrefetchingResolver: Resolver {
     ///
     /// - Returns: seconds until somebody is due; nil when there is nobody.
     func work() async -> Int64? {
+        isWorking = true
+        defer { isWorking = false }
         while !Task.isCancelled {
             let due = plan.takeDue(at: clock(), atMost: PrefetchingResolver.width)
             guard !due.isEmpty else { break }
