@@ -66,6 +66,8 @@ interop:
 	$(PYTHON) -m pytest -q Interop/test_ratchet.py
 	echo "==> Web Push with the http-ece, pywebpush and py-vapid packages of PyPI"
 	$(PYTHON) -m pytest -q Interop/test_webpush.py
+	echo "==> did:ethr with the py-evm, eth-tester and vyper packages of PyPI"
+	$(PYTHON) -m pytest -q Interop/test_ethr.py
 	if [ -n "$(QUIC)" ]; then
 	  echo "==> QUIC with the aioquic package of PyPI"
 	  $(PYTHON) -m pytest -q Interop/test_quic.py

@@ -92,6 +92,7 @@ let package = Package(
         target("WebRTC", "Standards", ["Encoding", crypto]),
         target("DoubleRatchet", "Standards", [crypto, cryptoExtras]),
         target("WebPush", "Standards", ["Encoding", crypto]),
+        target("Ethereum", "Standards", ["Encoding"]),
         .target(name: "CUnbound", path: "Sources/Standards/CUnbound"),
         target("Unbound", "Standards", ["CUnbound"]),
         .systemLibrary(
@@ -133,7 +134,11 @@ let package = Package(
             "Profiles",
             ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto]
         ),
-        target("DSIPDiscovery", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "Libp2p", crypto]),
+        target(
+            "DSIPDiscovery",
+            "Profiles",
+            ["DSIPSignaling", "DSIPIdentity", "Encoding", "Ethereum", "Libp2p", crypto]
+        ),
         // Products
         target(
             "DSIPRelay",
@@ -269,6 +274,7 @@ let package = Package(
         tests("MLS", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("WebRTC", "Standards", ["Encoding"]),
         tests("DoubleRatchet", "Standards", [crypto]),
+        tests("Ethereum", "Standards", ["Encoding"]),
         tests("WebPush", "Standards", ["DSIPConformance", "Encoding", crypto]),
         tests("DSIPIdentity", "Core", [crypto]),
         tests("DSIPSignaling", "Core", ["DSIPConformance", crypto]),
@@ -284,7 +290,7 @@ let package = Package(
         tests(
             "DSIPDiscovery",
             "Profiles",
-            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "Libp2p", crypto]
+            ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "Ethereum", "Libp2p", crypto]
         ),
         tests("DSIPDialect03", "Profiles", ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),

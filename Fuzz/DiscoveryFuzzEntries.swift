@@ -94,6 +94,32 @@ let discoveryFuzzEntries: [FuzzEntry] = [
         _ = try? ZBase32.key(text)
     },
     FuzzEntry(
+        "document-proof",
+        seeds: [
+            #"{"did":"did:webvh:Qm:example.com","log":"{}\n","witness":"[]"}"#, #"{"did":"did:dht:y","packet":"AAAA"}"#,
+        ]
+    ) { bytes in
+        for text in ["did:webvh:Qm:example.com", "did:dht:y"] {
+            guard let did = DID(text), let proof = try? DocumentProof(parsing: bytes, expecting: did) else { continue }
+            let again = try? DocumentProof(parsing: proof.encoded, expecting: did)
+            precondition(again == proof, "a proof that cannot be read again")
+        }
+    },
+    FuzzEntry("ethereum-event", seeds: [ethereumSeed, Array("mainnet=https://node.example".utf8)]) { bytes in
+        let topics = [EthrHistory.ownerTopic, EthrHistory.delegateTopic, EthrHistory.attributeTopic]
+        guard let first = bytes.first, let did = DID("did:ethr:0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") else {
+            return
+        }
+        var history = EthrHistory()
+        if let event = EthrHistory.read(topic: topics[Int(first) % 3], data: Array(bytes.dropFirst())) {
+            history.append(event.change)
+        }
+        _ = try? history.document(of: did, at: Int64(fuzzTime))
+        let text = String(decoding: bytes, as: UTF8.self)
+        if let did = DID("did:ethr:\(text)") { _ = try? EthrIdentifier(did) }
+        _ = EthrNetwork.isValid(text)
+    },
+    FuzzEntry(
         "derived-did",
         seeds: ["jwk:eyJrdHkiOiJPS1AifQ", "ion:EiDyOQbbZAa3aiRzeCkV7LOx3SERjjH93EXoIM3UoN4oWg:e30"]
     ) {
@@ -139,6 +165,16 @@ private let presenceSeed: [UInt8] = {
 private let homeSeed: [UInt8] = {
     let places = HomeRecord.Places(relays: ["wss://relay.example/dsip"], prekeys: ["https://box.example/p"])
     return (try? HomeRecord.sign(places, of: fuzzPerson.did, at: Int64(fuzzTime), seq: 1, by: fuzzPerson)) ?? []
+}()
+
+/// An attribute's words, behind the number of its event's kind.
+private let ethereumSeed: [UInt8] = {
+    func word(_ number: UInt8) -> [UInt8] { [UInt8](repeating: 0, count: 31) + [number] }
+    let name = Array("did/svc/DSIPSignaling".utf8)
+    let start = [2] + name + [UInt8](repeating: 0, count: 32 - name.count)
+    let endpoint = Array("wss://relay.example/dsip".utf8)
+    return start + word(128) + [UInt8](repeating: 0x7f, count: 32) + word(0) + word(24) + endpoint
+        + [UInt8](repeating: 0, count: 8)
 }()
 
 private let webVHSeed: [UInt8] = Array(

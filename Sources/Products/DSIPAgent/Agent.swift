@@ -86,6 +86,7 @@ public actor Agent {
         self.fetcher = fetcher
         self.directory = Directory(
             fetcher: fetcher,
+            ethereum: configuration.ethereum,
             dht: configuration.mode == .full ? configuration.dht : .off,
             dns: configuration.dns,
             seen: SeenMemory(store: store, clock: configuration.clock),
@@ -128,6 +129,7 @@ public actor Agent {
 
     /// Ends every call, says so to the other side, and closes the connections.
     public func stop() async {
+        await directory.contacts.stop()
         for desk in desks.values {
             for live in desk.calls.values where live.call.state != .ended {
                 _ = try? hangUp(live.call.session)
@@ -142,6 +144,7 @@ public actor Agent {
 
     /// Goes without a word, as a process that is killed does.
     func vanish() async {
+        await directory.contacts.stop()
         timer?.cancel()
         deliveries?.cancel()
         await leaveDHT()

@@ -30,6 +30,8 @@ public struct AgentConfiguration: Sendable {
     public var dht = DHT.off
     /// Asked for aliases beside their domains' web servers; nil where nothing validates DNSSEC.
     public var dns: (any ValidatingDNS)?
+    /// Networks whose accounts are identities (did:ethr), with the nodes that are believed for them.
+    public var ethereum: [EthrNetwork] = []
     /// Unix seconds.
     public var clock: @Sendable () -> Int64
     public var version: String

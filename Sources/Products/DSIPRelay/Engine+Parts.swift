@@ -195,7 +195,25 @@ extension Engine {
             policy: AddressPolicy(allowing: configuration.resolver.allowPrivateAddresses ? AddressRange.all : []),
             roots: TrustRoots(additionalFiles: configuration.trustedRoots)
         )
-        return MethodResolver(fetcher: fetcher, clock: clock)
+        // Chosen by the operator, and may be in the own network.
+        let chosen = HTTPDocumentFetcher(
+            policy: AddressPolicy(allowing: AddressRange.all),
+            roots: TrustRoots(additionalFiles: configuration.trustedRoots)
+        )
+        let networks = configuration.resolver.ethereum.compactMap { setting in
+            EthrNetwork(setting) { (url, body, limit) async throws(IdentityError) in
+                try await chosen.post(url: url, body, limit: limit)
+            }
+        }
+        let relays = configuration.resolver.pkarr
+        let memory = ShortVersionMemory()
+        return ProofKeeper(
+            others: MethodResolver(fetcher: fetcher, ethereum: networks, memory: memory, clock: clock),
+            fetcher: fetcher,
+            pkarr: relays.isEmpty ? nil : PkarrRelays(relays, fetcher: fetcher),
+            memory: memory,
+            clock: clock
+        )
     }
 
     static func capabilities(

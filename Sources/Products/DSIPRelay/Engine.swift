@@ -218,6 +218,7 @@ final class Engine: Sendable {
                         write: { writer.submit($0) },
                         clock: clock
                     ),
+                    proofs: upstream as? ProofKeeper,
                     metrics: metrics,
                     now: clock
                 ) : nil,

@@ -36,6 +36,7 @@ struct UpCommand: Subcommand {
 
     @OptionGroup var dht: DHTOptions
     @OptionGroup var dns: DNSOptions
+    @OptionGroup var ethereum: EthereumOptions
     @OptionGroup var state: StateOptions
 
     func perform() async throws {
@@ -78,6 +79,7 @@ struct UpCommand: Subcommand {
             createsIdentity: !pair
         )
         configuration.dns = try dns.resolver()
+        configuration.ethereum = ethereum.networks(state.network)
         configuration.dht = try embedded?.overlay.map { .shared($0) } ?? dht.own()
         let (agent, server) = try await Household.page(configuration, port: port, logger: Household.logger)
         try holder.announce(page: server.url)

@@ -245,6 +245,7 @@ extension Agent {
 
     func publishPeople() {
         for desk in desks.values { shareContacts(desk) }
+        prefetch()
         if let contacts = try? contacts() { hub.publish(.contacts(contacts)) }
         publishRequests()
         publishLog()

@@ -19,6 +19,8 @@ final class Directory: Sendable {
     }
 
     let resolver: CachingResolver
+    /// Those whose documents are kept at hand.
+    let contacts: PrefetchingResolver
     /// Our own host in the DHT, or the one we share.
     let overlay: Overlay?
     private let fetcher: HTTPDocumentFetcher
@@ -26,10 +28,13 @@ final class Directory: Sendable {
     private let seen: SeenMemory
     private let dns: (any ValidatingDNS)?
     /// Those who look for people without a document, by the relay they ask.
+    /// Relays of ours, which may carry what proves a document.
+    private let relays: NIOLockedValueBox<[String]>
     private let discoverers = NIOLockedValueBox<[String: Discoverer]>([:])
 
     init(
         fetcher: HTTPDocumentFetcher,
+        ethereum: [EthrNetwork],
         dht: AgentConfiguration.DHT,
         dns: (any ValidatingDNS)?,
         seen: SeenMemory,
@@ -37,10 +42,17 @@ final class Directory: Sendable {
     ) {
         self.fetcher = fetcher
         self.clock = clock
-        let resolver = CachingResolver(
-            upstream: MethodResolver(fetcher: fetcher, memory: seen, clock: clock),
+        let relays = NIOLockedValueBox<[String]>([])
+        let mesh = MeshResolver(
+            MethodResolver(fetcher: fetcher, ethereum: ethereum, memory: seen, clock: clock),
+            carriers: { relays.withLockedValue { $0 }.map { RelayCarrier($0, fetcher: fetcher) } },
+            memory: seen,
             clock: clock
         )
+        let contacts = PrefetchingResolver(mesh, clock: clock)
+        let resolver = CachingResolver(upstream: contacts, clock: clock)
+        self.relays = relays
+        self.contacts = contacts
         self.seen = seen
         self.dns = dns
         self.resolver = resolver
@@ -50,6 +62,14 @@ final class Directory: Sendable {
             case .own(let configuration): Overlay(configuration, documents: { resolver.lookup($0) })
             case .shared(let overlay): overlay
             }
+    }
+
+    /// Relays that may be asked for what proves a document, `wss://…`: those of the person's own identities, the current one's first.
+    func carry(by relays: [String]) {
+        let bases = relays.compactMap { RelayDirectory.base(of: $0) }
+        self.relays.withLockedValue { known in
+            known = bases.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+        }
     }
 
     /// - Parameter relay: whom to ask for the relay of an address that names none.

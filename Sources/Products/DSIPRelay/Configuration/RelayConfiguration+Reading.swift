@@ -75,6 +75,8 @@ extension RelayConfiguration {
         try read.flag("quic.enabled") { quic.enabled = $0 }
         try read.number("quic.port") { quic.port = $0 }
         try read.flag("resolver.allow-private-addresses") { resolver.allowPrivateAddresses = $0 }
+        try read.list("resolver.pkarr") { resolver.pkarr = $0 }
+        try read.list("resolver.ethereum") { resolver.ethereum = $0 }
         try read.text("resolver.roots") { resolver.additionalRoots = RelayConfiguration.expand($0, environment) }
         try read.flag("metrics.public") { publicMetrics = $0 }
         try read.number("drain-seconds") { drainSeconds = $0 }

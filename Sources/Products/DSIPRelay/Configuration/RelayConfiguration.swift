@@ -202,6 +202,10 @@ public struct RelayConfiguration: Sendable {
         public var allowPrivateAddresses = false
         /// PEM file with roots to trust besides the system's, when fetching documents.
         public var additionalRoots: String?
+        /// Pkarr relays asked for the documents of did:dht, `https://…`.
+        public var pkarr: [String] = []
+        /// Nodes believed for did:ethr, `NETWORK[@REGISTRY]=https://…`.
+        public var ethereum: [String] = []
     }
 
     /// Checks what one setting alone cannot show.
@@ -209,6 +213,15 @@ public struct RelayConfiguration: Sendable {
     public func validate() throws(RelayError) {
         func demand(_ holds: Bool, _ sentence: String) throws(RelayError) {
             guard holds else { throw RelayError(.configuration, sentence) }
+        }
+        for url in resolver.pkarr where !url.hasPrefix("https://") || url.hasSuffix("/") {
+            try demand(false, "resolver.pkarr has “\(url)”; a Pkarr relay looks like https://pkarr.example.")
+        }
+        for node in resolver.ethereum {
+            try demand(
+                EthrNetwork.isValid(node),
+                "resolver.ethereum has “\(node)”; a node looks like mainnet=https://node.example or 0x5@0x…registry=https://node.example."
+            )
         }
         try demand((0...65_535).contains(port), "port is \(port); give a TCP port from 0 to 65535.")
         try demand((0...65_535).contains(stun.port), "stun.port is \(stun.port); give a UDP port from 0 to 65535.")

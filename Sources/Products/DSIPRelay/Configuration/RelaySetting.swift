@@ -197,6 +197,18 @@ public struct RelaySetting: Sendable {
             "none",
             "PEM file with roots to trust besides the system's, when fetching documents."
         ),
+        .init(
+            "resolver.pkarr",
+            .list,
+            "none",
+            "Pkarr relays asked for the documents of did:dht, such as https://pkarr.example."
+        ),
+        .init(
+            "resolver.ethereum",
+            .list,
+            "none",
+            "Nodes believed for did:ethr, NETWORK[@REGISTRY]=https://…, such as mainnet=https://node.example."
+        ),
         .init("metrics.public", .flag, "false", "Answer /metrics to everyone. Otherwise to this machine only."),
         .init("drain-seconds", .number, "10", "How long a graceful shutdown may take."),
         .init("log.level", .text, "info", "trace, debug, info, notice, warning, error or critical."),

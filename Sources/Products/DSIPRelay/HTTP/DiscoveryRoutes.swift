@@ -1,4 +1,5 @@
 import DSIPDiscovery
+import DSIPIdentity
 import Encoding
 import HTTPTypes
 import Hummingbird
@@ -12,21 +13,46 @@ import NIOCore
 /// |---|---|
 /// | `GET /dsip/v1/records/<key>` | 200 with the record, 404 |
 /// | `POST /dsip/v1/records/<key>` | 202, 409 when a newer one is held, 400 with what is wrong |
+/// | `GET /dsip/v1/proofs/<did>` | 200 with what proves the document (`DocumentProof`), 404, 503 when its place does not answer |
 struct DiscoveryRoutes: Sendable {
     /// What an address may write, and what it may ask, as a minute's worth.
     private static let writing = Rate.perMinute(60)
     private static let asking = Rate.perMinute(240)
+    /// What it may have fetched for it elsewhere.
+    private static let proving = Rate.perMinute(60)
 
     let desk: DiscoveryDesk
+    /// Nil where documents are resolved by other means.
+    let proofs: ProofKeeper?
     let metrics: RelayMetrics
     /// Unix seconds.
     let now: @Sendable () -> Int64
     private let limits = NIOLockedValueBox(
-        (write: RateLimiter<AddressKey>(capacity: 16_384), read: RateLimiter<AddressKey>(capacity: 16_384))
+        Dictionary(uniqueKeysWithValues: Purpose.allCases.map { ($0, RateLimiter<AddressKey>(capacity: 16_384)) })
     )
 
-    init(desk: DiscoveryDesk, metrics: RelayMetrics, now: @escaping @Sendable () -> Int64) {
+    private enum Purpose: CaseIterable {
+        case write
+        case read
+        case prove
+
+        var rate: Rate {
+            switch self {
+            case .write: DiscoveryRoutes.writing
+            case .read: DiscoveryRoutes.asking
+            case .prove: DiscoveryRoutes.proving
+            }
+        }
+    }
+
+    init(
+        desk: DiscoveryDesk,
+        proofs: ProofKeeper?,
+        metrics: RelayMetrics,
+        now: @escaping @Sendable () -> Int64
+    ) {
         self.desk = desk
+        self.proofs = proofs
         self.metrics = metrics
         self.now = now
     }
@@ -36,12 +62,15 @@ struct DiscoveryRoutes: Sendable {
         router.post("/dsip/v1/hints") { request, context in await hints(request, context) }
         router.get("/dsip/v1/records/:key") { _, context in await record(context) }
         router.post("/dsip/v1/records/:key") { request, context in await keep(request, context) }
+        if let proofs {
+            router.get("/dsip/v1/proofs/:did") { request, context in await proof(request, context, proofs) }
+        }
         router.get("/:zone") { request, context in await hints(request, context) }
         router.put("/:zone") { request, context in await hints(request, context) }
     }
 
     private func hints(_ request: Request, _ context: RelayRequestContext) async -> Response {
-        if let refused = limited(request.method != .get, context) { return refused }
+        if let refused = limited(request.method == .get ? .read : .write, context) { return refused }
         metrics.http.add("hints")
         var asked = HintNode.Request(method: request.method.rawValue, path: request.uri.path)
         if request.method != .get {
@@ -64,7 +93,7 @@ struct DiscoveryRoutes: Sendable {
     }
 
     private func record(_ context: RelayRequestContext) async -> Response {
-        if let refused = limited(false, context) { return refused }
+        if let refused = limited(.read, context) { return refused }
         metrics.http.add("records")
         guard let key = key(context) else { return .noKey }
         guard let record = await desk.record(key) else {
@@ -74,7 +103,7 @@ struct DiscoveryRoutes: Sendable {
     }
 
     private func keep(_ request: Request, _ context: RelayRequestContext) async -> Response {
-        if let refused = limited(true, context) { return refused }
+        if let refused = limited(.write, context) { return refused }
         metrics.http.add("records")
         guard let key = key(context) else { return .noKey }
         guard let body = try? await request.body.collect(upTo: DiscoveryDesk.maximumBody) else { return .tooLong }
@@ -88,18 +117,33 @@ struct DiscoveryRoutes: Sendable {
         }
     }
 
+    private func proof(_ request: Request, _ context: RelayRequestContext, _ proofs: ProofKeeper) async -> Response {
+        if let refused = limited(.prove, context) { return refused }
+        metrics.http.add("proofs")
+        // As it stands: the percent signs of a DID are its own.
+        guard let did = DID(request.uri.path.dropFirst(RelayCarrier.path.count)) else {
+            return .failure(RelayError(.malformed, "A proof is asked for by a DID."))
+        }
+        do throws(IdentityError) {
+            return .bytes(try await proofs.proof(of: did).encoded, type: "application/json", crossOrigin: true)
+        } catch {
+            switch error.code {
+            case .notFound, .unsupported, .malformed, .tooLarge:
+                return .failure(RelayError(.notFound, "There is no such proof: \(error.reason)."))
+            default:
+                return .failure("busy", "It cannot be had now: \(error.reason).", status: .serviceUnavailable)
+            }
+        }
+    }
+
     private func key(_ context: RelayRequestContext) -> [UInt8]? {
         context.parameters.get("key").flatMap { DiscoveryKey.key(digits: $0) }
     }
 
-    private func limited(_ writes: Bool, _ context: RelayRequestContext) -> Response? {
+    private func limited(_ purpose: Purpose, _ context: RelayRequestContext) -> Response? {
         let address = AddressKey(context.remoteAddress)
         let now = Double(now())
-        let wait = limits.withLockedValue {
-            writes
-                ? $0.write.take(address, DiscoveryRoutes.writing, at: now)
-                : $0.read.take(address, DiscoveryRoutes.asking, at: now)
-        }
+        let wait = limits.withLockedValue { $0[purpose]?.take(address, purpose.rate, at: now) }
         guard let wait else { return nil }
         metrics.limited.add("discovery")
         return .failure("busy", "Too many requests; try again.", status: .tooManyRequests, retryAfter: wait)

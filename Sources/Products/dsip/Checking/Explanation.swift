@@ -23,8 +23,16 @@ struct PlaceOptions: ParsableArguments {
     )
     var hints: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "With --explain: a relay that is asked for what proves a document, which is verified here; may be given several times.",
+            valueName: "https://…"
+        )
+    )
+    var mesh: [String] = []
+
     func validate() throws {
-        for url in pkarr + hints where !url.hasPrefix("https://") || url.hasSuffix("/") {
+        for url in pkarr + hints + mesh where !url.hasPrefix("https://") || url.hasSuffix("/") {
             throw ValidationError("“\(url)” is no such place; one looks like https://node.example")
         }
     }
@@ -36,9 +44,13 @@ struct Explanation {
     private let relay: String?
     private let discoverer: Discoverer
 
-    init(_ address: String, _ places: PlaceOptions, _ fetcher: HTTPDocumentFetcher, _ dns: (any ValidatingDNS)?)
-        throws
-    {
+    init(
+        _ address: String,
+        _ places: PlaceOptions,
+        _ fetcher: HTTPDocumentFetcher,
+        _ dns: (any ValidatingDNS)?,
+        _ ethereum: [EthrNetwork]
+    ) throws {
         let uri: IdentityURI
         do {
             uri = try IdentityURI(entered: address)
@@ -50,13 +62,15 @@ struct Explanation {
         let pkarr = places.pkarr.isEmpty ? nil : PkarrRelays(places.pkarr, fetcher: fetcher)
         var sources = Discovery.Sources()
         sources.aliases = [.webFinger, .wellKnown] + (dns == nil ? [] : [.dns])
+        sources.carriers = places.mesh
         sources.hints = places.hints.map { .relay($0) } + places.pkarr.map { .pkarr($0) }
         var source = NetworkSource(
-            resolver: MethodResolver(fetcher: fetcher, pkarr: pkarr, clock: seconds),
+            resolver: MethodResolver(fetcher: fetcher, pkarr: pkarr, ethereum: ethereum, clock: seconds),
             fetcher: fetcher,
             clock: seconds
         )
         source.dns = dns
+        source.carriers = places.mesh.map { RelayCarrier($0, fetcher: fetcher) }
         discoverer = Discoverer(
             source: source,
             sources: sources,
@@ -96,6 +110,9 @@ struct Explanation {
         for source in found.alias?.suspicions ?? [] {
             lines.append("\(source.rawValue) gave an answer that must not be believed.")
         }
+        if let carrier = found.carrier {
+            lines.append("The document was carried by \(carrier) and verified here: its own place did not answer.")
+        }
         if let alias = found.alias, let document = found.document {
             let confirmed = alias.isConfirmed(by: document)
             lines.append("The identity itself \(confirmed ? "names" : "does not name") the alias \(alias.alias).")
@@ -124,7 +141,8 @@ struct Explanation {
         }
         return [
             "did": found.did.map { .string($0.string) } ?? .null, "claims": .array(claims), "steps": .array(steps),
-            "routes": .array(routes), "document": found.document?.json ?? .null,
+            "routes": .array(routes), "carrier": found.carrier.map { .string($0) } ?? .null,
+            "document": found.document?.json ?? .null,
         ]
     }
 }

@@ -17,6 +17,7 @@ struct Lookup: Sendable {
     }
 
     let fetcher: any DocumentFetcher
+    private let ethereum: [EthrNetwork]
 
     private(set) var steps: [Step] = []
     private(set) var alias: Alias?
@@ -27,7 +28,9 @@ struct Lookup: Sendable {
     private(set) var relaySource: String?
     private(set) var name: String?
 
-    init(fetcher: any DocumentFetcher) { self.fetcher = fetcher }
+    init(fetcher: any DocumentFetcher, ethereum: [EthrNetwork] = []) {
+        (self.fetcher, self.ethereum) = (fetcher, ethereum)
+    }
 
     /// - Throws: `CommandFailure` with the step that failed; `steps` tells how far it came.
     mutating func find(_ input: String) async throws {
@@ -59,7 +62,8 @@ struct Lookup: Sendable {
 
     private mutating func findDocument() async throws {
         guard let did else { return }
-        let resolver = MethodResolver(fetcher: fetcher, clock: { Int64(Date().timeIntervalSince1970) })
+        let clock = { @Sendable in Int64(Date().timeIntervalSince1970) }
+        let resolver = MethodResolver(fetcher: fetcher, ethereum: ethereum, clock: clock)
         let resolved = try await step(DiscoveryStep.document(did)) { () async throws(IdentityError) in
             try await resolver.resolve(did)
         }

@@ -20,15 +20,19 @@ struct ResolveCommand: Subcommand {
     @Flag(help: "Ask every place there is at once, and tell what each answer rests on.") var explain = false
     @OptionGroup var places: PlaceOptions
     @OptionGroup var dns: DNSOptions
+    @OptionGroup var ethereum: EthereumOptions
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
         let fetcher = try state.network.fetcher()
         if explain {
-            return try await Explanation(address, places, fetcher, try dns.resolver()).show(asJSON: output.json)
+            let networks = ethereum.networks(state.network)
+            return try await Explanation(address, places, fetcher, try dns.resolver(), networks).show(
+                asJSON: output.json
+            )
         }
-        var lookup = Lookup(fetcher: fetcher)
+        var lookup = Lookup(fetcher: fetcher, ethereum: ethereum.networks(state.network))
         do {
             try await lookup.find(address)
             if FileManager.default.fileExists(atPath: state.folder),

@@ -11,6 +11,8 @@ public struct Discovered: Sendable {
     public internal(set) var alias: AliasFinding?
     public internal(set) var did: DID?
     public internal(set) var document: DIDDocument?
+    /// Who carried the document, where its own place did not answer.
+    public internal(set) var carrier: String?
     public internal(set) var presence: PresenceRecord?
     public internal(set) var home: HomeRecord?
     /// The hint that was selected.

@@ -11,6 +11,8 @@ public struct Discovery: Sendable {
     public enum Query: Hashable, Sendable {
         case alias(Alias, AliasClaim.Source)
         case document(DID)
+        /// What proves the document, from who may carry it.
+        case proof(DID, carrier: String)
         case presence(DID)
         case home(DID)
         case hint(DID, HintSearch.Place)
@@ -42,6 +44,8 @@ public struct Discovery: Sendable {
         public var aliases: [AliasClaim.Source] = [.webFinger]
         /// Empty where no DHT is joined.
         public var hints: [HintSearch.Place] = []
+        /// By name, who is asked for what proves a document.
+        public var carriers: [String] = []
         /// Whether presence and home records can be asked for.
         public var directory = false
 
@@ -57,6 +61,7 @@ public struct Discovery: Sendable {
     private var asked: [Query: Int64] = [:]
     private var claims: [AliasClaim] = []
     private var failures: [AliasClaim.Source: IdentityError] = [:]
+    private var carried: (document: DIDDocument, carrier: String)?
     private var hints: HintSearch?
     private var asksHints = false
     private var verifier: HintVerifier
@@ -102,7 +107,10 @@ public struct Discovery: Sendable {
         case (.document(let did), .document(let resolved)) where resolved.document.id == did:
             take(resolved.document, at: now)
         case (.document, .document): result.failure = IdentityError(.malformed, "the document is of another identity")
-        case (.document, .failed(let error)): result.failure = error
+        case (.document, .failed(let error)): documentFailed(error, at: now)
+        case (.proof(let did, let carrier), .document(let resolved)) where resolved.document.id == did:
+            carried = carried ?? (resolved.document, carrier)
+            if let failure = result.failure { documentFailed(failure, at: now) }
         case (.presence(let did), .presence(let record)) where record.subject == did: take(record)
         case (.home(let did), .home(let record)) where record.subject == did: take(record)
         case (.hint(_, let place), .records(let values)):
@@ -123,6 +131,7 @@ public struct Discovery: Sendable {
             if case .alias(_, let source) = query {
                 failures[source] = IdentityError(.unreachable, "no answer in time")
             }
+            if case .document = query { documentFailed(IdentityError(.unreachable, "no answer in time"), at: now) }
         }
         asked = [:]
         hints?.advance(to: deadline / 1000)
@@ -142,6 +151,11 @@ public struct Discovery: Sendable {
     private mutating func begin(_ did: DID, at now: Int64) {
         result.did = did
         ask(.document(did), at: now)
+        if DocumentProof.exists(for: did) {
+            for carrier in sources.carriers.prefix(MeshResolver.maximumCarriers) {
+                ask(.proof(did, carrier: carrier), at: now)
+            }
+        }
         guard sources.directory else { return beginHints(did, at: now) }
         ask(.presence(did), at: now)
         if did.method == "key" { ask(.home(did), at: now) }
@@ -199,6 +213,14 @@ public struct Discovery: Sendable {
         } else {
             beginHints(document.id, at: now)
         }
+    }
+
+    /// The document's own place decides; where it does not answer, what another carries and proves is as good.
+    private mutating func documentFailed(_ error: IdentityError, at now: Int64) {
+        result.failure = error
+        guard let carried, MeshResolver.mayStandIn(for: error) else { return }
+        result.carrier = carried.carrier
+        take(carried.document, at: now)
     }
 
     private mutating func take(_ record: PresenceRecord) {

@@ -13,6 +13,9 @@ public struct DiscoveryStep: Hashable, Sendable {
         self.what = DiscoveryStep.text(query)
         self.milliseconds = milliseconds
         switch answer {
+        case .document(let resolved) where query.isProof:
+            outcome = "it proves the document"
+            (basis, isSuccess) = (MethodBasis.text(of: resolved.document.id), true)
         case .claim(let claim): (outcome, basis, isSuccess) = ("it is \(claim.did)", claim.basis.text, true)
         case .document(let resolved):
             (outcome, basis, isSuccess) = ("found", MethodBasis.text(of: resolved.document.id), true)
@@ -33,6 +36,7 @@ public struct DiscoveryStep: Hashable, Sendable {
         case .alias(let alias, .dns): "ask the DNS for \(AliasDNS.name(of: alias) ?? alias.description)"
         case .alias(let alias, .wellKnown): "fetch \(AliasFile.url(of: alias))"
         case .document(let did): DiscoveryStep.document(did)
+        case .proof(_, let carrier): "ask \(carrier) for what proves the document"
         case .presence(let did): "look for the presence of \(did)"
         case .home(let did): "look for the home of \(did)"
         case .hint(_, .cache): "look for a hint among those held"
@@ -50,6 +54,7 @@ public struct DiscoveryStep: Hashable, Sendable {
         case "webvh": "verify the log \(WebVHIdentifier(did.string)?.logURL ?? did.string)"
         case "dht": "look for the zone of \(did)"
         case "ion": "read the state out of the did:ion itself"
+        case "ethr": "ask an Ethereum node for the registry’s events of \(did.identifier)"
         default: "resolve \(did)"
         }
     }
@@ -64,7 +69,12 @@ public enum MethodBasis {
         case "webvh": "a signed log; the host can withhold it, not change it or take it back"
         case "dht": "the identity's signature; those who carry it can withhold it or serve an older one"
         case "ion": "the state it was created with; later changes in the ledger are not read"
+        case "ethr": "the word of an Ethereum node that was chosen here; the ledger itself is not verified"
         default: "the method did:\(did.method)"
         }
     }
+}
+
+extension Discovery.Query {
+    fileprivate var isProof: Bool { if case .proof = self { true } else { false } }
 }

@@ -22,6 +22,10 @@ public struct NetworkSource: DiscoverySource {
     public var directory: (any RecordDirectory)?
     /// What was seen of the directory's records; to be kept, so that nobody can take a record back after a restart.
     public var sequences: any SequenceMemory = ShortSequenceMemory()
+    /// Asked for what proves a document.
+    public var carriers: [any ProofCarrier] = []
+    /// What was seen of such documents; the resolver's own.
+    public var versions: any VersionMemory = ShortVersionMemory()
     /// Hints held already.
     public var heldHint: (@Sendable (DID) async -> [UInt8]?)?
 
@@ -37,6 +41,11 @@ public struct NetworkSource: DiscoverySource {
             switch query {
             case .alias(let alias, let source): return .claim(try await claim(alias, source))
             case .document(let did): return .document(try await resolver.resolve(did))
+            case .proof(let did, let name):
+                guard let carrier = carriers.first(where: { $0.name == name }) else {
+                    throw IdentityError(.unsupported, "nobody of that name is known")
+                }
+                return .document(try await MeshResolver.verified(carrier, did, versions, clock))
             case .presence(let did): return .presence(try await presence(did))
             case .home(let did): return .home(try await home(did))
             case .hint(let did, let place): return try await hint(did, place)
@@ -128,15 +137,18 @@ public struct NetworkSource: DiscoverySource {
 }
 
 extension MethodResolver {
-    /// Every method that is resolved here: key, jwk, ion (long form), web, webvh, and dht where there are Pkarr relays.
+    /// Every method that is resolved here: key, jwk, ion (long form), web, webvh, dht where there are Pkarr relays, and ethr where there are
+    /// nodes.
     ///
     /// - Parameters:
     ///   - pkarr: for did:dht.
+    ///   - ethereum: for did:ethr.
     ///   - memory: what was verified before; to be kept, so that a host cannot take it back after a restart.
     ///   - clock: Unix seconds.
     public init(
         fetcher: any DocumentFetcher,
         pkarr: (any PkarrSource)? = nil,
+        ethereum: [EthrNetwork] = [],
         memory: any VersionMemory = ShortVersionMemory(),
         clock: @escaping @Sendable () -> Int64
     ) {
@@ -146,6 +158,9 @@ extension MethodResolver {
             "webvh": WebVHResolver(fetcher: fetcher, memory: memory, clock: clock),
         ]
         if let pkarr { methods["dht"] = PkarrResolver(source: pkarr, memory: memory, clock: clock) }
+        if !ethereum.isEmpty {
+            methods["ethr"] = EthrResolver(networks: ethereum, memory: memory, clock: clock)
+        }
         self.init(methods)
     }
 }
