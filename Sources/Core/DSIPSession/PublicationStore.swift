@@ -59,6 +59,13 @@ struct PublicationStore: Sendable {
         return true
     }
 
+    mutating func forget(_ stream: String) {
+        guard let publication = records.removeValue(forKey: stream)?.publication else { return }
+        streams[publication.id] = nil
+        let left = perPublisher[publication.publisher, default: 1] - 1
+        perPublisher[publication.publisher] = left > 0 ? left : nil
+    }
+
     /// Attaches a processor's statement; it never replaces the publisher.
     mutating func attach(
         _ statement: ProvenanceStatement,

@@ -8,6 +8,8 @@ public enum SubscriptionAuthorityEvent: Hashable, Sendable {
     case setPolicy(target: String, SubscriptionPolicy)
     /// Whoever presents `token` may subscribe to `target`.
     case issueCapability(token: String, target: String)
+    /// The target is no more: its policy and its record go, and so that one that never was tells no more; its subscriptions end.
+    case forget(target: String)
     case bound(device: DID, identity: DID)
     case unbound(device: DID)
     case receivedSubscribe(SubscribeRequest)

@@ -77,6 +77,12 @@ public struct SubscriptionAuthority: Sendable {
             }
         case .issueCapability(let token, let target):
             capabilities[token] = target
+        case .forget(let target):
+            for id in ids(target) { terminate(id, .sessionExpired, into: &out) }
+            policies[target] = nil
+            capabilities = capabilities.filter { $0.value != target }
+            records.forget(target)
+            deadlines.cancel(.publication(target))
         case .bound(let device, let identity):
             if let previous = bindings[device], previous != identity { unbind(device, into: &out) }
             bindings[device] = identity
