@@ -15,6 +15,8 @@ struct PublicationStore: Sendable {
     private var streams: [ULID: String] = [:]
     private var perPublisher: [DID: Int] = [:]
 
+    func stream(of publication: ULID) -> String? { streams[publication] }
+
     subscript(stream: String) -> Record? { records[stream] }
 
     mutating func publish(
