@@ -33,6 +33,8 @@ public actor Agent {
     nonisolated let messageDatabase: MessageDatabase
     /// For blobs, which take longer than documents.
     nonisolated let blobClient: GuardedHTTPClient
+    /// For the endpoints of stations.
+    nonisolated let stationClient: GuardedHTTPClient
     nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
@@ -87,6 +89,7 @@ public actor Agent {
             roots: roots,
             timeout: Agent.transferTime
         )
+        self.stationClient = GuardedHTTPClient(allows: { !policy.refuses($0) }, roots: roots)
         self.fetcher = fetcher
         self.directory = Directory(
             fetcher: fetcher,

@@ -1,4 +1,5 @@
 import DSIPBroadcast
+import DSIPIdentity
 import DSIPSignaling
 import Encoding
 

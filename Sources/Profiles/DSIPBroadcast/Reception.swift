@@ -5,15 +5,20 @@ import DSIPSignaling
 public struct ReceiverCapabilities: Hashable, Sendable {
     public var codecs: Set<String>
     public var transports: Set<String>
+    /// Variants by id that cannot be played for another reason, such as what their address is.
+    public var excluded: Set<String>
 
-    public init(codecs: Set<String>, transports: Set<String>) {
+    public init(codecs: Set<String>, transports: Set<String>, excluding excluded: Set<String> = []) {
         self.codecs = codecs
         self.transports = transports
+        self.excluded = excluded
     }
 
     /// The first variant, in the publisher's order of preference, whose codec and transport are both supported (DSIP §22.1).
     public func choose(from variants: [Publish.Variant]) -> Publish.Variant? {
-        variants.first { codecs.contains($0.codec) && transports.contains($0.transport) }
+        variants.first {
+            codecs.contains($0.codec) && transports.contains($0.transport) && !excluded.contains($0.id)
+        }
     }
 }
 

@@ -19,10 +19,19 @@ extension MethodTable {
         "broadcast.choose": method { agent, p, _ throws(AgentError) in
             let codecs = try p.strings("codecs", count: 0...64)
             let transports = try p.strings("transports", count: 0...16)
+            let excluded = p.value("except") == nil ? [] : try p.strings("except", count: 0...64)
             return try await agent.choose(
                 p.string("stream"),
-                ReceiverCapabilities(codecs: Set(codecs), transports: Set(transports))
+                ReceiverCapabilities(codecs: Set(codecs), transports: Set(transports), excluding: Set(excluded))
             )
+        },
+        "broadcast.receive": slow { agent, p, _ throws(AgentError) in
+            let answer = try await agent.receive(
+                p.string("stream"),
+                variant: p.string("variant"),
+                offer: p.string("sdp", limit: Agent.maximumStationSDP)
+            )
+            return ["sdp": .string(answer)]
         },
         "broadcast.publish": slow { agent, p, _ throws(AgentError) in try await agent.publish(draft(p)).json },
         "broadcast.unpublish": slow { agent, p, _ throws(AgentError) in

@@ -2,6 +2,7 @@ import DSIPBroadcast
 import DSIPIdentity
 import DSIPSession
 import DSIPSignaling
+import DSIPTransport
 import Encoding
 
 /// What a publisher says of its streams, and a processor of somebody else's (DSIP §22).
@@ -120,6 +121,43 @@ extension Agent {
             "delivered_by": .array(reception.deliveredBy.map { .string($0.string) }),
             "transcoded_by": .array(reception.transcodedBy.map { .string($0.string) }),
         ]
+    }
+
+    static let maximumStationSDP = 64 << 10
+
+    /// Exchanges a page's offer to receive for the station's answer, at the address that the publisher signed.
+    ///
+    /// The text names `transport:webrtc` and no exchange for it; here a variant at an `https` address is spoken to by WHEP
+    /// (draft-ietf-wish-whep): the offer in a POST, the answer in what comes back. The page itself talks to nobody but its agent.
+    func receive(_ stream: String, variant id: String, offer: String) async throws(AgentError) -> String {
+        guard let record = watched[stream]?.record else { throw AgentError(.notFound, "You do not follow \(stream).") }
+        guard let variant = record.variants.first(where: { $0.id == id }), variant.transport == "transport:webrtc"
+        else {
+            throw AgentError(.notFound, "The publisher advertises no WebRTC variant “\(id)”.")
+        }
+        guard variant.uri.hasPrefix("https://") else {
+            throw AgentError(.notAllowed, "Only https addresses are spoken to, and this is \(variant.uri).")
+        }
+        let type = "application/sdp"
+        let response: GuardedHTTPClient.Response
+        do {
+            response = try await stationClient.send(
+                .init(
+                    .POST,
+                    variant.uri,
+                    headers: [("Content-Type", type), ("Accept", type)],
+                    body: Array(offer.utf8)
+                ),
+                limit: Agent.maximumStationSDP
+            )
+        } catch {
+            throw AgentError(.unreachable, "The station did not answer: \(error.reason).")
+        }
+        let found = response.header("Content-Type")?.lowercased() ?? ""
+        guard response.status == 201 || response.status == 200, found.hasPrefix(type) else {
+            throw AgentError(.unreachable, "The station refused (HTTP \(response.status)).")
+        }
+        return String(decoding: response.body, as: UTF8.self)
     }
 
     // MARK: Saying
