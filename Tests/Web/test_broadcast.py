@@ -83,7 +83,7 @@ class BroadcastTest(PageTest):
         await expect(page.get_by_role("button", name="Play opus-low")).to_be_disabled()
         await expect(page.get_by_text("only https addresses (WHEP) are")).to_be_visible()
         await expect(page.get_by_text("This browser does not know rist.")).to_be_visible()
-        await expect(page.get_by_text("the publisher’s first choice that plays here")).to_be_visible()
+        await expect(page.get_by_text("The publisher’s first choice that plays here")).to_be_visible()
         self.assertEqual(await page.locator("audio").count(), 0)
         await self.button(page, "Play main-wav")
         await self.until(page, "() => document.querySelector('audio')?.currentTime > 0.3")

@@ -276,7 +276,7 @@ export const strings = {
     valid: (when) => `The record is valid until ${when}.`,
     player: "Play",
     ways: "Ways to play it",
-    best: "the publisher’s first choice that plays here",
+    best: "The publisher’s first choice that plays here",
     play: "Play", playName: (variant) => `Play ${variant}`,
     stop: "Stop", stopName: (variant) => `Stop ${variant}`,
     from: (host) => `Playing connects this browser to ${host}, which sees your address.`,

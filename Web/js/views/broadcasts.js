@@ -118,11 +118,11 @@ function player(app, broadcast) {
     playing?.trouble && h("p", { class: "warn", role: "alert" }, text.trouble(playing.trouble)),
     over && h("p", {}, text.notLive),
     !over && !best && chosen(broadcast) && h("p", { class: "warn", role: "alert" }, text.nothing),
-    h("ul", { class: "list", role: "list", "aria-label": text.ways }, broadcast.record.variants.map((variant) => {
+    h("ul", { class: "list ways", role: "list", "aria-label": text.ways }, broadcast.record.variants.map((variant) => {
       const why = obstacle(variant, able);
       const runs = playing?.variant.id === variant.id;
       return h("li", { key: variant.id, class: "row" },
-        h("span", { class: "row-text" }, h("strong", {}, variant.id, variant.id === best && ` · ${text.best}`), h("span", { class: "muted" }, `${variant.media.join(", ")} · ${variant.codec.replace("codec:", "")} · ${variant.transport.replace("transport:", "")}`),
+        h("span", { class: "row-text" }, h("strong", {}, variant.id), variant.id === best && h("span", { class: "accent" }, text.best), h("span", { class: "muted" }, `${variant.media.join(", ")} · ${variant.codec.replace("codec:", "")} · ${variant.transport.replace("transport:", "")}`),
           h("span", { class: "help" }, why ?? text.from(hostOf(variant.uri)))),
         runs ? h("button", { class: "button", type: "button", "aria-label": text.stopName(variant.id), onclick: () => app.playback.stop() }, text.stop)
           : h("button", { class: `button ${variant.id === best ? "primary" : ""}`, type: "button", disabled: Boolean(why) || over, "aria-label": text.playName(variant.id), onclick: () => app.playback.start(broadcast.stream, variant) }, text.play));

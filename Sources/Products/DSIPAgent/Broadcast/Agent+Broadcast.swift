@@ -4,6 +4,7 @@ import DSIPSession
 import DSIPSignaling
 import DSIPTransport
 import Encoding
+import NIOHTTP1
 
 /// What a publisher says of its streams, and a processor of somebody else's (DSIP §22).
 ///
