@@ -1,4 +1,5 @@
 import Encoding
+import Foundation
 import Support
 import Testing
 

@@ -9,7 +9,7 @@ enum Scene {
     static let now: Int64 = 1_790_000_000
     static let station = SigningKey()
     static let processor = SigningKey()
-    static let knowledge = BroadcastVerifier.Knowledge(documents: { _ in .unresolvable })
+    static var knowledge: BroadcastVerifier.Knowledge { .init(documents: { _ in .unresolvable }) }
 
     static var stream: String { station.did.string + ":radio:main" }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Encoding
+import Foundation
 
 /// One `--variant`: `id=main,media=audio,codec=audio/opus,transport=hls,uri=https://…`; the URI is the last and takes the rest.
 struct VariantArgument: ExpressibleByArgument {
