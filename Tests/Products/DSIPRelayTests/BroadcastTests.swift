@@ -219,6 +219,101 @@ struct RelayBroadcastTests {
     }
 }
 
+@Suite("The desk of broadcasts, by itself")
+struct BroadcastDeskTests {
+    private let now: Int64 = 1_790_000_000
+    private let relay = key("relay")
+
+    private func desk(subscriptions: Int) -> BroadcastDesk {
+        let metrics = RelayMetrics()
+        var limits = BroadcastDesk.Limits.authority
+        limits.subscriptions = subscriptions
+        return BroadcastDesk(
+            .init(
+                voice: RelayVoice(key: relay, clock: { [now] in now }),
+                writer: StoreWriter(store: MemoryStore(), metrics: metrics),
+                metrics: metrics,
+                scope: .open,
+                limits: limits
+            ),
+            restoring: []
+        )
+    }
+
+    private func verified(_ body: some MessageBody, by name: String, to: DID? = nil) throws -> Verified<Message> {
+        let key = key(name)
+        let stamp = Message.Stamp(id: ulid(now), from: key.did, issuedAt: now, lifetime: 600)
+        var verifier = EnvelopeVerifier()
+        var replay = ReplayWindow()
+        let verdict = verifier.verify(
+            try Message(stamp, to: to, body).signed(by: key).bytes,
+            at: now,
+            replay: &replay,
+            documents: { _ in .unresolvable }
+        )
+        guard case .accepted(let message) = verdict else { throw TestDevice.Failure.unsent("\(verdict)") }
+        return message
+    }
+
+    private func address(_ text: String) throws -> AddressKey { AddressKey(try .init(ipAddress: text, port: 1)) }
+
+    private func publish(_ stream: Int, by name: String) throws -> Verified<Message> {
+        let publisher = key(name).did
+        let variant = Publish.Variant(
+            id: "v",
+            media: [.audio],
+            codec: "codec:audio/opus",
+            transport: "transport:hls",
+            uri: "https://l.example/v"
+        )
+        return try verified(
+            Publish(publisher: publisher, streamID: "\(publisher):s\(stream)", state: .live, variants: [variant]),
+            by: name
+        )
+    }
+
+    private func reason(_ outgoing: [BroadcastDesk.Outgoing]) -> Reason? {
+        guard case .error(_, let reason)? = outgoing.first?.content else { return nil }
+        return reason
+    }
+
+    @Test("when all subscriptions are taken, those of devices that are away make room, and only those")
+    func room() throws {
+        let desk = desk(subscriptions: 2)
+        let home = try address("192.0.2.1")
+        #expect(try desk.received(publish(0, by: "station"), at: home) { _ in true }.isEmpty)
+        let target = "\(key("station").did):s0"
+        func isTold(_ name: String, away: String? = nil) throws -> Bool {
+            let subscribe = Subscribe(target: target, events: [Subscribe.publication], expiresIn: 600)
+            let answer = desk.received(try verified(subscribe, by: name, to: relay.did), at: home) { device in
+                away.map { key($0).did != device } ?? true
+            }
+            if case .notify? = answer.first?.content { return true }
+            return false
+        }
+        #expect(try isTold("a") && isTold("b"))
+        #expect(try !isTold("c"))
+        #expect(try isTold("c", away: "a"))
+        #expect(try !isTold("a") && isTold("b"))
+    }
+
+    @Test("one address publishes so many streams, however many identities it makes")
+    func perAddress() throws {
+        let desk = desk(subscriptions: 2)
+        let (home, elsewhere) = (try address("192.0.2.1"), try address("192.0.2.2"))
+        for number in 0..<64 {
+            let message = try publish(number, by: "p\(number / 16)")
+            #expect(reason(desk.received(message, at: home) { _ in true }) == nil)
+        }
+        let beyond = try publish(64, by: "p4")
+        #expect(reason(desk.received(beyond, at: home) { _ in true }) == .policyRateLimited)
+        #expect(reason(desk.received(beyond, at: elsewhere) { _ in true }) == nil)
+        // What is there already is replaced all the same, by what is newer.
+        let again = try publish(0, by: "p0")
+        #expect(reason(desk.received(again, at: home) { _ in true }) != .policyRateLimited)
+    }
+}
+
 extension Publish {
     fileprivate func with(variants count: Int) -> Publish {
         var publish = self

@@ -18,6 +18,7 @@ final class BroadcastDesk: Sendable {
         var writer: StoreWriter
         var metrics: RelayMetrics
         var scope: ServiceScope
+        var limits = Limits.authority
     }
 
     /// A `notify` to one device.
@@ -41,11 +42,13 @@ final class BroadcastDesk: Sendable {
         static let statements = 8
         /// Seconds for which a stream that is over is remembered, so that its subscribers hear how it ended.
         static let memory: Int64 = 3_600
+        /// Streams published from one address: identities cost nothing to make.
+        static let streamsPerAddress = 64
 
         static var authority: SubscriptionAuthority.Limits {
             var limits = SubscriptionAuthority.Limits()
             limits.subscriptions = 10_000
-            limits.subscriptionsPerDevice = 64
+            limits.subscriptionsPerDevice = 32
             limits.publications = 1_000
             limits.publicationsPerPublisher = 16
             limits.statementsPerPublication = statements
@@ -56,6 +59,8 @@ final class BroadcastDesk: Sendable {
     /// What is kept of one stream beside the authority's own record.
     private struct Stream {
         var record: Envelope
+        /// Where it came from; nil once it has outlived the process that was told.
+        var address: AddressKey?
         var statements: [(about: Processing, envelope: Envelope)] = []
         /// Unix seconds at which it is forgotten.
         var until: Int64
@@ -75,16 +80,17 @@ final class BroadcastDesk: Sendable {
     }
 
     private struct State {
-        var authority = SubscriptionAuthority(limits: Limits.authority)
+        var authority: SubscriptionAuthority
         var streams: [String: Stream] = [:]
         var nextForgetting: Int64?
     }
 
     private let parts: Parts
-    private let state = NIOLockedValueBox(State())
+    private let state: NIOLockedValueBox<State>
 
     init(_ parts: Parts, restoring stored: [StoredBroadcast]) {
         self.parts = parts
+        state = NIOLockedValueBox(State(authority: SubscriptionAuthority(limits: parts.limits)))
         let now = parts.voice.clock()
         state.withLockedValue { state in
             // What was said of a publication comes after it, whatever its signer's clock says.
@@ -98,11 +104,22 @@ final class BroadcastDesk: Sendable {
     }
 
     /// `publish`, `unpublish`, `provenance`, or a `subscribe` to this relay, from a bound device.
-    func received(_ message: Verified<Message>) -> [Outgoing] {
+    ///
+    /// - Parameter isHere: whether a device is connected; when there is no room, the subscriptions of those that are not make it.
+    func received(
+        _ message: Verified<Message>,
+        at address: AddressKey,
+        isHere: (DID) -> Bool
+    ) -> [Outgoing] {
         let (body, now) = (message.body, parts.voice.clock())
         if case .subscribe = body.body {
             guard let event = SubscriptionAuthorityEvent(message) else { return [] }
-            return state.withLockedValue { state in outgoing(state.authority.handle(event, at: now), state) }
+            let full = state.withLockedValue { $0.authority.isFull ? $0.authority.subscribers : [] }
+            let away = full.filter { !isHere($0) }
+            return state.withLockedValue { state in
+                for device in away { _ = state.authority.handle(.gone(device: device), at: now) }
+                return outgoing(state.authority.handle(event, at: now), state)
+            }
         }
         // Kept as DSIP-JOSE, which everybody reads who will be handed it.
         guard message.envelope.form == .jose else { return [refusal(body, .transportRoutingRefused)] }
@@ -115,6 +132,11 @@ final class BroadcastDesk: Sendable {
             }
         }
         let actions = state.withLockedValue { state -> [Outgoing]? in
+            if case .publish(let publish) = body.body, state.streams[publish.streamID] == nil,
+                state.streams.values.count(where: { $0.address == address }) >= Limits.streamsPerAddress
+            {
+                return nil
+            }
             guard let actions = apply(body, by: message.principal, message.envelope, at: now, &state) else {
                 return nil
             }
@@ -122,6 +144,7 @@ final class BroadcastDesk: Sendable {
                 // One answer to whoever may not and to whoever names what is not here.
                 return [refusal(body, drop == .tooMany ? .policyRateLimited : .transportRoutingRefused)]
             }
+            if case .publish(let publish) = body.body { state.streams[publish.streamID]?.address = address }
             guard let stream = body.stream, let kept = state.streams[stream] else { return [] }
             parts.writer.submit(
                 .broadcast(
@@ -170,7 +193,7 @@ final class BroadcastDesk: Sendable {
 
     // MARK: State
 
-    /// - Returns: nil when there is no room for another statement.
+    /// - Returns: nil when there is no room for another.
     private func apply(
         _ message: Message,
         by identity: DID,
@@ -265,7 +288,10 @@ extension Message {
 extension Switchboard {
     /// Messages of broadcasts, which nobody is called by.
     func received(_ connection: SignalingConnection, broadcast message: Verified<Message>) {
-        tell(broadcasts.received(message), answering: connection)
+        let outgoing = broadcasts.received(message, at: AddressKey(connection.remoteAddress)) { device in
+            state.withLockedValue { $0.lines[device] != nil }
+        }
+        tell(outgoing, answering: connection)
     }
 
     /// Each is signed on the event loop of the connection it leaves by; whoever is away is told when they are back and ask.
