@@ -1,7 +1,9 @@
 import DSIPIdentity
+import DSIPSession
 import DSIPSignaling
 import Encoding
 import Foundation
+import NIOCore
 import Testing
 
 @testable import DSIPRelay
