@@ -49,6 +49,7 @@ let package = Package(
         .library(name: "DSIPSignaling", targets: ["DSIPSignaling"]),
         .library(name: "DSIPSession", targets: ["DSIPSession"]),
         .library(name: "DSIPTransport", targets: ["DSIPTransport"]),
+        .library(name: "DSIPBroadcast", targets: ["DSIPBroadcast"]),
         .library(name: "DSIPMessaging", targets: ["DSIPMessaging"]),
         .library(name: "DSIPDiscovery", targets: ["DSIPDiscovery"]),
         .library(name: "DSIPDialect03", targets: ["DSIPDialect03"]),
@@ -128,6 +129,7 @@ let package = Package(
             "Profiles",
             ["DSIPSignaling", "DSIPIdentity", "Encoding", "MLS", "DoubleRatchet", crypto]
         ),
+        target("DSIPBroadcast", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
         target("DSIPMedia", "Profiles", ["DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC"]),
         target(
             "DSIPDialect03",
@@ -144,8 +146,8 @@ let package = Package(
             "DSIPRelay",
             "Products",
             [
-                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPMessaging", "DSIPDiscovery",
-                "DSIPDialect03", "Encoding", "Libp2p", "WebRTC", "WebPush", crypto, cryptoExtras, log,
+                "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPBroadcast", "DSIPMessaging",
+                "DSIPDiscovery", "DSIPDialect03", "Encoding", "Libp2p", "WebRTC", "WebPush", crypto, cryptoExtras, log,
                 product("AsyncHTTPClient", "async-http-client"),
                 product("GRDB", "GRDB.swift"), product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -159,7 +161,7 @@ let package = Package(
             "Products",
             [
                 "DSIPTransport", "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia",
-                "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", "Libp2p", "Unbound",
+                "DSIPBroadcast", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", "Libp2p", "Unbound",
                 "DoubleRatchet", "Encoding", "WebRTC", crypto, log, product("GRDB", "GRDB.swift"),
                 product("Hummingbird", "hummingbird"),
                 product("HTTPTypes", "swift-http-types"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -172,8 +174,8 @@ let package = Package(
             "Products",
             [
                 "DSIPSession", "DSIPSignaling", "DSIPIdentity", "DSIPTrust", "DSIPMedia", "DSIPMessaging",
-                "DSIPDiscovery", "Encoding", "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush", crypto,
-                cryptoExtras,
+                "DSIPBroadcast", "DSIPDiscovery", "Encoding", "WebRTC", "DoubleRatchet", "Libp2p", "MLS", "WebPush",
+                crypto, cryptoExtras,
             ]
         ),
         .executableTarget(
@@ -194,7 +196,7 @@ let package = Package(
             name: "dsip-fuzz",
             dependencies: [
                 "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
-                "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", crypto,
+                "DSIPBroadcast", "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", crypto,
             ],
             path: "Fuzz",
             swiftSettings: strict
@@ -292,6 +294,7 @@ let package = Package(
             "Profiles",
             ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "Ethereum", "Libp2p", crypto]
         ),
+        tests("DSIPBroadcast", "Profiles", ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding"]),
         tests("DSIPDialect03", "Profiles", ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests(

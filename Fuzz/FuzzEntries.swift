@@ -67,7 +67,8 @@ let fuzzEntries: [FuzzEntry] =
             var replay = ReplayWindow()
             _ = verifier.verify(envelope.bytes, at: 1_760_000_010, replay: &replay, documents: { _ in .unresolvable })
         },
-    ] + binaryFuzzEntries + mediaFuzzEntries + ratchetFuzzEntries + mlsFuzzEntries + peerToPeerFuzzEntries
+    ] + binaryFuzzEntries + broadcastFuzzEntries + mediaFuzzEntries + ratchetFuzzEntries + mlsFuzzEntries
+    + peerToPeerFuzzEntries
     + messagingFuzzEntries + webPushFuzzEntries + extensionFuzzEntries + discoveryFuzzEntries
     + wireFuzzEntries
 

@@ -29,7 +29,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from mock_messages import Messaging  # noqa: E402
 
 WEB = Path(__file__).resolve().parents[2] / "Web"
-POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'; img-src 'self' blob:; media-src 'self' blob:"
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'; img-src 'self' blob:; media-src 'self' blob: https:"
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 WORDS = (
@@ -85,6 +85,8 @@ class World:
 
     def __init__(self):
         self.agents: list[Agent] = []
+        # Makes what an agent knows of a stream, by stream id.
+        self.streams: dict = {}
 
     def find(self, text: str) -> "Agent":
         wanted = text.strip().removeprefix("dsip:").split("?")[0]
@@ -129,6 +131,8 @@ class Agent(Messaging):
         self.digits = ""
         self.relay_trouble = None
         self.completed = None
+        self.broadcasts: list[dict] = []
+        self.station = None
         self.start_messaging()
         start = now() - 86400 * 12
         self.devices = [
@@ -225,7 +229,7 @@ class Agent(Messaging):
     def state(self, page):
         identity = self.identity() if self.has_identity else None
         return {"identity": identity, "identities": [identity, *self.others] if identity else [], "device": self.devices[0], "relay": self.relay(), "contacts": self.contacts,
-                "calls": [self.seen(call, page) for call in self.calls.values()], "requests": self.requests, "log": self.log, "missed": self.missed(), "conversations": self.listed(), "messaging": self.messaging,
+                "calls": [self.seen(call, page) for call in self.calls.values()], "requests": self.requests, "log": self.log, "missed": self.missed(), "broadcasts": self.broadcasts, "conversations": self.listed(), "messaging": self.messaging,
                 "settings": {"ring_unknown": False, "visibility": "relay", "region": None, "display_name": self.name, "version": "0.1.0"}}
 
     def missed(self):
@@ -254,6 +258,42 @@ class Agent(Messaging):
 
     def do_state_get(self, page, p):
         return self.state(page)
+
+    # Broadcasts
+
+    def publish(self, publisher: "Agent", name: str, title: str, variants: list[dict], **more):
+        """What the agent would know of a stream; shown as soon as it is followed."""
+        stream = f"{publisher.did}:{name}"
+        return {"stream": stream, "own": publisher is self, "publisher": self.peer(publisher), "state": "live", "current": True, "fault": None,
+                "record": {"publication": ulid(), "signer": publisher.did, "title": title, "integrity": "metadata-only", "variants": [{"media": ["audio"], "integrity": "metadata-only", **v} for v in variants],
+                           "policy": {"redistribution": "allowed-with-attribution"}, "issued_at": now(), "expires_at": now() + 3600},
+                "provenance": [], "refused_statements": [], "integrity": "metadata-only", "delivered_by": [], "transcoded_by": [], **more}
+
+    def show(self, broadcast):
+        self.broadcasts = [b for b in self.broadcasts if b["stream"] != broadcast["stream"]] + [broadcast]
+        self.emit("broadcast", broadcast)
+        return broadcast
+
+    def do_broadcast_watch(self, page, p):
+        found = self.world.streams.get(p["stream"])
+        if not found:
+            raise Failure("unresolvable", f"“{p['stream']}” could not be found.")
+        return self.show(found(self))
+
+    def do_broadcast_unwatch(self, page, p):
+        self.broadcasts = [b for b in self.broadcasts if b["stream"] != p["stream"]]
+        self.emit("broadcast.gone", {"stream": p["stream"]})
+        return {}
+
+    def do_broadcast_choose(self, page, p):
+        broadcast = next(b for b in self.broadcasts if b["stream"] == p["stream"])
+        fits = (v["id"] for v in broadcast["record"]["variants"] if v["codec"] in p["codecs"] and v["transport"] in p["transports"] and v["id"] not in p.get("except", []))
+        return {"variant": next(fits, None), "integrity": broadcast["integrity"], "delivered_by": broadcast["delivered_by"], "transcoded_by": broadcast["transcoded_by"]}
+
+    async def do_broadcast_receive(self, page, p):
+        if not self.station:
+            raise Failure("unreachable", "The station did not answer.")
+        return {"sdp": await self.station(p["sdp"])}
 
     def do_ice_servers(self, page, p):
         return {"ice_servers": []}

@@ -42,6 +42,31 @@ class CommandTest(unittest.IsolatedAsyncioTestCase):
         await self.dsip("contacts", "add", "did:key:z6MkrgXgMcSfqUQ6bhMEL1dhqvPYU4YaueY56Mw8aee9YN4R", "Bob")
         self.assertIn("Bob", await self.dsip("contacts", "list"))
 
+    async def test_a_stream_is_published_followed_attested_and_withdrawn(self):
+        await self.dsip("broadcast", "list", status=3)
+        await self.dsip("id", "create", "Carol")
+        did = json.loads(await self.dsip("id", "show", "--json"))["did"]
+        variant = "id=main,codec=audio/aac,transport=hls,uri=https://live.example/main.m3u8"
+        await self.dsip("broadcast", "publish", "radio", "--variant", "nonsense", status=64)
+        await self.dsip("broadcast", "publish", "radio", "--variant", variant, "--policy", "nonsense", status=64)
+        await self.dsip("broadcast", "unpublish", "radio", status=3)
+        await self.dsip("broadcast", "publish", "radio", "--title", "Carol Live", "--variant", variant, "--policy", "transcoding=forbidden")
+        stream = f"{did}:radio"
+        listener = ("--state", str(self.network.folder / "dave"))
+        await self.dsip("id", "create", "Dave", *listener)
+        self.assertIn("Integrity mode: metadata-only", await self.dsip("broadcast", "show", stream, *listener))
+        await self.dsip("broadcast", "show", stream + ":none", *listener, status=3)
+        await self.dsip("broadcast", "attest", stream, "transcode", "--from", "none", "--to", "low", *listener, status=64)
+        await self.dsip("broadcast", "attest", stream, "transcode", "--from", "main", "--to", "low", *listener)
+        shown = await self.dsip("broadcast", "show", stream)
+        self.assertIn("Integrity mode: derivative-bound", shown)
+        self.assertIn("Against the publisher’s policy: transcoding", shown)
+        await self.dsip("broadcast", "unpublish", "radio")
+        self.assertEqual(json.loads(await self.dsip("broadcast", "show", stream, "--json", *listener))["state"], "withdrawn")
+        self.assertIn("withdrawn", await self.dsip("broadcast", "list", *listener))
+        await self.dsip("broadcast", "forget", stream, *listener)
+        await self.dsip("broadcast", "forget", stream, *listener, status=3)
+
     async def test_doctor_checks_every_hop_and_names_the_first_that_fails(self):
         await self.dsip("doctor", status=1)
         await self.dsip("id", "create", "Carol")

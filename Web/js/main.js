@@ -3,6 +3,7 @@
 
 import { AgentClient } from "./api.js";
 import { forgetToken, keptToken, startAlerts } from "./alerts.js";
+import { Playback } from "./broadcast.js";
 import { Calls } from "./calls.js";
 import { h, mount, update } from "./dom.js";
 import { icon } from "./icons.js";
@@ -53,7 +54,7 @@ function start() {
   const agent = new AgentClient(token);
   follow(agent);
   const calls = new Calls(agent);
-  const app = { agent, calls, messages: new Messages(agent) };
+  const app = { agent, calls, messages: new Messages(agent), playback: new Playback(agent) };
   agent.on("notice", ({ level, sentence }) => notify(level, sentence));
   mount(container, () => draw(app));
   watchIncoming(app);

@@ -20,6 +20,8 @@ export function follow(agent) {
   part(agent, "conversation", (state, conversation) => putConversation(conversation));
   part(agent, "conversation.gone", (state, { id }) => { state.conversations = state.conversations.filter((known) => known.id !== id); });
   part(agent, "messaging", (state, messaging) => { state.messaging = messaging; });
+  part(agent, "broadcast", (state, broadcast) => { state.broadcasts = [...state.broadcasts.filter((known) => known.stream !== broadcast.stream), broadcast].sort((a, b) => (a.stream < b.stream ? -1 : 1)); });
+  part(agent, "broadcast.gone", (state, { stream }) => { state.broadcasts = state.broadcasts.filter((known) => known.stream !== stream); });
   part(agent, "call", (state, call) => putCall(call));
 }
 
@@ -32,7 +34,7 @@ function part(agent, event, apply) {
 }
 
 function normal(state) {
-  return { contacts: [], calls: [], requests: [], log: [], identities: [], conversations: [], messaging: { enabled: false }, missed: 0, settings: {}, relay: null, identity: null, device: null, ...state };
+  return { contacts: [], calls: [], requests: [], log: [], identities: [], conversations: [], broadcasts: [], messaging: { enabled: false }, missed: 0, settings: {}, relay: null, identity: null, device: null, ...state };
 }
 
 export function putCall(call) {

@@ -15,6 +15,8 @@ struct PublicationStore: Sendable {
     private var streams: [ULID: String] = [:]
     private var perPublisher: [DID: Int] = [:]
 
+    func stream(of publication: ULID) -> String? { streams[publication] }
+
     subscript(stream: String) -> Record? { records[stream] }
 
     mutating func publish(
@@ -57,6 +59,13 @@ struct PublicationStore: Sendable {
         record.state = "expired"
         records[stream] = record
         return true
+    }
+
+    mutating func forget(_ stream: String) {
+        guard let publication = records.removeValue(forKey: stream)?.publication else { return }
+        streams[publication.id] = nil
+        let left = perPublisher[publication.publisher, default: 1] - 1
+        perPublisher[publication.publisher] = left > 0 ? left : nil
     }
 
     /// Attaches a processor's statement; it never replaces the publisher.

@@ -59,9 +59,10 @@ extension Signal {
 
 extension SubscriptionAuthorityEvent {
     /// What an authority reads of a verified message; nil for types it does not read.
-    public init?(_ verified: Verified<Message>) {
-        let message = verified.body
-        let identity = verified.principal
+    public init?(_ verified: Verified<Message>) { self.init(verified.body, by: verified.principal) }
+
+    /// The same of a message that was verified before it was stored, by `identity`.
+    public init?(_ message: Message, by identity: DID) {
         switch message.body {
         case .subscribe(let subscribe):
             self = .receivedSubscribe(

@@ -8,6 +8,10 @@ public enum SubscriptionAuthorityEvent: Hashable, Sendable {
     case setPolicy(target: String, SubscriptionPolicy)
     /// Whoever presents `token` may subscribe to `target`.
     case issueCapability(token: String, target: String)
+    /// The target is no more: its policy and its record go, and so that one that never was tells no more; its subscriptions end.
+    case forget(target: String)
+    /// The device is away, and room is needed: its subscriptions end without a word, which would not reach it.
+    case gone(device: DID)
     case bound(device: DID, identity: DID)
     case unbound(device: DID)
     case receivedSubscribe(SubscribeRequest)

@@ -24,6 +24,9 @@ extension SubscriptionAuthority {
         public let expiresAt: Int64
     }
 
+    /// The stream whose current record is `publication`.
+    public func stream(of publication: ULID) -> String? { records.stream(of: publication) }
+
     /// In stream order.
     public var publicationSnapshots: [PublicationSnapshot] {
         records.records.values.map {

@@ -38,6 +38,12 @@ public struct SubscriptionAuthority: Sendable {
     /// Unix seconds at which `advance(to:)` has something to do.
     public var nextDeadline: Int64? { deadlines.next }
 
+    /// Whether there is no room for another subscription.
+    public var isFull: Bool { subscriptions.count >= limits.subscriptions }
+
+    /// Those who hold one.
+    public var subscribers: [DID] { Array(byDevice.keys) }
+
     public mutating func handle(
         _ event: SubscriptionAuthorityEvent,
         at now: Int64
@@ -77,6 +83,14 @@ public struct SubscriptionAuthority: Sendable {
             }
         case .issueCapability(let token, let target):
             capabilities[token] = target
+        case .forget(let target):
+            for id in ids(target) { terminate(id, .sessionExpired, into: &out) }
+            policies[target] = nil
+            capabilities = capabilities.filter { $0.value != target }
+            records.forget(target)
+            deadlines.cancel(.publication(target))
+        case .gone(let device):
+            for id in byDevice[device] ?? [] { remove(id) }
         case .bound(let device, let identity):
             if let previous = bindings[device], previous != identity { unbind(device, into: &out) }
             bindings[device] = identity

@@ -33,6 +33,8 @@ public actor Agent {
     nonisolated let messageDatabase: MessageDatabase
     /// For blobs, which take longer than documents.
     nonisolated let blobClient: GuardedHTTPClient
+    /// For the endpoints of stations.
+    nonisolated let stationClient: GuardedHTTPClient
     nonisolated let logger: Logger
 
     var desks: [DID: Desk] = [:]
@@ -53,6 +55,10 @@ public actor Agent {
     var wokenFor: [ULID] = []
     /// Devices of ours that wait at the relay to be paired.
     var waiting: Set<DID> = []
+    /// Streams that are followed, by their ids.
+    var watched: [String: WatchedStream] = [:]
+    /// What was said of streams and awaits its effect, with the reason once it is refused.
+    var broadcastRefusals: [ULID: Reason?] = [:]
     private var timer: Task<Void, Never>?
     private var deliveries: Task<Void, Never>?
     private var random = SystemRandomNumberGenerator()
@@ -83,6 +89,7 @@ public actor Agent {
             roots: roots,
             timeout: Agent.transferTime
         )
+        self.stationClient = GuardedHTTPClient(allows: { !policy.refuses($0) }, roots: roots)
         self.fetcher = fetcher
         self.directory = Directory(
             fetcher: fetcher,
@@ -113,6 +120,7 @@ public actor Agent {
             )
         }
         for identity in keyring.identities { try openDesk(identity) }
+        restoreWatched()
         let events = links.events
         deliveries = Task { [weak self] in
             for await event in events {
@@ -194,6 +202,7 @@ public actor Agent {
         case .status(let owner, let url, let state):
             if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
             if case .connected(_, let capabilities) = state { learnHosts(capabilities, of: url) }
+            state.isConnected ? resubscribe(owner: owner, path: url) : unsubscribed(owner: owner, path: url)
             if let desk = desks[owner] {
                 mailLink(state, at: url, desk)
                 if state.isConnected, desk.relay == url { announce(desk) }
@@ -206,7 +215,8 @@ public actor Agent {
             live.ending = (.transportEnvelopeTooLarge, false)
             if item.type == .invite { run(.inviteFailed(session: live.id, reason: .transportEnvelopeTooLarge), desk) }
         case .idle(let owner, let url):
-            let isUsed = desks[owner]?.calls.values.contains { $0.path == url } ?? false
+            let isUsed =
+                desks[owner]?.calls.values.contains { $0.path == url } ?? false || isWatching(owner: owner, path: url)
             isUsed ? links.link(owner: owner, url: url).touch() : links.drop(owner: owner, url: url)
         }
     }
@@ -259,12 +269,14 @@ public actor Agent {
     /// Sleeps until the next thing is due.
     func reschedule() {
         timer?.cancel()
-        let due = desks.values.flatMap {
-            [
-                $0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt, $0.presenceAt,
-                renewalDue($0),
-            ]
-        }.compactMap(\.self)
+        let due =
+            desks.values.flatMap {
+                [
+                    $0.engine.nextDeadline, $0.mail?.mail.deadline, $0.mail?.ratchet.deadline, $0.announceAt,
+                    $0.presenceAt,
+                    renewalDue($0),
+                ]
+            }.compactMap(\.self) + watched.values.compactMap(\.nextDeadline)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in
@@ -327,6 +339,7 @@ public actor Agent {
             "contacts": .array(try contacts().map(\.json)),
             "calls": .array(calls.map { $0.json(for: page) }),
             "requests": .array(try requests().map { $0.0.json(peer: $0.1) }),
+            "broadcasts": .array(broadcasts().map(\.json)),
             "conversations": .array(try conversations().map(\.json)), "messaging": messaging().json,
             "log": .array(try log().map { $0.0.json(peer: $0.1) }), "missed": .int(try missed()),
             "settings": settings,

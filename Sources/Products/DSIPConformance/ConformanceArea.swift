@@ -32,6 +32,7 @@ public struct ConformanceArea: Sendable {
         ConformanceArea("media-binding", run: MediaBindingArea.run),
         ConformanceArea("messaging", run: MessagingArea.run),
         ConformanceArea("trust", run: TrustArea.run),
+        ConformanceArea("broadcast", run: BroadcastArea.run),
         ConformanceArea("dht", run: HintArea.run),
         ConformanceArea("pkarr", run: PkarrArea.run),
         ConformanceArea("did-webvh", run: WebVHArea.run),

@@ -9,7 +9,8 @@ struct DSIPCommand: AsyncParsableCommand {
         discussion: ExitStatus.explanation,
         subcommands: [
             UpCommand.self, DemoCommand.self, RelayCommand.self, IDCommand.self, ContactsCommand.self, MsgCommand.self,
-            ResolveCommand.self, DHTCommand.self, VerifyCommand.self, DoctorCommand.self, ConformanceCommand.self,
+            BroadcastCommand.self, ResolveCommand.self, DHTCommand.self, VerifyCommand.self, DoctorCommand.self,
+            ConformanceCommand.self,
             CompletionCommand.self,
         ]
     )

@@ -145,6 +145,56 @@ struct SubscriptionTests {
         }
     }
 
+    @Test("A target that is forgotten ends its subscriptions, makes room, and is as one that never was")
+    func forgotten() {
+        var limits = SubscriptionAuthority.Limits()
+        limits.publicationsPerPublisher = 1
+        var authority = SubscriptionAuthority(limits: limits)
+        func publish(_ number: UInt64, _ name: String) -> SubscriptionAuthorityEvent {
+            .receivedPublish(
+                Publication(
+                    id: Cast.id(number),
+                    identity: Cast.bob,
+                    publisher: Cast.bob,
+                    stream: "\(Cast.bob):\(name)",
+                    state: "live",
+                    variants: ["main"],
+                    expiresAt: Cast.start + 600
+                )
+            )
+        }
+        let stream = "\(Cast.bob):a"
+        _ = authority.handle(publish(1, "a"), at: Cast.start)
+        _ = authority.handle(.setPolicy(target: stream, .everyone), at: Cast.start)
+        _ = authority.handle(.issueCapability(token: "follow", target: stream), at: Cast.start)
+        _ = authority.handle(subscribe(2, target: stream, events: ["publication"]), at: Cast.start)
+        #expect(authority.stream(of: Cast.id(1)) == stream)
+        #expect(authority.handle(publish(3, "b"), at: Cast.start) == [.drop(.tooMany)])
+        let end = authority.handle(.forget(target: stream), at: Cast.start)
+        guard case .notify(let notice)? = end.first, end.count == 1 else { return #expect(Bool(false), "\(end)") }
+        #expect(notice.isTerminal && notice.reason == .sessionExpired && notice.subscription == Cast.id(2))
+        #expect(authority.publicationSnapshots.isEmpty && authority.subscriptionSnapshots.isEmpty)
+        #expect(authority.stream(of: Cast.id(1)) == nil)
+        let again = subscribe(4, target: stream, events: ["publication"], capability: "follow")
+        #expect(authority.handle(again, at: Cast.start) == [blocked(4)])
+        #expect(authority.handle(publish(5, "b"), at: Cast.start).count == 1)
+        #expect(authority.advance(to: Cast.start + 599).isEmpty)
+    }
+
+    @Test("A device that is gone gives its subscriptions back, without a word")
+    func gone() {
+        var limits = SubscriptionAuthority.Limits()
+        limits.subscriptions = 1
+        var authority = SubscriptionAuthority(limits: limits)
+        _ = authority.handle(.setPolicy(target: Cast.bob.string, .everyone), at: Cast.start)
+        #expect(!authority.isFull)
+        _ = authority.handle(subscribe(1), at: Cast.start)
+        #expect(authority.isFull && authority.subscribers == [Cast.alicePhone])
+        #expect(authority.handle(.gone(device: Cast.alicePhone), at: Cast.start).isEmpty)
+        #expect(!authority.isFull && authority.subscribers.isEmpty)
+        #expect(authority.advance(to: Cast.start + 600).isEmpty)
+    }
+
     @Test("A subscriber takes its authority's word only")
     func subscriberSender() {
         var subscriber = Subscriber()

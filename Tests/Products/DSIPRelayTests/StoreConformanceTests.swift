@@ -162,6 +162,33 @@ struct StoreConformanceTests {
         #expect(state.revocations == [revocation])
     }
 
+    @Test("a record of a stream takes the place of all that was kept of it", arguments: StoreKind.allCases)
+    func broadcasts(_ kind: StoreKind) throws {
+        let folder = try TemporaryFolder()
+        let store = try kind.make(in: folder)
+        let ids = (0..<5).map { ulid(Int64($0 + 1)) }
+        func row(_ number: Int, _ stream: String, replaces: Bool = false, until: Int64 = 200) -> StoredBroadcast {
+            StoredBroadcast(
+                id: ids[number],
+                stream: stream,
+                identity: did("alice"),
+                replaces: replaces,
+                until: until,
+                envelope: [UInt8(number)]
+            )
+        }
+        func kept(at now: Int64 = 100) throws -> [[UInt8]] { try store.restore(at: now).broadcasts.map(\.envelope) }
+        try store.commit([.broadcast(row(0, "a", replaces: true)), .broadcast(row(1, "a")), .broadcast(row(2, "b"))])
+        #expect(try kept() == [[0], [1], [2]])
+        try store.commit([.broadcast(row(3, "a", replaces: true, until: 300))])
+        #expect(try kept() == [[2], [3]])
+        #expect(try kept(at: 200) == [[3]])
+        try store.commit([.dropBroadcast("a"), .dropBroadcast("c")])
+        #expect(try kept() == [[2]])
+        try store.commit([.forget(before: 201)])
+        #expect(try kept().isEmpty)
+    }
+
     @Test("records are kept by key, the latest of each, until their time", arguments: StoreKind.allCases)
     func records(_ kind: StoreKind) throws {
         let folder = try TemporaryFolder()

@@ -7,6 +7,7 @@ import { avatar, nameOf } from "../parts/peer.js";
 import { messageRequests, pendingRequests, store, unreadMessages } from "../store.js";
 import { strings } from "../strings.js";
 import { backupView } from "./backup.js";
+import { broadcastsView } from "./broadcasts.js";
 import { contactsView } from "./contacts.js";
 import { devicesView } from "./devices.js";
 import { openDial } from "./dial.js";
@@ -19,9 +20,9 @@ import { youView } from "./you.js";
 
 const views = {
   messages: messagesView, contacts: contactsView, recents: recentsView, requests: requestsView, you: youView, identity: identityView, devices: devicesView,
-  backup: backupView, settings: settingsView,
+  broadcasts: broadcastsView, backup: backupView, settings: settingsView,
 };
-const personal = ["identity", "devices", "backup", "settings"];
+const personal = ["broadcasts", "identity", "devices", "backup", "settings"];
 
 /** The view's name and its arguments, from `#/name/argument/detail`. */
 export function route() {

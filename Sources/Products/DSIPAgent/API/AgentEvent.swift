@@ -26,6 +26,9 @@ public enum AgentEvent: Sendable {
     /// Much of a conversation changed at once: read it again.
     case messagesReset(String)
     case messaging(MessagingStatus)
+    case broadcast(Broadcast)
+    /// The stream is not followed any more.
+    case broadcastGone(String)
     case notice(level: Level, sentence: String)
 
     public enum DescriptionType: String, Sendable { case offer, answer }
@@ -71,6 +74,8 @@ public enum AgentEvent: Sendable {
         case .conversationGone(let id): return event("conversation.gone", ["id": .string(id)])
         case .message(let message): return event("message", message.json)
         case .messagesReset(let id): return event("messages.reset", ["conversation": .string(id)])
+        case .broadcast(let broadcast): return event("broadcast", broadcast.json)
+        case .broadcastGone(let stream): return event("broadcast.gone", ["stream": .string(stream)])
         case .messaging(let status): return event("messaging", status.json)
         case .notice(let level, let sentence):
             return event("notice", ["level": .string(level.rawValue), "sentence": .string(sentence)])

@@ -23,7 +23,7 @@ enum MethodTable {
     }
 
     static let methods: [String: Method] = [
-        people, identities, devices, calls, callMedia, conversations, messages, push,
+        people, identities, devices, calls, callMedia, conversations, messages, push, broadcasts,
     ].reduce(into: [:]) { all, part in all.merge(part) { first, _ in first } }
 
     typealias Run = @Sendable (Agent, Parameters, PageID) async throws(AgentError) -> JSONValue

@@ -63,6 +63,7 @@ extension Agent {
         renewDelegations()
         advanceMail()
         advanceAnnouncements()
+        advanceWatched()
         reschedule()
     }
 

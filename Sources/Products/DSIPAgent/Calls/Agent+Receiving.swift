@@ -29,16 +29,21 @@ extension Agent {
         case .cancel(let cancel): receiveCancel(cancel, message, desk, path)
         case .introduction(let introduction): receiveIntroduction(introduction, message, desk, path)
         case .notify(let notify):
+            if receiveBroadcast(message, desk) { return }
             receiveReport(notify, message, path: path, desk)
             receiveMissed(notify, message, path: path, desk)
             receiveOwn(notify, message, path: path, desk)
         case .delegationRevocation: receiveRevocation(message)
         case .keyRotation: observeKeys(of: message.principal)
         case .error(let report):
+            if receiveBroadcastRefusal(report) { return }
             if inviteAgain(after: report, message, desk) { return }
             receivedRefusal(report, message, desk)
             run(.received(signal), desk, origin: .received(message, path: path))
-        case .progress, .reject, .update, .info, .bye, .grant:
+        case .reject:
+            if receiveBroadcast(message, desk) { return }
+            run(.received(signal), desk, origin: .received(message, path: path))
+        case .progress, .update, .info, .bye, .grant:
             run(.received(signal), desk, origin: .received(message, path: path))
         case .publish, .subscribe, .unpublish, .provenance, .hello, .reachabilityHint: break
         }

@@ -1,3 +1,4 @@
+import DSIPBroadcast
 import DSIPIdentity
 import DSIPMessaging
 import DSIPSignaling
@@ -170,6 +171,54 @@ final class RelayLinks: Sendable {
             }
         }
         return nil
+    }
+
+    /// A record that an authority keeps, with the statements about it.
+    struct Published: Sendable {
+        var record: PublicationRecord
+        var statements: [ProvenanceRecord] = []
+        /// The codes of statements that were refused.
+        var refused: [String] = []
+    }
+
+    /// Verifies what an authority enclosed. Documents it needs are fetched, a few at most.
+    func verify(_ record: [UInt8], statements: [[UInt8]]) async -> Result<Published, BroadcastError> {
+        let verified: PublicationRecord
+        switch await verify({ verifier, now, knowledge in verifier.publication(record, at: now, knowledge) }) {
+        case .success(let record): verified = record
+        case .failure(let error): return .failure(error)
+        }
+        var published = Published(record: verified)
+        for statement in statements {
+            let result = await verify { verifier, now, knowledge in
+                verifier.provenance(statement, about: verified, at: now, knowledge)
+            }
+            switch result {
+            case .success(let record): published.statements.append(record)
+            case .failure(let error): published.refused.append(error.code)
+            }
+        }
+        return .success(published)
+    }
+
+    private func verify<Record>(
+        _ ask: (inout BroadcastVerifier, Int64, BroadcastVerifier.Knowledge) -> BroadcastVerifier.Verdict<Record>
+    ) async -> Result<Record, BroadcastError> {
+        var verifier = BroadcastVerifier()
+        for _ in 0..<3 {
+            let (known, now) = (known, environment.clock())
+            let knowledge = BroadcastVerifier.Knowledge(
+                documents: { known.document(of: $0, at: now) },
+                delegations: known.delegations,
+                revocations: known.revocations
+            )
+            switch ask(&verifier, now, knowledge) {
+            case .accepted(let record): return .success(record)
+            case .refused(let error): return .failure(error)
+            case .needs(let did): await known.resolve(did)
+            }
+        }
+        return .failure(.envelope(Rejection(.kidUnresolvable, "a document that is needed cannot be had")))
     }
 
     var revocations: Revocations { known.revocations }

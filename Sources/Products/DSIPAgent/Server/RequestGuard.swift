@@ -52,11 +52,11 @@ struct RequestGuard: Sendable {
     static let subprotocol = "dsip.agent.v1"
 
     /// Everything a page may load is ours; it may talk to its own origin only; nobody may frame it. `blob:` is what the page itself made
-    /// of an attachment it fetched.
+    /// of an attachment it fetched; streams that a person plays come from where their publisher has them.
     static let securityHeaders: [(name: String, value: String)] = [
         (
             "Content-Security-Policy",
-            "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+            "default-src 'self'; img-src 'self' blob:; media-src 'self' blob: https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
         ),
         ("X-Content-Type-Options", "nosniff"),
         ("X-Frame-Options", "DENY"),

@@ -38,6 +38,7 @@ final class RelayMetrics: Sendable {
     let wakes = CounterFamily(label: "outcome")
     let wakeable = Gauge()
     let ratchet = CounterFamily(label: "what")
+    let publications = Gauge()
 
     func render(uptime seconds: Int) -> String {
         var page = PrometheusText()
@@ -97,6 +98,7 @@ final class RelayMetrics: Sendable {
             handoversExpired
         )
         page.counters("dsip_relay_ratchet_total", "Sealed messages and prekeys, by what became of them.", ratchet)
+        page.gauge("dsip_relay_publications", "Streams that this relay holds the records of.", publications.value)
         page.counters("dsip_relay_push_wakes_total", "Wakes of devices that are away, by outcome.", wakes)
         page.gauge("dsip_relay_push_devices", "Devices that have said how they are woken.", wakeable.value)
     }

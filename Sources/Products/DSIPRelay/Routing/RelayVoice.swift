@@ -68,6 +68,29 @@ struct RelayVoice: Sendable {
         return notice.flatMap { $0.count <= ProtocolLimits.frame ? $0 : nil }
     }
 
+    /// What a subscriber is told (DSIP §9.3).
+    /// - Parameter enclosed: members of the body beside the authority's own.
+    func notify(
+        _ notice: SubscriptionNotice,
+        enclosing enclosed: [(name: String, value: JSONValue)] = [],
+        in form: WireForm = .jose
+    ) -> [UInt8]? {
+        var content: JSONObject = ["type": .string(notice.event), "state": .string(notice.state)]
+        if let publication = notice.publication { content["publication"] = .string(publication.description) }
+        if !notice.provenance.isEmpty {
+            content["provenance"] = .array(notice.provenance.map { .string($0.string) })
+        }
+        for (name, value) in enclosed { content[name] = value }
+        let notify = Notify(
+            subscription: notice.subscription,
+            seq: notice.seq,
+            state: notice.isTerminal ? .terminated : .active,
+            reason: notice.reason,
+            content: content
+        )
+        return sign(Message(stamp(VersionBlock(profiles: [.verifiedBroadcast])), to: notice.to, notify), form)
+    }
+
     private func notify(
         _ recipient: DID,
         subscription: ULID,

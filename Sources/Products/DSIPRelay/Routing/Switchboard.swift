@@ -42,6 +42,8 @@ final class Switchboard: SignalingServerDelegate {
     let ratchet: RatchetDesk?
     /// Nil when push is off.
     let wakes: WakeDesk?
+    /// The publications that this relay is the authority of.
+    let broadcasts: BroadcastDesk
     let logger: Logger
     let clock: @Sendable () -> Int64
 
@@ -66,6 +68,10 @@ final class Switchboard: SignalingServerDelegate {
         self.desk = parts.desk
         self.ratchet = parts.ratchet
         self.wakes = parts.wakes
+        self.broadcasts = BroadcastDesk(
+            .init(voice: parts.voice, writer: parts.writer, metrics: parts.metrics, scope: parts.routing.scope),
+            restoring: stored.broadcasts
+        )
         self.logger = parts.logger
         self.clock = parts.voice.clock
         for record in stored.revocations { documents.insert(record) }
@@ -181,9 +187,8 @@ final class Switchboard: SignalingServerDelegate {
         case .keyRotation(let statement):
             // What is cached under the old key is not to be relied on; the document decides (DSIP §7.5).
             return documents.forget(statement.subject)
-        case .subscribe where message.body.to == voice.key.did:
-            // No policy admits anyone here, and a target that is not here gets the same answer (DSIP §9.3).
-            return reject(message.body, over: connection)
+        case .subscribe where message.body.to == voice.key.did: return received(connection, broadcast: message)
+        case .publish, .unpublish, .provenance: return received(connection, broadcast: message)
         case .error where message.body.to == voice.key.did: return
         default: break
         }
@@ -208,18 +213,6 @@ final class Switchboard: SignalingServerDelegate {
         // Whoever is connected rings already; the others ring, too, if they come while it rings.
         if signal.type == .invite, let recipient = message.body.to {
             wakes?.stored(message.body.id, for: recipient, .call)
-        }
-    }
-
-    private func reject(_ message: Message, over connection: SignalingConnection) {
-        metrics.refused.add(Reason.policyBlocked.token)
-        if let bytes = voice.reject(
-            .policyBlocked,
-            to: message.from,
-            session: message.id,
-            in: connection.form
-        ) {
-            connection.send(bytes)
         }
     }
 
@@ -343,6 +336,7 @@ final class Switchboard: SignalingServerDelegate {
         }
         say(utterances)
         writeAttempts()
+        tell(broadcasts.tick())
     }
 
     /// Now and then: those who stay bound stay known, and who is long gone is forgotten.

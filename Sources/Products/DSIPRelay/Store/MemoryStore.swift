@@ -15,6 +15,7 @@ final class MemoryStore: RelayStore {
         var names: [String: NameRecord] = [:]
         var wakes: [DID: StoredWake] = [:]
         var records: [[UInt8]: StoredRecord] = [:]
+        var broadcasts: [ULID: StoredBroadcast] = [:]
         var nextHandle: UInt64 = 1
     }
 
@@ -43,6 +44,7 @@ final class MemoryStore: RelayStore {
                 attempts: state.attempts.values.sorted { $0.session < $1.session },
                 wakes: state.wakes.values.sorted { $0.device < $1.device },
                 records: state.records.values.filter { $0.until > now },
+                broadcasts: state.broadcasts.values.filter { $0.until > now }.sorted { $0.id < $1.id },
                 nextHandle: state.nextHandle,
                 names: state.names.count
             )
@@ -57,7 +59,7 @@ final class MemoryStore: RelayStore {
                 case .hold(_, let bytes): growth += bytes.count
                 case .release(let handle): growth -= state.held[handle]?.bytes.count ?? 0
                 case .markMissed, .known, .forget, .revoke, .attempt, .endAttempt, .wake, .dropWake, .record,
-                    .dropRecord:
+                    .dropRecord, .broadcast, .dropBroadcast:
                     break
                 }
             }
@@ -83,8 +85,14 @@ final class MemoryStore: RelayStore {
         case .forget(let before):
             state.known = state.known.filter { $0.value.until >= before }
             state.records = state.records.filter { $0.value.until >= before }
+            state.broadcasts = state.broadcasts.filter { $0.value.until >= before }
         case .record(let record): state.records[record.key] = record
         case .dropRecord(let key): state.records[key] = nil
+        case .broadcast(let row):
+            if row.replaces { state.broadcasts = state.broadcasts.filter { $0.value.stream != row.stream } }
+            state.broadcasts[row.id] = row
+        case .dropBroadcast(let stream):
+            state.broadcasts = state.broadcasts.filter { $0.value.stream != stream }
         case .revoke(let record):
             let key = RevocationKey(subject: record.subject, device: record.device)
             if let old = state.revocations[key], old.revokedAt >= record.revokedAt { return }

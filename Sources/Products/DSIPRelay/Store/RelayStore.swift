@@ -115,6 +115,19 @@ struct StoredRecord: Hashable, Sendable {
     var until: Int64
 }
 
+/// A `publish`, and what was said of it since: `provenance` statements and its `unpublish`, as their signers made them.
+struct StoredBroadcast: Hashable, Sendable {
+    var id: ULID
+    var stream: String
+    /// The identity that the signer acts for.
+    var identity: DID
+    /// Whether everything kept of the stream before goes.
+    var replaces: Bool
+    /// Unix seconds.
+    var until: Int64
+    var envelope: [UInt8]
+}
+
 enum StoreChange: Hashable, Sendable {
     case hold(HeldEnvelope, [UInt8])
     /// A held invite is from now on the evidence of a missed call.
@@ -135,12 +148,17 @@ enum StoreChange: Hashable, Sendable {
     /// In place of what was kept under its key.
     case record(StoredRecord)
     case dropRecord([UInt8])
+    case broadcast(StoredBroadcast)
+    /// Everything of the stream.
+    case dropBroadcast(String)
 
     /// Whether it makes room: such a change that fails is tried again.
     var isRelease: Bool {
         switch self {
         case .release, .endAttempt: true
-        case .hold, .markMissed, .known, .forget, .revoke, .attempt, .wake, .dropWake, .record, .dropRecord: false
+        case .hold, .markMissed, .known, .forget, .revoke, .attempt, .wake, .dropWake, .record, .dropRecord, .broadcast,
+            .dropBroadcast:
+            false
         }
     }
 }
@@ -154,6 +172,8 @@ struct StoredState: Sendable {
     var attempts: [StoredAttempt] = []
     var wakes: [StoredWake] = []
     var records: [StoredRecord] = []
+    /// In the order of their ids.
+    var broadcasts: [StoredBroadcast] = []
     /// Above every handle in use.
     var nextHandle: UInt64 = 1
     var names = 0

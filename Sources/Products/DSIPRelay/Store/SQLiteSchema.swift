@@ -10,7 +10,7 @@ import GRDB
 ///
 /// A row that cannot be read back (a file edited by hand) is skipped, never trusted and never a crash.
 enum SQLiteSchema {
-    static let version = 4
+    static let version = 5
 
     /// Brings the file to `version`. A file of a later version is refused rather than guessed at.
     @Sendable static func migrate(_ db: Database) throws {
@@ -26,11 +26,19 @@ enum SQLiteSchema {
             if current < 1 { try db.execute(sql: tables) }
             if current < 2 { try db.execute(sql: attempts) }
             if current < 3 { try db.execute(sql: wakes) }
-            try db.execute(sql: records)
+            if current < 4 { try db.execute(sql: records) }
+            try db.execute(sql: broadcasts)
             try db.execute(sql: "PRAGMA user_version = \(version)")
             return .commit
         }
     }
+
+    private static let broadcasts = """
+        CREATE TABLE broadcast (
+            id TEXT PRIMARY KEY, stream TEXT NOT NULL, identity TEXT NOT NULL, until INTEGER NOT NULL, envelope BLOB NOT NULL)
+            WITHOUT ROWID;
+        CREATE INDEX broadcast_stream ON broadcast (stream);
+        """
 
     private static let records = """
         CREATE TABLE record (key BLOB PRIMARY KEY, value BLOB NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
@@ -190,6 +198,20 @@ extension StoredRevocation {
             subject: subject,
             device: device,
             revokedAt: row["revoked_at"],
+            envelope: Array(row["envelope"] as Data)
+        )
+    }
+}
+
+extension StoredBroadcast {
+    init?(_ row: Row) {
+        guard let id = ULID(row["id"] as String), let identity = DID(row["identity"] as String) else { return nil }
+        self.init(
+            id: id,
+            stream: row["stream"],
+            identity: identity,
+            replaces: false,
+            until: row["until"],
             envelope: Array(row["envelope"] as Data)
         )
     }

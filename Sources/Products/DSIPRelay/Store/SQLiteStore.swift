@@ -94,6 +94,14 @@ final class SQLiteStore: RelayStore {
                         )
                     )
                 }
+                let broadcasts = try Row.fetchCursor(
+                    db,
+                    sql: "SELECT id, stream, identity, until, envelope FROM broadcast WHERE until > ? ORDER BY id",
+                    arguments: [now]
+                )
+                while let row = try broadcasts.next() {
+                    if let row = StoredBroadcast(row) { state.broadcasts.append(row) }
+                }
                 state.names = try Int.fetchOne(db, sql: "SELECT count(*) FROM name") ?? 0
                 return state
             }
@@ -129,6 +137,7 @@ final class SQLiteStore: RelayStore {
         case .forget(let before):
             try db.execute(sql: "DELETE FROM known WHERE until < ?", arguments: [before])
             try db.execute(sql: "DELETE FROM record WHERE until < ?", arguments: [before])
+            try db.execute(sql: "DELETE FROM broadcast WHERE until < ?", arguments: [before])
         case .revoke(let record):
             try db.cachedStatement(sql: SQLiteSchema.insertRevocation).execute(arguments: [
                 record.subject.string, record.device.string, record.revokedAt, Data(record.envelope),
@@ -155,10 +164,22 @@ final class SQLiteStore: RelayStore {
                 .execute(arguments: [Data(record.key), Data(record.value), record.until])
         case .dropRecord(let key):
             try db.cachedStatement(sql: "DELETE FROM record WHERE key = ?").execute(arguments: [Data(key)])
+        case .broadcast(let row):
+            if row.replaces { try SQLiteStore.dropBroadcast(row.stream, db) }
+            try db.cachedStatement(
+                sql: "INSERT OR REPLACE INTO broadcast (id, stream, identity, until, envelope) VALUES (?, ?, ?, ?, ?)"
+            ).execute(arguments: [
+                row.id.description, row.stream, row.identity.string, row.until, Data(row.envelope),
+            ])
+        case .dropBroadcast(let stream): try SQLiteStore.dropBroadcast(stream, db)
         case .endAttempt(let session):
             try db.cachedStatement(sql: "DELETE FROM attempt WHERE session = ?")
                 .execute(arguments: [session.description])
         }
+    }
+
+    private static func dropBroadcast(_ stream: String, _ db: Database) throws {
+        try db.cachedStatement(sql: "DELETE FROM broadcast WHERE stream = ?").execute(arguments: [stream])
     }
 
     func envelopes(_ handles: [UInt64]) throws(RelayError) -> [(handle: UInt64, bytes: [UInt8])] {

@@ -1,0 +1,124 @@
+import DSIPBroadcast
+import DSIPIdentity
+import DSIPSignaling
+import Encoding
+import Testing
+
+@testable import DSIPAgent
+
+@Suite("Broadcasts between agents, over a real relay", .serialized, .timeLimit(.minutes(10)))
+struct AgentBroadcastTests {
+    private func draft(_ stream: String = "radio:main", title: String = "Bob Live Radio") -> Agent.Draft {
+        Agent.Draft(
+            stream: stream,
+            title: title,
+            variants: [
+                .init(
+                    id: "opus",
+                    media: [.audio],
+                    codec: "codec:audio/opus",
+                    transport: "transport:webrtc",
+                    uri: "https://live.example/whep"
+                ),
+                .init(
+                    id: "aac",
+                    media: [.audio],
+                    codec: "codec:audio/aac",
+                    transport: "transport:hls",
+                    uri: "https://live.example/main.m3u8"
+                ),
+            ],
+            policy: ["transcoding": "forbidden"]
+        )
+    }
+
+    private func seen(_ person: Person, _ stream: String) async -> Broadcast? {
+        await person.agent.broadcasts().first { $0.stream == stream }
+    }
+
+    @Test("a listener sees the publisher’s record, a processor’s statement, and the withdrawal, each as it comes")
+    func following() async throws {
+        let relay = try await TestRelay()
+        let (bob, carol, alice) = (
+            try await Person("Bob", at: relay), try await Person("Carol", at: relay),
+            try await Person("Alice", at: relay)
+        )
+        let published = try await bob.agent.publish(draft())
+        let stream = await bob.did.string + ":radio:main"
+        #expect(published.stream == stream && published.isOwn && published.state == .live)
+        let heard = try await alice.agent.watch(stream)
+        #expect(heard.state == .live && !heard.isOwn && heard.isCurrent)
+        #expect(await heard.publisher.did == bob.did)
+        #expect(heard.record?.publish.title == "Bob Live Radio")
+        let hls = ReceiverCapabilities(codecs: ["codec:audio/aac"], transports: ["transport:hls"])
+        #expect(try await alice.agent.choose(stream, hls)["variant"]?.string == "aac")
+        #expect(try await alice.agent.choose(stream, hls)["integrity"]?.string == "metadata-only")
+        let attested = try await carol.agent.attest(
+            stream,
+            operation: "transcode",
+            input: "opus",
+            output: "low",
+            uri: "https://cdn.example/low"
+        )
+        #expect(attested.statements.map(\.policyViolation) == [.transcoding])
+        try await until("Alice has the statement") { await seen(alice, stream)?.statements.count == 1 }
+        let chosen = try await alice.agent.choose(stream, hls)
+        #expect(chosen["integrity"]?.string == "derivative-bound")
+        #expect(await chosen["transcoded_by"]?.array == [.string(carol.did.string)])
+        let renewed = try await bob.agent.publish(draft(title: "Later"))
+        #expect(renewed.statements.isEmpty)
+        try await until("Alice has the newer record") { await seen(alice, stream)?.record?.publish.title == "Later" }
+        #expect(try await bob.agent.unpublish("radio:main").state == .withdrawn)
+        try await until("Alice hears that it is over") { await seen(alice, stream)?.state == .withdrawn }
+        try await alice.agent.unwatch(stream)
+        #expect(await alice.agent.broadcasts().isEmpty)
+        await relay.stop()
+    }
+
+    @Test("what is followed is followed again after the relay has restarted, and after the agent has")
+    func restarts() async throws {
+        let relay = try await TestRelay()
+        let folder = TemporaryFolder()
+        let bob = try await Person("Bob", at: relay)
+        var alice = try await Person("Alice", at: relay, folder: folder)
+        _ = try await bob.agent.publish(draft())
+        let stream = await bob.did.string + ":radio:main"
+        #expect(try await alice.agent.watch(stream).state == .live)
+        try await relay.restart()
+        try await bob.connected()
+        try await alice.connected()
+        _ = try await bob.agent.publish(draft(title: "After"))
+        try await until("Alice follows still", within: .seconds(60)) {
+            await seen(alice, stream)?.record?.publish.title == "After"
+        }
+        await alice.agent.stop()
+        alice = try await Person("Alice", at: relay, folder: folder)
+        try await until("Alice follows again", within: .seconds(60)) { await seen(alice, stream)?.state == .live }
+        await relay.stop()
+    }
+
+    @Test("what cannot be had, and what may not be said, is refused with a sentence")
+    func refusals() async throws {
+        let relay = try await TestRelay()
+        let (bob, alice) = (try await Person("Bob", at: relay), try await Person("Alice", at: relay))
+        let missing = try await alice.agent.watch(await bob.did.string + ":nothing")
+        #expect(missing.state == .unavailable && missing.record == nil)
+        await #expect(throws: AgentError(.badRequest, "")) {
+            _ = try await alice.agent.publish(draft(await bob.did.string + ":radio"))
+        }
+        await #expect(throws: AgentError(.notFound, "")) { _ = try await alice.agent.unpublish("nothing") }
+        await #expect(throws: AgentError(.notFound, "")) { try await alice.agent.unwatch("nothing") }
+        await #expect(throws: AgentError.self) { _ = try await alice.agent.watch("not a stream") }
+        var large = draft()
+        large.variants = (0..<60).map { number in
+            var variant = large.variants[0]
+            variant.id = "v\(number)"
+            return variant
+        }
+        await #expect(throws: AgentError(.tooLarge, "")) { _ = try await bob.agent.publish(large) }
+        var malformed = draft()
+        malformed.variants[0].codec = "opus"
+        await #expect(throws: AgentError(.badRequest, "")) { _ = try await bob.agent.publish(malformed) }
+        await relay.stop()
+    }
+}
