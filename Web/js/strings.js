@@ -146,7 +146,7 @@ export const strings = {
     placing: { media: "Waiting for your microphone and camera…", microphone: "Waiting for your microphone…", sending: "Signing and sending the invitation…", answering: "Answering…" },
     states: {
       connecting: "Connecting…", ringing: "Ringing…", queued: "Waiting in a queue…", incoming: "Incoming call", active: "In call", ended: "Call ended",
-      mediaConnecting: "Connecting sound and picture…", unsteady: "The connection is unsteady. Holding on…", poor: "The connection is poor.",
+      mediaConnecting: "Connecting sound and picture…", reconnecting: "Reconnecting…", poor: "The connection is poor.",
       held: "On hold", remoteHeld: (name) => `${name} put you on hold`,
       screened: (name) => `${name} is screening this call. They hear you; you do not hear them.`,
       screening: (name) => `You are screening ${name}. You hear them; they do not hear you, and they know.`,

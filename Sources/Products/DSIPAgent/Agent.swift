@@ -205,6 +205,7 @@ public actor Agent {
         case .idle(let owner, let url):
             let isUsed = desks[owner]?.calls.values.contains { $0.path == url } ?? false
             isUsed ? links.link(owner: owner, url: url).touch() : links.drop(owner: owner, url: url)
+        case .networkChanged: hub.publish(.networkChanged)
         }
     }
 

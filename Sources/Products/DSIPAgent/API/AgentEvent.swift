@@ -27,6 +27,8 @@ public enum AgentEvent: Sendable {
     case messagesReset(String)
     case messaging(MessagingStatus)
     case notice(level: Level, sentence: String)
+    /// This device has come to another network: whoever holds media restores them.
+    case networkChanged
 
     public enum DescriptionType: String, Sendable { case offer, answer }
     public enum Level: String, Sendable { case info, warning, error }
@@ -74,6 +76,7 @@ public enum AgentEvent: Sendable {
         case .messaging(let status): return event("messaging", status.json)
         case .notice(let level, let sentence):
             return event("notice", ["level": .string(level.rawValue), "sentence": .string(sentence)])
+        case .networkChanged: return event("network.changed", [:])
         }
     }
 }
