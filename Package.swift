@@ -189,7 +189,8 @@ let package = Package(
             name: "dsip-fuzz",
             dependencies: [
                 "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
-                "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", crypto,
+                "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", "DSIPTransport", crypto,
+                product("NIOCore", "swift-nio"),
             ],
             path: "Fuzz",
             swiftSettings: strict

@@ -68,7 +68,7 @@ let fuzzEntries: [FuzzEntry] =
             _ = verifier.verify(envelope.bytes, at: 1_760_000_010, replay: &replay, documents: { _ in .unresolvable })
         },
     ] + binaryFuzzEntries + mediaFuzzEntries + ratchetFuzzEntries + mlsFuzzEntries + peerToPeerFuzzEntries
-    + messagingFuzzEntries + webPushFuzzEntries + extensionFuzzEntries + discoveryFuzzEntries
+    + messagingFuzzEntries + webPushFuzzEntries + extensionFuzzEntries + discoveryFuzzEntries + transportFuzzEntries
     + wireFuzzEntries
 
 private let fuzzKey: SigningKey? = SigningKey()

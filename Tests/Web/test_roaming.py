@@ -66,7 +66,7 @@ class RoamingTest(People):
         return await page.evaluate("""async () => { const r = await connections[0].getStats(); for (const t of r.values()) if (t.type === 'transport') {
             const pair = r.get(t.selectedCandidatePairId); return r.get(pair.localCandidateId).address } }""")
 
-    async def decodes(self, page, seconds=60):
+    async def decodes(self, page, seconds=90):
         before = sum(await page.evaluate("frames_decoded()"))
         await self.until(page, "async n => (await frames_decoded()).reduce((a, b) => a + b, 0) > n + 5", before, seconds)
 
@@ -84,7 +84,7 @@ class RoamingTest(People):
         await alice.api("messages.send", conversation=conversation, text="On mobile.")
         await bob.until("written to again", lambda s: any("On mobile." in str(c) for c in s["conversations"]))
         signaling = time.monotonic() - start
-        await self.until(a, "() => connections[0].getStats().then(r => [...r.values()].some(t => t.type === 'transport' && r.get(r.get(t.selectedCandidatePairId)?.localCandidateId)?.address === '10.2.0.2'))", seconds=60)
+        await self.until(a, "() => connections[0].getStats().then(r => [...r.values()].some(t => t.type === 'transport' && r.get(r.get(t.selectedCandidatePairId)?.localCandidateId)?.address === '10.2.0.2'))", seconds=90)
         for page in (a, b):
             await self.decodes(page)
         media = time.monotonic() - start
@@ -106,20 +106,20 @@ class RoamingTest(People):
         alice, bob, a, b = await self.in_a_call(HURRY)
         self.device.leave("wifi")
         for page in (a, b):
-            await expect(page.get_by_role("status").get_by_text("Reconnecting…")).to_be_visible(timeout=30000)
+            await expect(page.get_by_role("status").get_by_text("Reconnecting…")).to_be_visible(timeout=60000)
         for page, name in ((a, "Bob"), (b, "Alice")):
-            await expect(page.get_by_role("alert").get_by_text(re.compile(f"The connection for audio and video to {name} could not be kept up"))).to_be_visible(timeout=30000)
+            await expect(page.get_by_role("alert").get_by_text(re.compile(f"The connection for audio and video to {name} could not be kept up"))).to_be_visible(timeout=60000)
         for person in (alice, bob):
             await person.until("ended", lambda s: s["log"] and not s["calls"])
 
     async def test_a_network_that_comes_back_in_time_brings_the_call_back(self):
         alice, bob, a, b = await self.in_a_call()
         self.device.leave("wifi")
-        await expect(b.get_by_role("status").get_by_text("Reconnecting…")).to_be_visible(timeout=30000)
+        await expect(b.get_by_role("status").get_by_text("Reconnecting…")).to_be_visible(timeout=60000)
         await asyncio.sleep(5)
         self.device.join(*MOBILE)
         for page in (a, b):
-            await self.until(page, "() => connections[0].connectionState === 'connected'", seconds=60)
+            await self.until(page, "() => connections[0].connectionState === 'connected'", seconds=90)
             await self.decodes(page)
             await expect(page.get_by_text("Reconnecting…")).to_be_hidden()
 

@@ -473,7 +473,9 @@ export class CallMedia {
       this.connection = "connected";
       this.#report("connected");
       this.#measure ??= setInterval(() => this.#sample(), 2000);
-    } else if (this.connection === "connected" && state !== "new" && state !== "closed") {
+    } else if (state === "disconnected" || (this.connection === "connected" && state !== "new" && state !== "closed")) {
+      // Only what was connected is ever disconnected, whether or not that was heard in between.
+      if (this.connection === "reconnecting") return;
       this.connection = "reconnecting";
       this.#armDeadline(RECONNECT_SECONDS);
       this.#recover(RESTART_AFTER);
