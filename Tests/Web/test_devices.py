@@ -67,6 +67,12 @@ class DeviceTest(People):
         self.assertEqual(await tablet.did(), await bob.did())
         await tablet.connected()
 
+        await b.get_by_role("button", name="Rename Kitchen tablet").click()
+        dialog = b.get_by_role("dialog", name="Rename Kitchen tablet")
+        await dialog.get_by_label("Name of the device").fill("Hall tablet")
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(b.get_by_role("list", name="Your devices").get_by_text("Hall tablet")).to_be_visible()
+
         # Both ring; the one that is not answered stops.
         await self.call(a)
         await expect(self.incoming(b)).to_be_visible()
@@ -79,8 +85,8 @@ class DeviceTest(People):
 
         # Taken back: nothing it signs counts, and nothing reaches it.
         await b.get_by_role("link", name="Devices", exact=True).click()
-        await b.get_by_role("button", name="Revoke Kitchen tablet").click()
-        dialog = b.get_by_role("dialog", name="Revoke Kitchen tablet?")
+        await b.get_by_role("button", name="Revoke Hall tablet").click()
+        dialog = b.get_by_role("dialog", name="Revoke Hall tablet?")
         await dialog.get_by_role("radio", name=re.compile("Lost")).check()
         start = time.monotonic()
         await dialog.get_by_role("button", name="Revoke device").click()

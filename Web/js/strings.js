@@ -559,6 +559,7 @@ export const strings = {
     kinds: { phone: "Phone", computer: "Computer", browser: "Browser", service: "Service" },
     reasons: { lost: "Lost", compromised: "Compromised", retired: "Retired" },
     reasonHelp: { lost: "I no longer have it.", compromised: "Somebody else may have used it.", retired: "I do not use it any more." },
+    rename: "Rename", renameName: (name) => `Rename ${name}`, renameField: "Name of the device",
     revoke: "Revoke", revokeName: (name) => `Revoke ${name}`,
     revokeTitle: (name) => `Revoke ${name}?`,
     revokeText: "It can no longer sign in your name. This cannot be undone; the device would have to be added again.",

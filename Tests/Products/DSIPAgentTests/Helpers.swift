@@ -263,7 +263,8 @@ extension Person.Seen {
         case .log(let entries, let count): (log, missed) = (entries.map(\.0), count)
         case .notice(_, let sentence): notices.append(sentence)
         case .relay(let status): relay = status
-        case .stateChanged, .contacts, .devices, .conversation, .conversationGone, .message, .messagesReset, .messaging:
+        case .stateChanged, .contacts, .devices, .conversation, .conversationGone, .message, .messagesReset, .messaging,
+            .networkChanged:
             break
         }
     }

@@ -85,7 +85,8 @@ public struct Call: Sendable, Hashable {
             "claimed": .bool(holder != nil), "claimed_by_me": .bool(holder != nil && holder == page),
             "progress": .array(progress.map(\.json)), "started_at": .int(startedAt),
             "answered_at": .optional(answeredAt), "ended_at": .optional(endedAt), "ended": ended?.json ?? .null,
-            "can_restart": .bool(canRestart), "update": update.map { ["id": .string($0.id), "media": $0.media.json] } ?? .null,
+            "can_restart": .bool(canRestart),
+            "update": update.map { ["id": .string($0.id), "media": $0.media.json] } ?? .null,
         ]
     }
 }
