@@ -46,6 +46,7 @@ class Device(Here):
             time.sleep(0.02)
         self.prefix = ("nsenter", "-t", str(self.holder.pid), "-n")
         self.ip("link", "set", "lo", "up")
+        self.networks = networks
         for name, net in networks:
             subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns", str(self.holder.pid)], check=True)
             subprocess.run(["ip", "address", "add", f"{net}.1/24", "dev", name], check=True)
@@ -78,6 +79,9 @@ class Device(Here):
         return result[0]
 
     def close(self):
+        # The namespace itself goes some time after its last process.
+        for name, _ in self.networks:
+            subprocess.run(["ip", "link", "delete", name])
         self.holder.kill()
         self.holder.wait()
 
