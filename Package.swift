@@ -196,7 +196,9 @@ let package = Package(
             name: "dsip-fuzz",
             dependencies: [
                 "Encoding", "MLS", "Libp2p", "WebRTC", "DoubleRatchet", "WebPush", "DSIPIdentity", "DSIPSignaling",
-                "DSIPBroadcast", "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", crypto,
+                "DSIPBroadcast", "DSIPMedia", "DSIPMessaging", "DSIPDiscovery", "DSIPDialect03", "DSIPTransport",
+                crypto,
+                product("NIOCore", "swift-nio"),
             ],
             path: "Fuzz",
             swiftSettings: strict

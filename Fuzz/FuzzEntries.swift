@@ -69,7 +69,7 @@ let fuzzEntries: [FuzzEntry] =
         },
     ] + binaryFuzzEntries + broadcastFuzzEntries + mediaFuzzEntries + ratchetFuzzEntries + mlsFuzzEntries
     + peerToPeerFuzzEntries
-    + messagingFuzzEntries + webPushFuzzEntries + extensionFuzzEntries + discoveryFuzzEntries
+    + messagingFuzzEntries + webPushFuzzEntries + extensionFuzzEntries + discoveryFuzzEntries + transportFuzzEntries
     + wireFuzzEntries
 
 private let fuzzKey: SigningKey? = SigningKey()

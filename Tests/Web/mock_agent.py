@@ -384,6 +384,12 @@ class Agent(Messaging):
         self.completed = p["answer"]
         return self.identity()
 
+    def do_devices_rename(self, page, p):
+        device = next(d for d in self.devices if d["did"] == p["did"])
+        device.update(name=p["name"])
+        self.emit("devices", {"devices": self.devices})
+        return device
+
     def do_devices_revoke(self, page, p):
         device = next(d for d in self.devices if d["did"] == p["did"])
         device.update(revoked_at=now(), revoked_reason=p["reason"])

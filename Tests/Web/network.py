@@ -1,6 +1,7 @@
 """A DSIP network of real processes on loopback: one relay and an agent for each person, all state in one temporary folder."""
 
 import asyncio
+import ctypes
 import json
 import os
 import pathlib
@@ -9,7 +10,10 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import tempfile
+import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -23,16 +27,75 @@ def free_port():
         return s.getsockname()[1]
 
 
+class Here:
+    """Where a program runs: the network namespace of the test itself."""
+
+    prefix = ()
+
+    def run(self, work):
+        return work()
+
+
+class Device(Here):
+    """A network namespace of its own, to which the test's is joined by one link for each network of `networks`."""
+
+    def __init__(self, *networks):
+        # Ends with the test, however that ends.
+        self.holder = subprocess.Popen(["unshare", "-n", "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        while os.readlink(f"/proc/{self.holder.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+            time.sleep(0.02)
+        self.prefix = ("nsenter", "-t", str(self.holder.pid), "-n")
+        self.ip("link", "set", "lo", "up")
+        self.networks = networks
+        for name, net in networks:
+            subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns", str(self.holder.pid)], check=True)
+            subprocess.run(["ip", "address", "add", f"{net}.1/24", "dev", name], check=True)
+            subprocess.run(["ip", "link", "set", name, "up"], check=True)
+
+    def ip(self, *arguments, check=True):
+        subprocess.run([*self.prefix, "ip", *arguments], check=check)
+
+    def join(self, name, net):
+        self.ip("link", "set", name, "up")
+        self.ip("address", "add", f"{net}.2/24", "dev", name)
+        self.ip("route", "replace", "default", "via", f"{net}.1")
+
+    def leave(self, name):
+        self.ip("address", "flush", "dev", name)
+        self.ip("link", "set", name, "down")
+
+    def run(self, work):
+        """`work` on a thread that is in the namespace."""
+        result = []
+
+        def enter():
+            with open(f"/proc/{self.holder.pid}/ns/net") as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):
+                    raise OSError(ctypes.get_errno(), "setns")
+            result.append(work())
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        return result[0]
+
+    def close(self):
+        # The namespace itself goes some time after its last process.
+        for name, _ in self.networks:
+            subprocess.run(["ip", "link", "delete", name])
+        self.holder.kill()
+        self.holder.wait()
+
+
 class Program:
     """One `dsip` process whose output is kept; `line` waits for one that matches."""
 
-    def __init__(self, name, *arguments, environment=os.environ):
-        self.name, self.arguments, self.environment = name, [str(argument) for argument in arguments], environment
+    def __init__(self, name, *arguments, environment=os.environ, place=Here()):
+        self.name, self.arguments, self.environment, self.place = name, [str(argument) for argument in arguments], environment, place
         self.lines, self.changed, self.process = [], asyncio.Event(), None
 
     async def start(self):
         self.process = await asyncio.create_subprocess_exec(
-            DSIP, *self.arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**self.environment, "NO_COLOR": "1"})
+            *self.place.prefix, DSIP, *self.arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**self.environment, "NO_COLOR": "1"})
         self.reader = asyncio.create_task(self.read())
         return self
 
@@ -73,14 +136,15 @@ class Program:
 class Person:
     """Someone's agent: `dsip up` on a state folder of their own."""
 
-    def __init__(self, network, name, folder, paired=False):
+    def __init__(self, network, name, folder, paired=False, place=Here()):
+        self.place = place
         self.network, self.name, self.folder, self.program, self.url, self.paired = network, name, folder, None, None, paired
         self.port = free_port()
 
     async def up(self):
         self.program = await Program(
             self.name, "up", "--state", self.folder, "--name", self.name, "--port", self.port, "--relay", self.network.relay_url,
-            "--device", f"{self.name}'s computer", *self.network.trust, *(["--pair"] if self.paired else [])).start()
+            "--device", f"{self.name}'s computer", *self.network.trust, *(["--pair"] if self.paired else []), place=self.place).start()
         self.url = (await self.program.line(r"http://127\.0\.0\.1:\d+/#token=\S+"))[0]
         return self
 
@@ -98,7 +162,7 @@ class Person:
                     return json.load(reply)
             except urllib.error.HTTPError as error:
                 raise AssertionError(f"{method}: {error.code} {error.read().decode()}") from None
-        return await asyncio.to_thread(send)
+        return await asyncio.to_thread(self.place.run, send)
 
     async def state(self):
         return await self.api("state.get")
@@ -123,15 +187,15 @@ class Person:
 
 
 class Network:
-    def __init__(self, hosts=None, trusted=()):
+    def __init__(self, hosts=None, trusted=(), address="127.0.0.1", options=()):
         """`hosts`: of the DHT, which the relay joins unless it is None. `trusted`: other networks whose relays are trusted."""
-        self.hosts, self.trusted = hosts, list(trusted)
+        self.hosts, self.trusted, self.address, self.options = hosts, list(trusted), address, list(options)
 
     async def __aenter__(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="dsip-test-"))
         self.people = []
         self.port, self.relay = free_port(), None
-        self.relay_url = f"wss://127.0.0.1:{self.port}/dsip"
+        self.relay_url = f"wss://{self.address}:{self.port}/dsip"
         await self.start_relay()
         return self
 
@@ -154,22 +218,23 @@ class Network:
 
     async def start_relay(self):
         dht = [] if self.hosts is None else ["--dht-enabled", "true", "--dht-listen", "/ip4/127.0.0.1/tcp/0", *(["--dht-bootstrap", ",".join(self.hosts)] if self.hosts else [])]
-        self.relay = await Program("relay", "relay", "--state", self.folder / "relay", "--port", self.port, *dht).start()
+        self.relay = await Program("relay", "relay", "--state", self.folder / "relay", "--port", self.port,
+                                   *([] if self.address == "127.0.0.1" else ["--host", self.address, "--tls-names", self.address]), *dht, *self.options).start()
         for _ in range(300):
             if self.relay.process.returncode is not None:
                 raise AssertionError("the relay ended:\n" + "\n".join(self.relay.lines))
             try:
                 context = ssl.create_default_context(cafile=str(self.authority))
-                with await asyncio.to_thread(urllib.request.urlopen, f"https://127.0.0.1:{self.port}/healthz", None, 5, context=context) as reply:
+                with await asyncio.to_thread(urllib.request.urlopen, f"https://{self.address}:{self.port}/healthz", None, 5, context=context) as reply:
                     if reply.status == 200:
                         return
             except (OSError, FileNotFoundError):
                 await asyncio.sleep(0.1)
         raise AssertionError("the relay never answered:\n" + "\n".join(self.relay.lines))
 
-    async def person(self, name, paired=False):
+    async def person(self, name, paired=False, place=Here()):
         """`paired`: without an identity, waiting to be added to one."""
-        person = Person(self, name, self.folder / name.lower(), paired)
+        person = Person(self, name, self.folder / name.lower(), paired, place)
         self.people.append(person)
         await person.up()
         if not paired:

@@ -24,9 +24,12 @@ class People(unittest.IsolatedAsyncioTestCase):
         expect.set_options(timeout=15000)
         asyncio.get_running_loop().set_debug(False)
         self.trouble = []
-        self.network = await Network().__aenter__()
+        self.network = await self.make_network().__aenter__()
         self.playwright = await async_playwright().start()
         self.browser = await self.playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+
+    def make_network(self):
+        return Network()
 
     async def asyncTearDown(self):
         await self.browser.close()
@@ -34,8 +37,8 @@ class People(unittest.IsolatedAsyncioTestCase):
         await self.network.__aexit__()
         self.assertEqual([line for line in self.trouble if "net::ERR" not in line and "WebSocket" not in line], [])
 
-    async def open(self, person, **options):
-        context = await self.browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "permissions": ["camera", "microphone"], **options})
+    async def open(self, person, browser=None, **options):
+        context = await (browser or self.browser).new_context(**{"viewport": {"width": 1280, "height": 800}, "permissions": ["camera", "microphone"], **options})
         page = await context.new_page()
         await page.add_init_script(WATCH)
         page.on("console", lambda message: self.trouble.append(message.text) if message.type == "error" else None)

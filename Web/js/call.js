@@ -1,17 +1,23 @@
 // The media of one call: owns the one RTCPeerConnection, its tracks and its negotiations with the agent.
 //
-// What it holds to (WebRTC binding 1.0): no data channel, one BUNDLE, no ICE restart; no connectivity check before the call is active: an
+// What it holds to (WebRTC binding 1.0): no data channel, one BUNDLE; no connectivity check before the call is active: an
 // offer waits for its answer, and an answer becomes the local description only after the agent has sent it. One renegotiation at a time;
 // a refused one is rolled back and what the person asked for is undone, so that the page never shows what the other side did not accept.
+// A connection that was up and broke off may come back for 90 s; where both devices can (`ice-restart/1.0`), ICE is restarted for it.
 
 import { capture, captureScreen } from "./media.js";
 import { prefs } from "./prefs.js";
 import { CandidateOutbox, MediaStatistics } from "./parts/transport.js";
 
 const CONNECT_SECONDS = 30;
+const RECONNECT_SECONDS = 90;
+// Who did not move itself gives the other side, which knows sooner, the time to restart; and each attempt the time to work.
+const RESTART_AFTER = 3000;
+const RESTART_PAUSE = 5000;
 const GLARE_TRIES = 4;
 const sends = (direction) => direction === "sendrecv" || direction === "sendonly";
 const receives = (direction) => direction === "sendrecv" || direction === "recvonly";
+const fragmentOf = (sdp) => /^a=ice-ufrag:(\S+)/m.exec(sdp ?? "")?.[1];
 const directionOf = (send, receive) => (send ? (receive ? "sendrecv" : "sendonly") : receive ? "recvonly" : "inactive");
 
 export class CallMedia {
@@ -20,7 +26,9 @@ export class CallMedia {
   held = false;
   /** An update of ours is under way. */
   busy = false;
-  /** "new", "connecting", "connected", "unsteady" or "failed". */
+  /** Whether ICE may be restarted now: the other device can, and the relay is there to carry it. */
+  mayRestart = () => false;
+  /** "new", "connecting", "connected", "reconnecting" or "failed". */
   connection = "new";
   statistics = null;
   #agent;
@@ -40,6 +48,9 @@ export class CallMedia {
   #measure = null;
   #audio = null;
   #closed = false;
+  #recovering = false;
+  #moved = false;
+  #wake = () => {};
 
   /** `changed()` is called whenever something worth drawing changed. */
   constructor(agent, iceServers, changed) {
@@ -48,7 +59,7 @@ export class CallMedia {
     this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
     this.#outbox = new CandidateOutbox((candidates, end) =>
       agent.call("call.candidates", { session: this.session, candidates, end_of_candidates: end }));
-    this.#pc.onicecandidate = ({ candidate }) => this.#outbox.add(candidate);
+    this.#pc.onicecandidate = ({ candidate }) => { if (this.#isCurrent(candidate)) this.#outbox.add(candidate); };
     this.#pc.ontrack = ({ transceiver, track }) => this.#gotTrack(transceiver, track);
     this.#pc.onconnectionstatechange = () => this.#connectionChanged();
     this.statistics = new MediaStatistics(this.#pc);
@@ -191,6 +202,7 @@ export class CallMedia {
       await this.#adoptLines(screen);
       const answer = await this.#pc.createAnswer();
       await this.#agent.call("call.update.answer", { session: this.session, update, sdp: answer.sdp });
+      if (fragmentOf(answer.sdp) !== fragmentOf(this.#pc.localDescription.sdp)) this.#outbox.renew();
       await this.#pc.setLocalDescription(answer);
       await this.#remoteApplied();
     } catch (error) {
@@ -212,12 +224,20 @@ export class CallMedia {
     const list = candidates.map((entry) => ({ candidate: entry.candidate, sdpMid: entry.sdp_mid, sdpMLineIndex: entry.sdp_m_line_index ?? null }));
     if (end) list.push(null);
     this.#remoteCandidates.push(...list.slice(0, 256));
-    if (this.#remoteReady) await this.#applyCandidates();
+    // Behind the description they belong to, which came first.
+    if (this.#remoteReady) await this.#exclusive(() => this.#applyCandidates());
   }
 
-  /** The call is active; from here the connection has to come up, or come back, within 30 s. */
+  /** The call is active; from here the connection has to come up within 30 s. */
   active() {
-    if (this.#deadline === null && this.connection !== "connected") this.#armDeadline();
+    if (this.#deadline === null && this.connection !== "connected") this.#armDeadline(CONNECT_SECONDS);
+  }
+
+  /** This device has come to another network: what carried the media is gone, or soon will be. */
+  networkChanged() {
+    this.#moved = true;
+    this.#wake();
+    this.#recover(0);
   }
 
   close() {
@@ -225,6 +245,7 @@ export class CallMedia {
     this.#closed = true;
     clearTimeout(this.#deadline);
     clearInterval(this.#measure);
+    this.#wake();
     this.#outbox.close();
     this.#pendingUpdate?.reject(new Error("closed"));
     for (const track of Object.values(this.#tracks)) track?.stop();
@@ -352,14 +373,14 @@ export class CallMedia {
   // MARK: Renegotiation
 
   /** Applies `desire` and agrees it with the other side; throws when refused, after the local description is rolled back. */
-  #change(desire, extra = {}) {
+  #change(desire, extra = {}, restart = null) {
     const turn = this.#chain.then(async () => {
       this.busy = true;
       this.#changed();
       try {
         for (let tries = 1; ; tries++) {
           try {
-            return await this.#offerUpdate(desire, extra);
+            return await this.#offerUpdate(desire, extra, restart);
           } catch (error) {
             if (error.reason !== "session.glare" || tries >= GLARE_TRIES) throw error;
             await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 1200));
@@ -374,11 +395,15 @@ export class CallMedia {
     return turn;
   }
 
-  async #offerUpdate(desire, extra) {
+  async #offerUpdate(desire, extra, restart) {
     await this.#stable();
+    // The other side may have been faster.
+    if (restart && !restart.isNeeded()) return;
     const { settled, sdp } = await this.#exclusive(async () => {
       desire();
-      await this.#pc.setLocalDescription(await this.#pc.createOffer());
+      const offer = await this.#pc.createOffer({ iceRestart: Boolean(restart) });
+      if (restart) this.#outbox.renew();
+      await this.#pc.setLocalDescription(offer);
       const settled = new Promise((resolve, reject) => { this.#pendingUpdate = { id: null, resolve, reject }; });
       settled.catch(() => {});
       // In an object: a promise by itself would be waited for.
@@ -441,27 +466,81 @@ export class CallMedia {
 
   #connectionChanged() {
     const state = this.#pc.connectionState;
+    if (this.connection === "failed") return;
     if (state === "connected") {
       clearTimeout(this.#deadline);
       this.#deadline = null;
       this.connection = "connected";
       this.#report("connected");
       this.#measure ??= setInterval(() => this.#sample(), 2000);
-    } else if (state === "connecting") {
+    } else if (state === "disconnected" || (this.connection === "connected" && state !== "new" && state !== "closed")) {
+      // Only what was connected is ever disconnected, whether or not that was heard in between.
+      if (this.connection === "reconnecting") return;
+      this.connection = "reconnecting";
+      this.#armDeadline(RECONNECT_SECONDS);
+      this.#recover(RESTART_AFTER);
+    } else if (this.connection === "new") {
       this.connection = "connecting";
-    } else if ((state === "disconnected" || state === "failed") && this.connection !== "failed") {
-      this.connection = this.connection === "connecting" ? "connecting" : "unsteady";
-      if (this.#deadline === null) this.#armDeadline();
+      if (state !== "connecting") this.active();
     }
     this.#changed();
   }
 
-  #armDeadline() {
+  #armDeadline(seconds) {
+    clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => {
       this.connection = "failed";
+      this.#wake();
       this.#report("failed");
       this.#changed();
-    }, CONNECT_SECONDS * 1000);
+    }, seconds * 1000);
+  }
+
+  // MARK: Coming back
+
+  // Restarts ICE until the media are back or given up; 90 s at most, for that ends the call.
+  async #recover(after) {
+    if (this.#recovering) return;
+    this.#recovering = true;
+    try {
+      await this.#pause(after);
+      while (this.#isCut()) {
+        if (this.mayRestart()) {
+          this.#moved = false;
+          await this.#restart();
+          await this.#pause(RESTART_PAUSE);
+        } else {
+          await this.#pause(250);
+        }
+      }
+    } finally {
+      this.#recovering = false;
+    }
+  }
+
+  #isCut() { return !this.#closed && (this.connection === "reconnecting" || (this.#moved && this.connection === "connected")); }
+
+  async #restart() {
+    const wasConnected = this.connection === "connected";
+    const restart = { isNeeded: () => !this.#closed && (wasConnected || this.connection === "reconnecting") };
+    try {
+      await this.#change(() => {}, {}, restart);
+    } catch (error) {
+      // It goes on as it is, and is tried again; without support on the other side it may come back by itself.
+      if (error.reason === "media.unsupported") this.mayRestart = () => false;
+    }
+  }
+
+  #pause(milliseconds) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.#wake = () => { clearTimeout(timer); resolve(); };
+    });
+  }
+
+  // A candidate of a description that has been replaced belongs to nothing any more.
+  #isCurrent(candidate) {
+    return !candidate?.usernameFragment || this.#pc.localDescription?.sdp.includes(`a=ice-ufrag:${candidate.usernameFragment}\r\n`);
   }
 
   async #sample() {

@@ -33,6 +33,7 @@ export class Calls {
     agent.on("call", (call) => this.#changed(call));
     agent.on("call.description", (event) => this.#deliver(event, (media) => this.#description(media, event)));
     agent.on("call.candidates", (event) => this.#deliver(event, (media) => media.gotCandidates(event.candidates ?? [], event.end_of_candidates)));
+    agent.on("network.changed", () => { for (const media of this.#media.values()) media.networkChanged(); });
     agent.on("call.rollback", (event) => this.#deliver(event, (media) => media.gotRollback(event.update, event.reason)));
     setInterval(() => { if (this.live.length) update(); }, 1000);
   }
@@ -261,6 +262,10 @@ export class Calls {
 
   #adopt(session, media) {
     this.#media.set(session, media);
+    media.mayRestart = () => {
+      const call = findCall(session);
+      return call?.state === "active" && call.can_restart && store.state.relay?.state === "connected";
+    };
     for (const apply of this.#early.get(session) ?? []) this.#guard(session, apply(media));
     this.#early.delete(session);
   }

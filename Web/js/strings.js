@@ -146,7 +146,7 @@ export const strings = {
     placing: { media: "Waiting for your microphone and camera…", microphone: "Waiting for your microphone…", sending: "Signing and sending the invitation…", answering: "Answering…" },
     states: {
       connecting: "Connecting…", ringing: "Ringing…", queued: "Waiting in a queue…", incoming: "Incoming call", active: "In call", ended: "Call ended",
-      mediaConnecting: "Connecting sound and picture…", unsteady: "The connection is unsteady. Holding on…", poor: "The connection is poor.",
+      mediaConnecting: "Connecting sound and picture…", reconnecting: "Reconnecting…", poor: "The connection is poor.",
       held: "On hold", remoteHeld: (name) => `${name} put you on hold`,
       screened: (name) => `${name} is screening this call. They hear you; you do not hear them.`,
       screening: (name) => `You are screening ${name}. You hear them; they do not hear you, and they know.`,
@@ -625,6 +625,7 @@ export const strings = {
     kinds: { phone: "Phone", computer: "Computer", browser: "Browser", service: "Service" },
     reasons: { lost: "Lost", compromised: "Compromised", retired: "Retired" },
     reasonHelp: { lost: "I no longer have it.", compromised: "Somebody else may have used it.", retired: "I do not use it any more." },
+    rename: "Rename", renameName: (name) => `Rename ${name}`, renameField: "Name of the device",
     revoke: "Revoke", revokeName: (name) => `Revoke ${name}`,
     revokeTitle: (name) => `Revoke ${name}?`,
     revokeText: "It can no longer sign in your name. This cannot be undone; the device would have to be added again.",

@@ -101,7 +101,7 @@ private actor Endpoint {
                 case .message(let message): await received(message)
                 case .state(.connected): state.yield(true)
                 case .state(.waiting), .state(.refused): state.yield(false)
-                case .state, .profile, .rejected: break
+                case .state, .profile, .rejected, .networkChanged: break
                 }
             }
             await run

@@ -9,8 +9,8 @@ import NIOCore
 /// ```
 ///
 /// What is held grows with what arrived, not with what was announced; between envelopes nothing is held.
-struct EnvelopeReader {
-    enum Event {
+package struct EnvelopeReader {
+    package enum Event {
         case message([UInt8])
         /// Close with this code, and read no further.
         case violation(CloseCode)
@@ -22,8 +22,10 @@ struct EnvelopeReader {
     private var expected: Int?
     private var envelope: [UInt8] = []
 
+    package init() {}
+
     /// Takes the next event from `input`; nil when all of it has been read.
-    mutating func next(_ input: inout ByteBuffer) -> Event? {
+    package mutating func next(_ input: inout ByteBuffer) -> Event? {
         if expected == nil {
             guard let length = nextLength(&input) else { return nil }
             guard length > 0 else { return .violation(.protocolError) }
@@ -55,7 +57,7 @@ struct EnvelopeReader {
     /// Most a length in front of an envelope takes.
     static let maximumHeader = 4
 
-    static func append(_ envelope: some Collection<UInt8>, to buffer: inout ByteBuffer) {
+    package static func append(_ envelope: some Collection<UInt8>, to buffer: inout ByteBuffer) {
         switch envelope.count {
         case ..<0x40: buffer.writeInteger(UInt8(envelope.count))
         case ..<0x4000: buffer.writeInteger(UInt16(envelope.count) | 0x4000)

@@ -218,6 +218,7 @@ public actor Agent {
             let isUsed =
                 desks[owner]?.calls.values.contains { $0.path == url } ?? false || isWatching(owner: owner, path: url)
             isUsed ? links.link(owner: owner, url: url).touch() : links.drop(owner: owner, url: url)
+        case .networkChanged: hub.publish(.networkChanged)
         }
     }
 

@@ -147,6 +147,7 @@ enum MediaBindingArea {
     private static func emission(_ action: Renegotiation.Action) -> JSONValue {
         switch action {
         case .keepPendingOffer: ["local_description": "pending"]
+        case .holdCandidates: ["local_candidates": "held"]
         case .applyAnswer: ["apply": "answer"]
         case .offerBecameCurrent: ["local_description": "current"]
         case .rollBack: ["rollback": true]

@@ -14,6 +14,8 @@ public struct CandidateExchange: ~Copyable {
     private enum Outgoing {
         case held([SignaledCandidate], complete: Bool)
         case flowing(endSent: Bool)
+        /// Those of an offer that restarts ICE, kept until it is answered.
+        case restarting([SignaledCandidate], complete: Bool)
     }
 
     /// Theirs. Kept until the description they belong to is applied. B§4.3
@@ -80,6 +82,12 @@ public struct CandidateExchange: ~Copyable {
         case .running(_, .flowing(let endSent), _):
             // B§4.2: nothing counts after the end was told.
             return endSent ? [.ignored(.afterEnd)] : Self.batches(candidates, end: false)
+        case .running(let peer, .restarting(var held, let complete), let incoming):
+            guard !complete else { return [.ignored(.afterEnd)] }
+            guard held.count + candidates.count <= Self.maximumBuffered else { return [.ignored(.overLimit)] }
+            held += candidates
+            state = .running(peer: peer, .restarting(held, complete: false), incoming)
+            return [.buffered(.local, count: held.count)]
         }
     }
 
@@ -92,6 +100,9 @@ public struct CandidateExchange: ~Copyable {
         case .running(let peer, .flowing(endSent: false), let incoming):
             state = .running(peer: peer, .flowing(endSent: true), incoming)
             return Self.batches([], end: true)
+        case .running(let peer, .restarting(let held, _), let incoming):
+            state = .running(peer: peer, .restarting(held, complete: true), incoming)
+            return []
         case .running(_, .flowing(endSent: true), _), .ended: return []
         }
     }
@@ -102,7 +113,7 @@ public struct CandidateExchange: ~Copyable {
         case .running(let peer, .held(let held, let complete), let incoming):
             state = .running(peer: peer, .flowing(endSent: complete), incoming)
             return Self.batches(held, end: complete)
-        case .running(_, .flowing, _), .ended: return []
+        case .running(_, .flowing, _), .running(_, .restarting, _), .ended: return []
         }
     }
 
@@ -136,16 +147,39 @@ public struct CandidateExchange: ~Copyable {
         return (info.candidates.isEmpty ? [] : [.apply(info.candidates)]) + (incoming.ended ? [.remoteEnd] : [])
     }
 
+    /// An update of ours that restarts ICE is about to be sent (`ice-restart/1.0`).
+    ///
+    /// What is gathered from here on belongs to its offer. It is kept until that is answered, as before the first answer (B§4.3), so
+    /// that what either side sends after an offer or an answer is always of the descriptions in force: envelopes of one sender keep
+    /// their order (DSIP §13.2), and no candidate has to name its credentials.
+    public mutating func restarting() {
+        guard case .running(let peer, .flowing, let incoming) = state else { return }
+        state = .running(peer: peer, .restarting([], complete: false), incoming)
+    }
+
+    /// That update was refused, or lost: its candidates are of no use, and no others come.
+    public mutating func restartFailed() -> [Action] {
+        guard case .running(let peer, .restarting(let held, _), let incoming) = state else { return [] }
+        state = .running(peer: peer, .flowing(endSent: true), incoming)
+        return held.isEmpty ? [] : [.dropped(count: held.count)]
+    }
+
     /// An update was answered and both its descriptions are in force: each side may name candidates anew, and end anew. B§9
-    public mutating func renegotiated() {
-        guard case .running(let peer, let outgoing, var incoming) = state else { return }
+    public mutating func renegotiated() -> [Action] {
+        guard case .running(let peer, let outgoing, var incoming) = state else { return [] }
         let held = incoming.held
         incoming = Incoming()
         incoming.held = held
-        if case .flowing = outgoing {
-            state = .running(peer: peer, .flowing(endSent: false), incoming)
-        } else {
+        switch outgoing {
+        case .held:
             state = .running(peer: peer, outgoing, incoming)
+            return []
+        case .flowing:
+            state = .running(peer: peer, .flowing(endSent: false), incoming)
+            return []
+        case .restarting(let gathered, let complete):
+            state = .running(peer: peer, .flowing(endSent: complete), incoming)
+            return Self.batches(gathered, end: complete)
         }
     }
 
@@ -154,7 +188,10 @@ public struct CandidateExchange: ~Copyable {
         guard case .running(_, let outgoing, let incoming) = state else { return [] }
         state = .ended
         var count = incoming.held?.count ?? 0
-        if case .held(let held, _) = outgoing { count += held.count }
+        switch outgoing {
+        case .held(let held, _), .restarting(let held, _): count += held.count
+        case .flowing: break
+        }
         return count == 0 ? [] : [.dropped(count: count)]
     }
 

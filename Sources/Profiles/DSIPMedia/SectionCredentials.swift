@@ -20,4 +20,9 @@ public struct SectionCredentials: Hashable, Sendable {
             return old != new && !sections.contains(new)
         }
     }
+
+    /// Whether `next` restarts ICE for every section that stays: a transport is restarted as a whole or not at all.
+    func isWhollyRestarted(by next: SectionCredentials) -> Bool {
+        isRestarted(by: next) && !next.sections.contains { $0.map { sections.contains($0) } ?? false }
+    }
 }

@@ -141,6 +141,31 @@ import Testing
         await server.stop()
     }
 
+    @Test("on another network a connection is replaced or moves, and is the one that sends", arguments: TestBinding.all)
+    func networkChange(over binding: TestBinding) async throws {
+        let recorder = Recorder()
+        let server = try await TestServer.start(Loopback.service(recorder), over: binding)
+        recorder.onReceive { connection, message in connection.send(message.envelope.bytes) }
+        let alice = Person()
+        let client = Loopback.client(alice, server)
+        try await running(client) { events in
+            let first = try #require(await events.connected())
+            for _ in 0..<2 {
+                await client.networkChanged()
+                let isTold = await events.first { if case .networkChanged = $0 { true } else { nil } }
+                #expect(isTold == true)
+                if first.binding == Binding.identifier {
+                    let next = try #require(await events.connected())
+                    #expect(next.identity == first.identity && next.hello != first.hello)
+                }
+                let envelope = alice.bye(to: alice.device.did)
+                try await client.send(envelope)
+                #expect(try #require(await events.message()).envelope.bytes == envelope.bytes)
+            }
+        }
+        await server.stop()
+    }
+
     @Test("a stopping server lets its clients go and takes no new ones", arguments: TestBinding.all)
     func drain(over binding: TestBinding) async throws {
         let service = Loopback.service(Recorder())

@@ -41,7 +41,7 @@ private final class ProposalPeer: Sendable {
                     guard let said = ProposalCodec.message(in: message.envelope) else { continue }
                     self.received.withLock { $0.append(said) }
                 case .rejected(let rejection): Issue.record("rejected: \(rejection)")
-                case .state, .profile: break
+                case .state, .profile, .networkChanged: break
                 }
             }
         }

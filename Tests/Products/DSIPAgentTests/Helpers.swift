@@ -264,7 +264,7 @@ extension Person.Seen {
         case .notice(_, let sentence): notices.append(sentence)
         case .relay(let status): relay = status
         case .stateChanged, .contacts, .devices, .conversation, .conversationGone, .message, .messagesReset, .messaging,
-            .broadcast, .broadcastGone:
+            .broadcast, .broadcastGone, .networkChanged:
             break
         }
     }

@@ -112,6 +112,7 @@ final class TestDevice: Sendable {
                                 state.ratchet.append(message)
                             }
                         case .state(let new): state.states.append(new)
+                        case .networkChanged: break
                         case .rejected(let rejection): Issue.record("rejected: \(rejection)")
                         }
                     }

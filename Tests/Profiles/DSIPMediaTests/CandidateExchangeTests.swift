@@ -91,7 +91,7 @@ import Testing
         #expect(last == [.flooded])
         let stranger = exchange.receivedInfo(info(0..<1), from: "mallory")
         #expect(stranger == [.ignored(.notParty)])
-        exchange.renegotiated()
+        _ = exchange.renegotiated()
         let anew = exchange.receivedInfo(info(0..<1), from: "bob")
         #expect(anew == [.apply(candidates(0..<1))])
     }
@@ -101,7 +101,7 @@ import Testing
         var exchange = CandidateExchange(peer: "bob")
         _ = (exchange.becameActive(), exchange.appliedRemoteDescription(), exchange.completedGathering())
         _ = exchange.receivedInfo(info(0..<0, end: true), from: "bob")
-        exchange.renegotiated()
+        _ = exchange.renegotiated()
         let steps: [[Action]] = [
             exchange.gathered(candidates(0..<1)), exchange.completedGathering(),
             exchange.receivedInfo(info(0..<1, end: true), from: "bob"),
@@ -111,6 +111,44 @@ import Testing
                 [.send(info(0..<1))], [.send(info(0..<0, end: true))], [.apply(candidates(0..<1)), .remoteEnd],
             ]
         )
+    }
+
+    @Test("candidates of an offer that restarts ICE wait for its answer, though the end was told before")
+    func restarting() {
+        var exchange = CandidateExchange(peer: "bob")
+        _ = (exchange.becameActive(), exchange.appliedRemoteDescription(), exchange.completedGathering())
+        exchange.restarting()
+        let steps: [[Action]] = [
+            exchange.gathered(candidates(0..<2)), exchange.completedGathering(), exchange.gathered(candidates(2..<3)),
+            exchange.receivedInfo(info(0..<1), from: "bob"), exchange.renegotiated(),
+            exchange.gathered(candidates(0..<1)),
+        ]
+        #expect(
+            steps == [
+                [.buffered(.local, count: 2)], [], [.ignored(.afterEnd)], [.apply(candidates(0..<1))],
+                [.send(info(0..<2, end: true))], [.ignored(.afterEnd)],
+            ]
+        )
+    }
+
+    @Test("those of a restart that was refused are dropped, and the next one has its own")
+    func refusedRestart() {
+        var exchange = CandidateExchange(peer: "bob")
+        _ = (exchange.becameActive(), exchange.appliedRemoteDescription(), exchange.completedGathering())
+        exchange.restarting()
+        _ = exchange.gathered(candidates(0..<2))
+        let dropped = exchange.restartFailed()
+        let late = exchange.gathered(candidates(2..<3))
+        exchange.restarting()
+        _ = exchange.gathered(candidates(4..<5))
+        let sent = exchange.renegotiated()
+        #expect(dropped == [.dropped(count: 2)] && late == [.ignored(.afterEnd)] && sent == [.send(info(4..<5))])
+        for index in 0..<CandidateExchange.maximumBuffered + 9 {
+            exchange.restarting()
+            _ = exchange.gathered(candidates(index..<index + 1))
+        }
+        let over = exchange.gathered(candidates(0..<1))
+        #expect(over == [.ignored(.overLimit)])
     }
 
     @Test("our own candidates are bounded too")

@@ -75,6 +75,78 @@ import WebRTC
         )
     }
 
+    @Test("where both permit it, an update restarts ICE on both sides, and either may be next")
+    func permittedRestart() {
+        var machine = Renegotiation(
+            local: credentials("aaaa", "aaaa"),
+            remote: credentials("bbbb", "bbbb"),
+            permitsRestart: true
+        )
+        let steps: [[Action]] = [
+            machine.reoffer(credentials("cccc", "cccc")), machine.receivedAnswer(credentials("dddd", "dddd")),
+            machine.receivedReoffer(credentials("eeee", "eeee")), machine.answerUpdate(credentials("ffff", "ffff")),
+            machine.reoffer(credentials("ffff", "ffff")), machine.receivedAnswer(credentials("eeee", "eeee")),
+        ]
+        #expect(
+            steps == [
+                [.keepPendingOffer, .holdCandidates], [.applyAnswer, .offerBecameCurrent], [.showUpdate],
+                [.applyOfferAndAnswer], [.keepPendingOffer], [.applyAnswer, .offerBecameCurrent],
+            ]
+        )
+    }
+
+    @Test("a permitted restart that was refused leaves the credentials as they were")
+    func refusedRestart() {
+        var machine = Renegotiation(local: credentials("aaaa"), remote: credentials("bbbb"), permitsRestart: true)
+        let steps: [[Action]] = [
+            machine.reoffer(credentials("cccc")), machine.receivedReject(), machine.reoffer(credentials("aaaa")),
+            machine.receivedAnswer(credentials("bbbb")),
+        ]
+        #expect(
+            steps == [
+                [.keepPendingOffer, .holdCandidates], [.rollBack], [.keepPendingOffer],
+                [.applyAnswer, .offerBecameCurrent],
+            ]
+        )
+    }
+
+    @Test("a restart of some sections, an answer that restarts alone, and one that does not follow are refused")
+    func halfRestarts() {
+        func machine() -> Renegotiation {
+            Renegotiation(
+                local: credentials("aaaa", "xxxx"),
+                remote: credentials("bbbb", "yyyy"),
+                permitsRestart: true
+            )
+        }
+        var partial = machine()
+        let steps: [[Action]] = [
+            partial.reoffer(credentials("cccc", "xxxx")), partial.receivedReoffer(credentials("bbbb", "zzzz")),
+        ]
+        #expect(
+            steps == [
+                [.refuse(.iceRestart, detail: "a re-offer MUST keep the ICE credentials")],
+                [.reject(reason: "media.unsupported", detail: "ice-restart")],
+            ]
+        )
+        var alone = machine()
+        _ = alone.reoffer(credentials("aaaa", "xxxx"))
+        let restarted = alone.receivedAnswer(credentials("dddd", "eeee"))
+        #expect(restarted == [.fail(.iceRestart)])
+        var unmoved = machine()
+        _ = unmoved.reoffer(credentials("cccc", "dddd"))
+        let stayed = unmoved.receivedAnswer(credentials("bbbb", "yyyy"))
+        #expect(stayed == [.fail(.iceRestart)])
+        var ours = machine()
+        _ = ours.receivedReoffer(credentials("eeee", "ffff"))
+        let answered = ours.answerUpdate(credentials("aaaa", "xxxx"))
+        #expect(
+            answered == [
+                .refuse(.iceRestart, detail: "an answer restarts ICE when its offer does, and only then")
+            ]
+        )
+    }
+
     @Test("the slot of a stopped section may be used again by another")
     func recycledSlot() {
         var machine = Renegotiation(local: credentials("aaaa", "aaaa"), remote: credentials("bbbb", "bbbb"))

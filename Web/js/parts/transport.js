@@ -30,6 +30,12 @@ export class CandidateOutbox {
     this.#schedule();
   }
 
+  /** ICE is restarted: what was gathered before, and its end, count no more. */
+  renew() {
+    this.#waiting = [];
+    this.#end = this.#ended = false;
+  }
+
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);

@@ -89,7 +89,7 @@ function statusLine(app, call, media, name) {
   if (app.calls.answering(call.session)) return text.placing.answering;
   if (call.state !== "active") return states[call.state];
   if (!media) return states.elsewhere;
-  if (media.connection === "unsteady") return states.unsteady;
+  if (media.connection === "reconnecting") return states.reconnecting;
   if (media.connection !== "connected") return states.mediaConnecting;
   if (media.held) return states.held;
   if (call.remote_held) return states.remoteHeld(name);

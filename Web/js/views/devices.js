@@ -48,7 +48,17 @@ function row(app, device) {
     h("div", { class: "row" }, h("span", { class: "row-mark" }, icon(deviceIcons[device.kind] ?? "devices")),
       h("span", { class: "row-text" }, h("strong", {}, device.name), h("span", { class: "muted" }, line))),
     device.this && h("span", { class: "tag" }, text.this),
+    !device.revoked_at && h("button", { class: "button small quiet", type: "button", "aria-label": text.renameName(device.name), onclick: () => openRename(app, device) }, text.rename),
     !device.revoked_at && !device.this && h("button", { class: "button small danger-quiet", type: "button", "aria-label": text.revokeName(device.name), onclick: () => openRevoke(app, device) }, text.revoke));
+}
+
+function openRename(app, device) {
+  const state = { ...formState(), name: device.name };
+  openDialog({
+    title: text.renameName(device.name), className: "narrow",
+    view: (close) => form(state, { submit: () => app.agent.call("devices.rename", { did: device.did, name: state.name.trim() }), done: close, label: strings.common.save, cancel: () => close(), disabled: !state.name.trim() },
+      textField(state, "name", { label: text.renameField, autofocus: true, maxlength: "64", changed: update })),
+  });
 }
 
 async function openRevoke(app, device) {

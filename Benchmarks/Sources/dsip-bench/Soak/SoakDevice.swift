@@ -58,7 +58,7 @@ actor SoakDevice {
                 case .profile(let message):
                     if let message = message.narrowed(as: MailboxMessage.self) { received(message.body) }
                 case .message(let message): received(message.body)
-                case .state, .rejected: break
+                case .state, .rejected, .networkChanged: break
                 }
             }
             await run

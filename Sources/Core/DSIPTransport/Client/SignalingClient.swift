@@ -46,6 +46,8 @@ public final class SignalingClient: Sendable {
         public var prefersQUIC = QUICBinding.isAvailable
         /// How long a handshake over UDP may take before `ws/1.0` is used instead.
         public var quicTimeout = QUICBinding.connectTimeout
+        /// How often it is looked whether the way to the relay leaves by another address.
+        public var routeInterval: Duration = .milliseconds(500)
         /// Unix seconds.
         public var clock: @Sendable () -> Int64
         public var group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
@@ -103,6 +105,8 @@ public final class SignalingClient: Sendable {
         case profile(Verified<any Sendable>)
         /// An envelope that did not verify.
         case rejected(Rejection)
+        /// This device has come to another network; the connection moves, or `connected` follows again.
+        case networkChanged
     }
 
     private struct Live {
@@ -112,6 +116,10 @@ public final class SignalingClient: Sendable {
         /// The port for QUIC that the relay told, and until when UDP counts as blocked.
         var quicPort: Int?
         var quicBlockedUntil: ContinuousClock.Instant?
+        /// Where the relay was last reached.
+        var destination: SocketAddress?
+        /// On another network: delays begin anew.
+        var isFresh = false
         var identity: DID?
         var delegations: [Envelope]
     }
@@ -142,10 +150,13 @@ public final class SignalingClient: Sendable {
     public func run() async {
         var backoff = configuration.backoff
         var generator = SystemRandomNumberGenerator()
+        let follower = Task { await followRoute() }
+        defer { follower.cancel() }
         while !isFinished {
             sink.yield(.state(.connecting))
             let (lifetime, failure) = await connect()
             guard !isFinished else { break }
+            if takeFreshStart() { backoff = configuration.backoff }
             let delay = backoff.connectionLost(after: lifetime, using: &generator)
             sink.yield(.state(.waiting(delay, failure)))
             await sleep(delay)
@@ -192,7 +203,7 @@ public final class SignalingClient: Sendable {
 
     // MARK: One connection
 
-    private var isFinished: Bool { Task.isCancelled || live.withLock(\.isClosed) }
+    var isFinished: Bool { Task.isCancelled || live.withLock(\.isClosed) }
 
     /// - Returns: how long the connection was bound, and why it ended.
     private func connect() async -> (Duration, TransportError) {
@@ -213,6 +224,11 @@ public final class SignalingClient: Sendable {
                     link = better
                 }
                 _ = try? await link.ended.get()
+                // Another one may have taken its place.
+                while let next = currentLink, next !== link {
+                    link = next
+                    _ = try? await link.ended.get()
+                }
                 lifetime = ContinuousClock.now - start
             }
             let failure = try? await link.ended.get()
@@ -236,7 +252,7 @@ public final class SignalingClient: Sendable {
     /// place; the relay then closes the old one behind what it still sends there, so that nothing is lost between the two (DSIP §13.2).
     ///
     /// - Returns: the connection that is used from now on; nil when it remains the one that is.
-    private func goOver(from relay: Relay) async -> ClientLink? {
+    func goOver(from relay: Relay) async -> ClientLink? {
         #if QUIC
         guard relay.binding == Binding.identifier,
             case .int(let port)? = relay.capabilities.other[QUICBinding.capability], (1...65_535).contains(port)
@@ -270,6 +286,27 @@ public final class SignalingClient: Sendable {
     #endif
 
     var currentLink: ClientLink? { live.withLock(\.link) }
+
+    /// Where the relay was last reached.
+    var destination: SocketAddress? {
+        get { live.withLock(\.destination) }
+        set { live.withLock { $0.destination = newValue } }
+    }
+
+    /// On another network what failed before says nothing.
+    func startAfresh() {
+        live.withLock { live in
+            live.isFresh = true
+            live.quicBlockedUntil = nil
+        }
+    }
+
+    private func takeFreshStart() -> Bool {
+        live.withLock { live in
+            defer { live.isFresh = false }
+            return live.isFresh
+        }
+    }
 
     /// Makes `link` the connection that `send` and `close` mean.
     ///

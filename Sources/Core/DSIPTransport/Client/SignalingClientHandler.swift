@@ -157,6 +157,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         self.relay = relay
         phase = .bound
         bound.succeed(relay)
+        client.destination = context?.channel.remoteAddress ?? client.destination
         // Whoever hears that the client is connected may send at once.
         client.attach(link)
         client.sink.yield(.state(.connected(relay)))

@@ -13,10 +13,10 @@ extension SignalingClient {
         do {
             let addresses = try await quicAddresses(port)
             let credentials = try QUICCredentials(roots: try configuration.roots.forQUIC())
-            let (endpoint, connection, address) = try await firstAnswer(of: addresses, credentials)
+            let (endpoint, connection) = try await firstAnswer(of: addresses, credentials)
             do {
                 try await checkName(connection)
-                return try await openStream(endpoint, connection, toward: address)
+                return try await openStream(endpoint, connection)
             } catch {
                 connection.close(UInt64(CloseCode.policyViolation.rawValue))
                 throw error
@@ -30,7 +30,7 @@ extension SignalingClient {
         }
     }
 
-    private typealias Answer = (endpoint: QUICEndpoint, connection: QUICConnection, address: SocketAddress)
+    private typealias Answer = (endpoint: QUICEndpoint, connection: QUICConnection)
 
     /// Dials both families, the second a little later, and keeps who answers first (RFC 8305).
     private func firstAnswer(of addresses: [SocketAddress], _ credentials: QUICCredentials) async throws -> Answer {
@@ -80,7 +80,7 @@ extension SignalingClient {
                 endpoint.close()
             }
             connection.closed.whenComplete { _ in endpoint.close() }
-            return (endpoint, connection, address)
+            return (endpoint, connection)
         } catch {
             endpoint.close()
             throw error
@@ -89,11 +89,9 @@ extension SignalingClient {
 
     private func openStream(
         _ endpoint: QUICEndpoint,
-        _ connection: QUICConnection,
-        toward address: SocketAddress
+        _ connection: QUICConnection
     ) async throws -> ClientLink {
         let host = configuration.address.host
-        let follower = RouteFollower(endpoint, toward: address)
         let link = connection.eventLoop.makePromise(of: ClientLink.self)
         do {
             _ = try await connection.openStream { channel in
@@ -103,17 +101,24 @@ extension SignalingClient {
                 try pipeline.addHandler(handler)
                 handler.link.endpoint.withLock { $0 = endpoint }
                 link.succeed(handler.link)
-                channel.closeFuture.whenComplete { _ in
-                    follower.stop()
-                    connection.close(UInt64(CloseCode.normal.rawValue))
-                }
+                channel.closeFuture.whenComplete { _ in connection.close(UInt64(CloseCode.normal.rawValue)) }
             }.get()
         } catch {
             link.fail(error)
             throw error
         }
-        follower.start()
         return try await link.futureResult.get()
+    }
+
+    /// Moves a connection over QUIC to a fresh socket.
+    ///
+    /// - Returns: false for one over WebSocket.
+    func migrate(_ link: ClientLink, toward destination: SocketAddress) async -> Bool {
+        guard let endpoint = link.endpoint.withLock({ $0 }) else { return false }
+        let any = destination.protocol == .inet ? "0.0.0.0" : "::"
+        // Another port as well: what the old path still brings arrives at the old socket.
+        if let local = try? SocketAddress(ipAddress: any, port: 0) { _ = try? await endpoint.rebind(to: local).get() }
+        return true
     }
 
     /// Moves the connection to a socket at `address`. For tests.

@@ -30,6 +30,8 @@ public enum AgentEvent: Sendable {
     /// The stream is not followed any more.
     case broadcastGone(String)
     case notice(level: Level, sentence: String)
+    /// This device has come to another network: whoever holds media restores them.
+    case networkChanged
 
     public enum DescriptionType: String, Sendable { case offer, answer }
     public enum Level: String, Sendable { case info, warning, error }
@@ -79,6 +81,7 @@ public enum AgentEvent: Sendable {
         case .messaging(let status): return event("messaging", status.json)
         case .notice(let level, let sentence):
             return event("notice", ["level": .string(level.rawValue), "sentence": .string(sentence)])
+        case .networkChanged: return event("network.changed", [:])
         }
     }
 }

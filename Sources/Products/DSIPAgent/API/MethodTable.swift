@@ -175,6 +175,9 @@ enum MethodTable {
         "devices.pair.complete": slow { agent, p, _ throws(AgentError) in
             try await agent.completePairing(p.text("answer", limit: 64 << 10)).json
         },
+        "devices.rename": slow { agent, p, _ throws(AgentError) in
+            try await agent.renameDevice(p.string("did"), to: p.text("name", limit: 256)).json
+        },
         "devices.revoke": slow { agent, p, _ throws(AgentError) in
             try await agent.revokeDevice(p.string("did"), reason: p.string("reason")).json
         },

@@ -196,10 +196,25 @@ extension Agent {
         }
         let id = makeID()
         try command(.offerUpdate(session: live.id, id: id, answeredBy: who), desk)
+        live.updateDeadline = Task { [weak self] in
+            try? await Task.sleep(for: Agent.updatePatience)
+            guard !Task.isCancelled else { return }
+            await self?.updateExpired(id, session)
+        }
         if who == .user { live.call.screening = false }
         if let who { live.call.answeredBy = who.rawValue }
         publish(live)
         return id.description
+    }
+
+    /// How long the answer to an update is waited for: their page gives it by itself.
+    static let updatePatience: Duration = .seconds(10)
+
+    /// The answer, or the update itself, was lost on a connection that ended: the page may offer again (DSIP §12.8).
+    private func updateExpired(_ id: ULID, _ session: String) {
+        guard let (desk, live) = try? liveCall(session), live.media.ownUpdate?.id == id else { return }
+        run(.forgetUpdate(session: live.id, id: id), desk)
+        updateFailed(id, .sessionTimeout, live)
     }
 
     public func answerUpdate(

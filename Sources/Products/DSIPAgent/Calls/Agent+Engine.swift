@@ -144,7 +144,7 @@ extension Agent {
             return
         }
         // In the dialect it would stand where nobody looks for it.
-        if form == .jose, live != nil { version.extensions.append(.sealedBody) }
+        if form == .jose, live != nil { version.extensions += [.sealedBody, .iceRestart] }
         let id = outbound.type == .invite ? outbound.session : outbound.id
         let stamp = Message.Stamp(
             id: id ?? makeID(),
@@ -217,7 +217,10 @@ extension Agent {
             guard let answer = live.answer else { return }
             live.answer = nil
             let weOffered = live.call.direction == .outgoing
-            if weOffered, case .received(let message, _) = origin { live.peerDevice = message.body.from }
+            if weOffered, case .received(let message, _) = origin {
+                live.peerDevice = message.body.from
+                live.call.canRestart = live.form == .jose && message.body.version.extensions.contains(.iceRestart)
+            }
             guard let peer = live.peerDevice else { return }
             live.call.state = .active
             live.call.answeredAt = now()
@@ -236,12 +239,19 @@ extension Agent {
                 )
             }
             publish(live)
-            apply(live.media.begin(answer, peer: peer, weOffered: weOffered), live, desk)
+            let restarts = live.call.canRestart
+            apply(
+                live.media.begin(answer, peer: peer, weOffered: weOffered, permitsRestart: restarts),
+                live,
+                desk
+            )
         case .stop:
             live.media.end()
         case .applyUpdate:
             guard let answer = live.updateAnswer else { return }
             live.updateAnswer = nil
+            live.updateDeadline?.cancel()
+            live.updateDeadline = nil
             let weAnswered: Bool
             if case .received = origin { weAnswered = false } else { weAnswered = true }
             if !weAnswered, let update = live.media.ownUpdate {
@@ -256,7 +266,7 @@ extension Agent {
                     )
                 )
                 do {
-                    try live.media.applyUpdateAnswer(answer)
+                    apply(try live.media.applyUpdateAnswer(answer), live, desk)
                 } catch {
                     end(live, desk, .mediaFailed)
                     return

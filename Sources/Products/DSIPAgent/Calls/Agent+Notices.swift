@@ -18,15 +18,8 @@ extension Agent {
         case .updateOffered(let id):
             if let live { updateOffered(id, live, desk, origin) }
         case .updateRejected(let id, let reason):
-            guard let live, live.media.ownUpdateFailed() != nil else { return }
-            hub.publish(
-                .rollback(
-                    session: live.call.session,
-                    update: id.description,
-                    reason: reason.token,
-                    holder: live.call.holder
-                )
-            )
+            guard let live else { return }
+            updateFailed(id, reason, live)
         case .missedCall: break
         case .ended(let reason):
             guard let live, live.ending == nil else { return }
@@ -42,6 +35,21 @@ extension Agent {
             showContact(notice, desk, origin)
         case .error(let reason, let inReplyTo): showError(reason, inReplyTo, live, desk, origin)
         }
+    }
+
+    /// Our update came to nothing; the page takes its offer back.
+    func updateFailed(_ id: ULID, _ reason: Reason, _ live: LiveCall) {
+        live.updateDeadline?.cancel()
+        live.updateDeadline = nil
+        guard live.media.ownUpdateFailed() != nil else { return }
+        hub.publish(
+            .rollback(
+                session: live.call.session,
+                update: id.description,
+                reason: reason.token,
+                holder: live.call.holder
+            )
+        )
     }
 
     // MARK: Outgoing
@@ -202,6 +210,7 @@ extension Agent {
         let live = LiveCall(call, id: session, owner: desk.identity, offer: offer, path: path)
         live.peerDevice = message.body.from
         live.form = message.envelope.form
+        live.call.canRestart = live.form == .jose && message.body.version.extensions.contains(.iceRestart)
         if message.body.version.extensions.contains(.sealedBody) { live.opensSeals = message.device }
         desk.calls[session] = live
         noteRelay(Agent.relayClaim(in: invite.identity), of: peer, desk)
@@ -307,6 +316,7 @@ extension Agent {
         )
         live.media.end()
         live.abandonment?.cancel()
+        live.updateDeadline?.cancel()
         live.call.state = .ended
         live.call.endedAt = now()
         live.call.update = nil

@@ -51,13 +51,15 @@ final class CallMedia {
     // MARK: The first answer
 
     /// The call is active: `answer` was applied, or sent. `peer` is the one device whose candidates count. B§4.4
-    func begin(_ answer: CheckedAnswer, peer: DID, weOffered: Bool) -> [Effect] {
+    /// - Parameter permitsRestart: both devices named `ice-restart/1.0`.
+    func begin(_ answer: CheckedAnswer, peer: DID, weOffered: Bool, permitsRestart: Bool) -> [Effect] {
         guard self.answer == nil else { return [] }
         self.answer = answer
         payload = answer.payload
         renegotiation = Renegotiation(
             local: weOffered ? offer.iceCredentials : answer.iceCredentials,
-            remote: weOffered ? answer.iceCredentials : offer.iceCredentials
+            remote: weOffered ? answer.iceCredentials : offer.iceCredentials,
+            permitsRestart: permitsRestart
         )
         var exchange = CandidateExchange(peer: peer.string)
         var actions = early.isEmpty ? [] : exchange.gathered(early)
@@ -100,8 +102,12 @@ final class CallMedia {
     func checkOwnUpdate(_ sdp: String, screen: String?) throws(MediaBindingError) -> CheckedOffer {
         let offer = try CheckedOffer(own: sdp, purposes: screen.map { [$0: CheckedOffer.screen] } ?? [:])
         if renegotiation != nil {
-            for case .refuse(let code, let detail) in renegotiation!.reoffer(offer.iceCredentials) {
-                throw MediaBindingError(code, on: .offer, detail)
+            for action in renegotiation!.reoffer(offer.iceCredentials) {
+                switch action {
+                case .refuse(let code, let detail): throw MediaBindingError(code, on: .offer, detail)
+                case .holdCandidates: candidates?.restarting()
+                default: break
+                }
             }
         }
         return offer
@@ -113,20 +119,22 @@ final class CallMedia {
     func ownUpdateFailed() -> ULID? {
         defer { ownUpdate = nil }
         guard renegotiation != nil else { return nil }
+        _ = candidates?.restartFailed()
         return renegotiation!.receivedReject().contains(.rollBack) ? ownUpdate?.id : nil
     }
 
     /// An answer to our update passed its checks.
-    /// - Throws: when it restarts ICE, which fails the call.
-    func applyUpdateAnswer(_ answer: CheckedAnswer) throws(MediaBindingError) {
-        guard renegotiation != nil else { return }
+    /// - Returns: the candidates that have waited for it.
+    /// - Throws: when it restarts ICE by itself, which fails the call.
+    func applyUpdateAnswer(_ answer: CheckedAnswer) throws(MediaBindingError) -> [Effect] {
+        guard renegotiation != nil else { return [] }
         for case .fail(let code) in renegotiation!.receivedAnswer(answer.iceCredentials) {
             throw MediaBindingError(code, on: .answer, "ice-restart")
         }
         payload = answer.payload
         if let ownUpdate { held = CallMedia.isHold(ownUpdate.offer.payload) }
         ownUpdate = nil
-        candidates?.renegotiated()
+        return CallMedia.effects(candidates?.renegotiated() ?? [])
     }
 
     /// Their update passed its checks. If ours was outstanding it has lost, and is returned for the page to roll back.
@@ -139,6 +147,7 @@ final class CallMedia {
             case .rollBack:
                 rolledBack = ownUpdate?.id
                 ownUpdate = nil
+                _ = candidates?.restartFailed()
             case .reject(_, let detail): throw MediaBindingError(.iceRestart, on: .offer, detail)
             default: break
             }
@@ -157,7 +166,7 @@ final class CallMedia {
         payload = answer.payload
         remoteHeld = CallMedia.isHold(update.offer.payload)
         theirUpdate = nil
-        candidates?.renegotiated()
+        _ = candidates?.renegotiated()
         return answer
     }
 

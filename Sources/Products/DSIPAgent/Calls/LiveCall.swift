@@ -29,6 +29,8 @@ final class LiveCall {
     /// Our re-offer to be sent, and the answer to an update, ours or theirs.
     var reoffer: CheckedOffer?
     var updateAnswer: CheckedAnswer?
+    /// Stops waiting for the answer to our update.
+    var updateDeadline: Task<Void, Never>?
     /// Why the next `reject` is sent, for its `detail`.
     var detail: String?
     /// `info` to be sent, in order.

@@ -1,6 +1,11 @@
 import DSIPMedia
 import DSIPSignaling
 
+extension ProfileID {
+    /// An `update` may restart ICE between two devices that both name it; ours, never critical. docs/conformance.md
+    static let iceRestart: ProfileID = "ice-restart/1.0"
+}
+
 extension Call.Media {
     init(_ kinds: MediaKinds) { self.init(audio: kinds.audio, video: kinds.video) }
     init(_ payload: MediaPayload) { self.init(MediaKinds(payload.media)) }

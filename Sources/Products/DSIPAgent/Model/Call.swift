@@ -62,6 +62,8 @@ public struct Call: Sendable, Hashable {
     public var endedAt: Int64?
     public var ended: Ending?
     public var update: PendingUpdate?
+    /// The other device takes an update that restarts ICE (`ice-restart/1.0`).
+    public var canRestart = false
     /// The page that holds the media of this call.
     public var holder: PageID?
 
@@ -83,6 +85,7 @@ public struct Call: Sendable, Hashable {
             "claimed": .bool(holder != nil), "claimed_by_me": .bool(holder != nil && holder == page),
             "progress": .array(progress.map(\.json)), "started_at": .int(startedAt),
             "answered_at": .optional(answeredAt), "ended_at": .optional(endedAt), "ended": ended?.json ?? .null,
+            "can_restart": .bool(canRestart),
             "update": update.map { ["id": .string($0.id), "media": $0.media.json] } ?? .null,
         ]
     }

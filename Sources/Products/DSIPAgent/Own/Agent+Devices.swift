@@ -163,6 +163,18 @@ extension Agent {
         }
     }
 
+    /// - Parameter name: 1 to 64 characters.
+    public func renameDevice(_ did: String, to name: String) throws(AgentError) -> Device {
+        let name = name.trimmed
+        guard let device = DID(did) else { throw AgentError(.badRequest, "“did” names no device.") }
+        guard (1...64).contains(name.count) else {
+            throw AgentError(.badRequest, "The name of a device has 1 to 64 characters.")
+        }
+        let renamed = try keyring.rename(device, of: current, to: name)
+        hub.publish(.devices(try devices()))
+        return renamed
+    }
+
     /// Takes a device's authority back and tells whoever verifies it: our relay, and the contacts we have (DSIP §7.4).
     public func revokeDevice(_ did: String, reason: String) throws(AgentError) -> Device {
         guard ["lost", "compromised", "retired"].contains(reason) else {

@@ -399,6 +399,20 @@ final class Keyring {
         return adopted != nil
     }
 
+    /// What the person calls one of their devices, here. The delegation of another stays as it was signed; of this one, the next.
+    func rename(_ device: DID, of did: DID, to name: String) throws(AgentError) -> Device {
+        try change { wallet throws(IdentityError) in
+            try wallet.update(did) { identity throws(IdentityError) in
+                identity.rename(device: device, to: name)
+                if device == identity.device.did { identity.deviceDescription.name = name }
+            }
+        }
+        guard let renamed = devices(of: did).first(where: { $0.did == device }), renamed.name == name else {
+            throw AgentError(.notFound, "This is not one of your devices.")
+        }
+        return renamed
+    }
+
     func revoke(
         _ device: DID,
         of did: DID,

@@ -63,6 +63,8 @@ final class RelayLink: Sendable {
         case undeliverable(Item)
         /// Nothing has gone either way for a while.
         case idle
+        /// This device has come to another network.
+        case networkChanged
     }
 
     struct Environment: Sendable {
@@ -86,6 +88,8 @@ final class RelayLink: Sendable {
         var lastUse = ContinuousClock.now
         var tasks: [Task<Void, Never>] = []
         var isStarted = false
+        /// On another network since the last `hello`: what went out before may have gone nowhere.
+        var hasMoved = false
         var isClosed = false
     }
 
@@ -275,8 +279,15 @@ final class RelayLink: Sendable {
             }
         case .rejected(let rejection):
             environment.log.info("envelope rejected", metadata: ["code": "\(rejection.code.rawValue)"])
+        case .networkChanged:
+            box.withLockedValue { $0.hasMoved = true }
+            deliver(.networkChanged)
         case .state(.connecting): break
         case .state(.connected(let relay)):
+            if takeMove() {
+                requeueDoubtful()
+                change(.waiting(until: environment.clock(), TransportError(.unreachable, "the network changed")))
+            }
             change(.connected(Relay(identity: relay.identity, hello: relay.hello), relay.capabilities))
             waker.yield()
         case .state(.refused(let refusal)):
@@ -286,6 +297,13 @@ final class RelayLink: Sendable {
             if case .refused = box.withLockedValue(\.state) { return }
             change(.waiting(until: environment.clock() + delay.components.seconds + 1, error))
         case .state(.closed): break
+        }
+    }
+
+    private func takeMove() -> Bool {
+        box.withLockedValue { box in
+            defer { box.hasMoved = false }
+            return box.hasMoved && box.state.isConnected
         }
     }
 

@@ -18,6 +18,7 @@ final class RelayLinks: Sendable {
         case undeliverable(RelayLink.Item, owner: DID)
         /// Close it with `drop`, or `touch` it to keep it.
         case idle(owner: DID, url: String)
+        case networkChanged
     }
 
     /// Links beside the persistent ones; the one longest unused goes for a new one.
@@ -262,6 +263,7 @@ final class RelayLinks: Sendable {
             continuation.yield(.status(owner: key.owner, url: key.url, linkState))
         case .undeliverable(let item): continuation.yield(.undeliverable(item, owner: key.owner))
         case .idle: continuation.yield(.idle(owner: key.owner, url: key.url))
+        case .networkChanged: continuation.yield(.networkChanged)
         }
     }
 }

@@ -129,6 +129,7 @@ final class ServiceLink: Sendable {
             state.withLockedValue { if $0.phase == .waiting { $0.phase = .connecting } }
         case .state(.waiting), .state(.refused): lose(.waiting)
         case .state(.closed): lose(.closed)
+        case .networkChanged: break
         case .rejected(let rejection): metrics.rejected.add(rejection.code.rawValue)
         }
     }
