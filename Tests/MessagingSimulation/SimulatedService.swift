@@ -24,8 +24,6 @@ final class SimulatedService {
     private(set) var fullUntil: Int64?
     /// Envelopes whose signer's document is being looked up.
     private var parked: [(envelope: Envelope, connection: ConnectionID, needs: DID)] = []
-    /// What is asked of the web at this moment.
-    var lookingUp: Set<DID> = []
     private(set) var rejected: [String] = []
 
     var did: DID { key.did }
