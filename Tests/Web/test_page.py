@@ -620,6 +620,7 @@ class MineTest(PageTest):
     async def test_a_wrong_clock_is_said_where_one_looks(self):
         a = await self.open(self.alice)
         sentence = "This device’s clock is 10 minutes behind the relay’s, so nothing it signs is accepted. Set the clock; it connects again by itself."
+        await expect(a.get_by_role("status", name="Relay connection")).to_contain_text("Connected to relay.test")
         self.alice.relay_trouble = sentence
         self.alice.emit("relay", {"url": "wss://relay.test", "did": None, "state": "waiting", "since": now(), "retry_at": now() + 9, "sentence": sentence, "stun": []})
         await expect(a.get_by_role("status", name="Relay connection")).to_contain_text(sentence)
