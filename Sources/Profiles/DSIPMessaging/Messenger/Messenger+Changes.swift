@@ -67,8 +67,9 @@ extension Messenger {
     static var peerInterval: Int64 { 10 }
 
     mutating func finishChange(in id: GroupID) {
+        let isAddition = groups[id]?.changes.first?.isAddition == true
         // Who came in later has not read what the group is called.
-        if let group = groups[id], group.titleOrder > 0, case .add? = group.changes.first,
+        if isAddition, let group = groups[id], group.titleOrder > 0,
             let title = (try? ledger.conversation(group.thread))??.title
         {
             try? tellTitle(title, in: group.thread)
@@ -78,7 +79,7 @@ extension Messenger {
             group.attempts = 0
         }
         offers[id] = nil
-        settleOwed(in: id)
+        if isAddition { settleOwed(in: id) }
     }
 
     /// The proposals that a change still takes; empty when somebody else has made it, nil when KeyPackages are awaited.

@@ -217,10 +217,10 @@ extension Messenger {
         }
         offers[id] = nil
         let ownLeft = next.status == .removed
-        let (old, new) = (Set(before.identities), Set(change.roster.identities))
-        if group.awaitsFounders, !old.isSubset(of: new) || change.committer != identity && !new.isSubset(of: old) {
+        if group.awaitsFounders {
+            let (old, new) = (Set(before.identities), Set(change.roster.identities))
             // Who was taken out may come back, or another was brought in: neither is to hear what was said without them.
-            forgetOwed(in: id)
+            if !old.isSubset(of: new) || change.committer != identity && !new.isSubset(of: old) { forgetOwed(in: id) }
         }
         try showRoster(change, before, in: id, seq, at: time)
         if ownLeft {

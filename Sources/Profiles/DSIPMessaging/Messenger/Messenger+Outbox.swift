@@ -123,7 +123,7 @@ extension Messenger {
     /// A conversation says nothing to itself before its members are there, and a new group nothing to some of them before all are.
     private mutating func isGathering(_ group: GroupState) throws(MessagingError) -> Bool {
         let now = now
-        let isAwaiting = !group.isPersonal && group.changes.contains { if case .add = $0 { true } else { false } }
+        let isAwaiting = !group.isPersonal && group.changes.contains(where: \.isAddition)
         if isAwaiting, let until = group.gathersUntil {
             guard let primary, bound.contains(primary) else {
                 update(group.id) { $0.gathersUntil = GroupState.gathering }

@@ -107,7 +107,7 @@ extension Messenger {
             return
         }
         guard group.kind.effective == .direct, !change.removed.isEmpty, change.roster.identities == [identity],
-            !group.changes.contains(where: { if case .add = $0 { true } else { false } })
+            !group.changes.contains(where: \.isAddition)
         else { return }
         try abandon(id)
         try convergeDirect(group.thread)
