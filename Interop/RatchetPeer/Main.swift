@@ -21,7 +21,7 @@ struct Main {
 struct Peer: LinePeer, ~Copyable {
     private static let agreement = AgreementProfile(info: Array("interop x3dh".utf8))
     private static let ratchet = RatchetProfile(
-        rootInfo: Array("interop root".utf8),
+        root: .hkdf(.sha256, info: Array("interop root".utf8)),
         chain: .hmac(message: 2, chain: 1),
         cipher: .aes256CBC(.sha256, info: Array("interop aead".utf8), tag: 32)
     )

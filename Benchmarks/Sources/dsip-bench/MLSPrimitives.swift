@@ -56,6 +56,13 @@ struct MLSPrimitives {
         }
     }
 
+    /// HMAC of one label: HKDF-Expand to at most 32 bytes.
+    func expand() -> Double {
+        let key = SymmetricKey(data: secret)
+        let label = Data(repeating: 2, count: 20)
+        return timed(500) { _ in keep(HMAC<SHA256>.authenticationCode(for: label, using: key)) }
+    }
+
     func encrypt(_ size: Int) throws -> Double {
         let plaintext = Data(repeating: 9, count: size)
         return try timed(size > 10_000 ? 20 : 500) { _ in

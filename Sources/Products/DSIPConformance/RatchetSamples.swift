@@ -54,7 +54,10 @@ enum SessionSample {
 
     private static let agreement = AgreementProfile(info: Array("WhisperText".utf8))
     private static let cipher = MessageCipher.aes256CBC(.sha256, info: Array("WhisperMessageKeys".utf8), tag: 8)
-    private static let ratchet = RatchetProfile(rootInfo: Array("WhisperRatchet".utf8), cipher: cipher)
+    private static let ratchet = RatchetProfile(
+        root: .hkdf(.sha256, info: Array("WhisperRatchet".utf8)),
+        cipher: cipher
+    )
 
     static func run(_ file: JSONValue) throws -> JSONValue {
         func key(_ name: String) throws -> AgreementKey {
@@ -182,7 +185,7 @@ enum RatchetSample {
     private static func text(_ text: String) -> [UInt8] { Array("test_double_ratchet \(text)".utf8) }
 
     private static let profile = RatchetProfile(
-        rootInfo: text("Root Chain KDF info"),
+        root: .hkdf(.sha256, info: text("Root Chain KDF info")),
         chain: .hkdf(
             .sha512,
             info: text("Message Chain KDF info"),

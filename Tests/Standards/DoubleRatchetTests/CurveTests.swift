@@ -160,6 +160,20 @@ struct CurveTests {
         #expect(step.message.bytes == Array(digest[32...]))
     }
 
+    @Test("A step of the root is SHA-512 of counter, agreement, root key and name")
+    func oneStepRoot() {
+        var random = SeededRandom(seed: 7)
+        let (root, agreed) = (Secret(using: &random), Secret(using: &random))
+        func digest(_ counter: UInt8) -> [UInt8] {
+            Array(SHA512.hash(data: [0, 0, 0, counter] + agreed.bytes + root.bytes + Array("name".utf8)))
+        }
+        let expected = digest(1) + digest(2)
+        for count in 2...4 {
+            let keys = RootDerivation.oneStep(info: Array("name".utf8)).step(root, agreed, count: count)
+            #expect(keys.flatMap(\.bytes) == Array(expected[..<(32 * count)]))
+        }
+    }
+
     @Test("A wiped buffer holds zeros")
     func wiping() {
         var bytes = [UInt8](repeating: 7, count: 32)

@@ -60,8 +60,7 @@ let profiles: [SessionProfile] = [
     SessionProfile(
         agreement: AgreementProfile(hash: .sha512, info: Array("test x3dh".utf8)),
         ratchet: RatchetProfile(
-            rootHash: .sha512,
-            rootInfo: Array("root".utf8),
+            root: .hkdf(.sha512, info: Array("root".utf8)),
             chain: .hkdf(.sha512, info: [1], constant: [2]),
             cipher: .aes256CBC(.sha256, info: [3], tag: 32),
             header: .wide

@@ -7,8 +7,8 @@ import Testing
 struct RatchetTests {
     static let ratchetProfiles: [RatchetProfile] =
         profiles.map(\.ratchet) + [
-            RatchetProfile(rootInfo: [1], cipher: .aes256GCM, encryptsHeaders: true),
-            RatchetProfile(rootInfo: [1], cipher: .chaCha20Poly1305),
+            RatchetProfile(root: .hkdf(.sha256, info: [1]), cipher: .aes256GCM, encryptsHeaders: true),
+            RatchetProfile(root: .hkdf(.sha256, info: [1]), cipher: .chaCha20Poly1305),
         ]
 
     /// Two ends of a session.

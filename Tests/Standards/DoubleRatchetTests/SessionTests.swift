@@ -77,7 +77,7 @@ struct SessionTests {
         var others = [profile, profile, profile]
         others[0].ratchet.cipher = .aes256GCM
         others[1].ratchet.chain = .hmac(message: 1, chain: 2)
-        others[2].ratchet.rootHash = .sha512
+        others[2].ratchet.root = .hkdf(.sha512, info: [])
         for other in others {
             var code: RatchetError.Code?
             do { _ = try Correspondent(restoring: saved, identity: identity, profile: other) } catch {

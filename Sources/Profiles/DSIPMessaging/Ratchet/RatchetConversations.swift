@@ -45,7 +45,7 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     var wanted: [DID: Want] = [:]
     var sweepAt: Int64 = 0
     var actions: [RatchetAction] = []
-    /// A ring without one-time prekeys, for messages that begin no session: restoring the real one expands every key in it.
+    /// A ring without one-time prekeys, for messages that begin no session: the real one is large.
     private let spareRing: [UInt8]
 
     /// - Throws: `store-failed`, or `refused` when the device's key is none the ratchet can use.

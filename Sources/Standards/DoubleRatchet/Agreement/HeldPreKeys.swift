@@ -23,7 +23,7 @@ struct HeldPreKeys: Sendable {
     /// The newest is last.
     var signed: [Signed] = []
     var lastResort: [SignedKEM] = []
-    var oneTime: [UInt32: AgreementKey] = [:]
+    var oneTime: [UInt32: Secret] = [:]
     var oneTimeKEM: [UInt32: SignedKEM] = [:]
     /// One-time prekeys not yet given out, oldest first.
     var fresh: [UInt32] = []
@@ -58,7 +58,7 @@ struct HeldPreKeys: Sendable {
         writer.append(count: oneTime.count)
         for (id, key) in oneTime.sorted(by: { $0.key < $1.key }) {
             writer.append(id)
-            writer.append(key.secret)
+            writer.append(key)
         }
         for ids in [fresh, freshKEM] {
             writer.append(count: ids.count)
@@ -99,7 +99,7 @@ struct HeldPreKeys: Sendable {
                 keys.append(
                     SignedKEM(
                         id: id,
-                        key: KEMKeyPair(kem, d: try reader.secret(), z: try reader.secret()),
+                        key: KEMKeyPair(saved: kem, d: try reader.secret(), z: try reader.secret()),
                         signature: Array(try reader.bytes(64)),
                         replaced: try reader.optional { (reader) throws(RatchetError) in try reader.int64() }
                     )
@@ -113,7 +113,7 @@ struct HeldPreKeys: Sendable {
         for key in try readKEM(&reader, atMost: most) { oneTimeKEM[key.id] = key }
         for _ in 0..<(try reader.count(atMost: most)) {
             let id = try reader.uint32()
-            oneTime[id] = AgreementKey(try reader.secret())
+            oneTime[id] = try reader.secret()
         }
         for _ in 0..<(try reader.count(atMost: most)) { fresh.append(try reader.uint32()) }
         for _ in 0..<(try reader.count(atMost: most)) { freshKEM.append(try reader.uint32()) }

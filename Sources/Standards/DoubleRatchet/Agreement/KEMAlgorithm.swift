@@ -32,38 +32,51 @@ public enum KEMAlgorithm: UInt8, Hashable, Sendable {
     }
 }
 
-/// A private ML-KEM key: the seeds d and z of FIPS 203.
+/// A private ML-KEM key: the seeds d and z of FIPS 203. One that was saved is expanded where it is used; a ring holds hundreds.
 struct KEMKeyPair: Sendable {
-    private enum Key: Sendable {
-        case mlKEM768(MLKEM768.PrivateKey)
-        case mlKEM1024(MLKEM1024.PrivateKey)
+    private struct Expanded: Sendable {
+        enum Key: Sendable {
+            case mlKEM768(MLKEM768.PrivateKey)
+            case mlKEM1024(MLKEM1024.PrivateKey)
+        }
+
+        let publicKey: [UInt8]
+        let key: Key
     }
 
     let kem: KEMAlgorithm
-    let publicKey: [UInt8]
     let seed: (d: Secret, z: Secret)
-    private let key: Key
+    private var kept: Expanded?
 
-    init(_ kem: KEMAlgorithm, d: Secret, z: Secret) {
+    init(saved kem: KEMAlgorithm, d: Secret, z: Secret) {
         self.kem = kem
         seed = (d, z)
-        var bytes = d.bytes + z.bytes
+    }
+
+    init(_ kem: KEMAlgorithm, d: Secret, z: Secret) {
+        self.init(saved: kem, d: d, z: z)
+        kept = expanded
+    }
+
+    private var expanded: Expanded {
+        if let kept { return kept }
+        var bytes = seed.d.bytes + seed.z.bytes
         defer { bytes.withUnsafeMutableBytes { Secret.wipe($0) } }
         do {
             switch kem {
             case .mlKEM768:
                 let key = try MLKEM768.PrivateKey(seedRepresentation: bytes, publicKey: nil)
-                self.key = .mlKEM768(key)
-                publicKey = Array(key.publicKey.rawRepresentation)
+                return Expanded(publicKey: Array(key.publicKey.rawRepresentation), key: .mlKEM768(key))
             case .mlKEM1024:
                 let key = try MLKEM1024.PrivateKey(seedRepresentation: bytes, publicKey: nil)
-                self.key = .mlKEM1024(key)
-                publicKey = Array(key.publicKey.rawRepresentation)
+                return Expanded(publicKey: Array(key.publicKey.rawRepresentation), key: .mlKEM1024(key))
             }
         } catch {
             preconditionFailure("every seed of 64 bytes gives a key")
         }
     }
+
+    var publicKey: [UInt8] { expanded.publicKey }
 
     init(_ kem: KEMAlgorithm, using random: inout some RandomNumberGenerator) {
         self.init(kem, d: Secret(using: &random), z: Secret(using: &random))
@@ -73,7 +86,7 @@ struct KEMKeyPair: Sendable {
     func decapsulate(_ ciphertext: [UInt8]) throws(RatchetError) -> Secret {
         do {
             let secret =
-                switch key {
+                switch expanded.key {
                 case .mlKEM768(let key): try key.decapsulate(ciphertext)
                 case .mlKEM1024(let key): try key.decapsulate(ciphertext)
                 }

@@ -66,7 +66,7 @@ public struct PreKeyRing: ~Copyable, Sendable {
     public mutating func replenish(to count: Int, using random: inout some RandomNumberGenerator) {
         while held.fresh.count < min(count, limits.oneTime) {
             let id = takeID()
-            held.oneTime[id] = AgreementKey(using: &random)
+            held.oneTime[id] = Secret(using: &random)
             held.fresh.append(id)
         }
         if let kem = profile.kem {
@@ -97,7 +97,7 @@ public struct PreKeyRing: ~Copyable, Sendable {
         )
         if !held.fresh.isEmpty {
             let id = held.fresh.removeFirst()
-            bundle.oneTime = held.oneTime[id].map { .init(id: id, key: $0.publicKey) }
+            bundle.oneTime = held.oneTime[id].map { .init(id: id, key: AgreementKey($0).publicKey) }
         }
         if !held.freshKEM.isEmpty {
             bundle.kem = held.oneTimeKEM[held.freshKEM.removeFirst()]?.preKey(lastResort: false)
@@ -119,7 +119,7 @@ public struct PreKeyRing: ~Copyable, Sendable {
             guard let key = held.oneTime[id] else {
                 throw RatchetError(.unknownPreKey, "the one-time prekey is not held")
             }
-            oneTimeKey = key
+            oneTimeKey = AgreementKey(key)
         }
         var kem: KEMKeyPair?
         if let set = profile.kem {

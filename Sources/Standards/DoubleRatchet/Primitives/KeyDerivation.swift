@@ -57,6 +57,47 @@ public enum KDFHash: UInt8, Hashable, Sendable {
     }
 }
 
+/// How a root key and an agreement give the next root key, a chain key and a header key (Double Ratchet §5.2, KDF_RK).
+public enum RootDerivation: Hashable, Sendable {
+    /// SHA-512 of a counter in four bytes, the agreement, the root key and `info`: the one-step derivation of NIST SP 800-56C §4.1, whose
+    /// fixed information begins with the root key. The first hash gives root key and chain key, the second the header key.
+    ///
+    /// With at most 43 bytes of `info` each hash is one call of the compression function.
+    case oneStep(info: [UInt8])
+    /// HKDF of the agreement with the root key as salt: what the specification recommends.
+    case hkdf(KDFHash, info: [UInt8])
+
+    /// - Parameter count: how many keys of 32 bytes, at most 4.
+    func step(_ root: Secret, _ agreed: Secret, count: Int) -> [Secret] {
+        switch self {
+        case .hkdf(let hash, let info):
+            agreed.withUnsafeBytes { hash.derive(salt: root, material: $0, info: info, count: count) }
+        case .oneStep(let info):
+            withUnsafeTemporaryAllocation(byteCount: 4 + 2 * Secret.count + info.count, alignment: 8) { input in
+                defer { Secret.wipe(input) }
+                agreed.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: input[4...]).copyMemory(from: $0) }
+                root.withUnsafeBytes {
+                    UnsafeMutableRawBufferPointer(rebasing: input[(4 + Secret.count)...]).copyMemory(from: $0)
+                }
+                UnsafeMutableRawBufferPointer(rebasing: input[(4 + 2 * Secret.count)...]).copyBytes(from: info)
+                var keys: [Secret] = []
+                keys.reserveCapacity(count)
+                for counter in 1...UInt32((count + 1) / 2) {
+                    input.storeBytes(of: counter.bigEndian, as: UInt32.self)
+                    var hash = SHA512()
+                    hash.update(bufferPointer: UnsafeRawBufferPointer(input))
+                    hash.finalize().withUnsafeBytes { digest in
+                        keys.append(Secret(copying: UnsafeRawBufferPointer(rebasing: digest[..<Secret.count])))
+                        guard keys.count < count else { return }
+                        keys.append(Secret(copying: UnsafeRawBufferPointer(rebasing: digest[Secret.count...])))
+                    }
+                }
+                return keys
+            }
+        }
+    }
+}
+
 /// How a chain key gives the key of a message and the next chain key (Double Ratchet §5.2, KDF_CK).
 public enum ChainDerivation: Hashable, Sendable {
     /// SHA-512 of the number 1 in four bytes, the chain key and one byte: the one-step derivation of NIST SP 800-56C §4.1. The

@@ -26,8 +26,7 @@ public struct RatchetProfile: Hashable, Sendable {
         }
     }
 
-    public var rootHash: KDFHash
-    public var rootInfo: [UInt8]
+    public var root: RootDerivation
     public var chain: ChainDerivation
     public var cipher: MessageCipher
     public var header: HeaderLayout
@@ -36,27 +35,25 @@ public struct RatchetProfile: Hashable, Sendable {
     public var limits = Limits()
 
     public init(
-        rootHash: KDFHash = .sha256,
-        rootInfo: [UInt8],
+        root: RootDerivation,
         chain: ChainDerivation = .hmac(message: 1, chain: 2),
         cipher: MessageCipher = .aes256GCMSIV,
         header: HeaderLayout = .compact,
         encryptsHeaders: Bool = false
     ) {
-        self.rootHash = rootHash
-        self.rootInfo = rootInfo
+        self.root = root
         self.chain = chain
         self.cipher = cipher
         self.header = header
         self.encryptsHeaders = encryptsHeaders
     }
 
-    /// The profile of an application: HKDF-SHA-256, SHA-512 for the chains, AES-256-GCM-SIV.
+    /// The profile of an application: one SHA-512 a step, AES-256-GCM-SIV.
     ///
     /// - Parameter application: sets its keys apart from every other application's.
     public static func standard(_ application: String, encryptsHeaders: Bool = true) -> RatchetProfile {
         RatchetProfile(
-            rootInfo: Array("\(application) ratchet".utf8),
+            root: .oneStep(info: Array("\(application) ratchet".utf8)),
             chain: .oneStep(constant: 1),
             encryptsHeaders: encryptsHeaders
         )
@@ -64,9 +61,7 @@ public struct RatchetProfile: Hashable, Sendable {
 
     /// KDF_RK and KDF_RK_HE: the next root key, a chain key and, with encrypted headers, the next header key.
     func rootStep(_ root: Secret, _ agreed: Secret) -> (root: Secret, chain: Secret, header: Secret?) {
-        let keys = agreed.withUnsafeBytes {
-            rootHash.derive(salt: root, material: $0, info: rootInfo, count: encryptsHeaders ? 3 : 2)
-        }
+        let keys = self.root.step(root, agreed, count: encryptsHeaders ? 3 : 2)
         return (keys[0], keys[1], encryptsHeaders ? keys[2] : nil)
     }
 }

@@ -30,13 +30,21 @@ public struct SessionProfile: Hashable, Sendable {
         var writer = ByteWriter()
         writer.append(counted: agreement.info)
         writer.append(byte: agreement.kem?.rawValue ?? 0)
-        writer.append(counted: ratchet.rootInfo)
         writer.append(byte: ratchet.header.rawValue)
         writer.append(flag: ratchet.encryptsHeaders)
-        writer.append(byte: ratchet.rootHash.rawValue)
+        writer.append(counted: ratchet.root.mark)
         writer.append(counted: ratchet.chain.mark)
         writer.append(counted: ratchet.cipher.mark)
         return Array(SHA256.hash(data: writer.bytes).prefix(4))
+    }
+}
+
+extension RootDerivation {
+    fileprivate var mark: [UInt8] {
+        switch self {
+        case .oneStep(let info): [1] + info
+        case .hkdf(let hash, let info): [2, hash.rawValue] + info
+        }
     }
 }
 
