@@ -236,6 +236,41 @@ struct RatchetTests {
         await couple.stop()
     }
 
+    @Test("where no mailbox keeps the past, a device that is added later is told it by the first one")
+    func toldHistory() async throws {
+        let couple = try await Couple()
+        let (alice, bob) = (couple.alice, couple.bob)
+        let there = try await alice.conversation(with: bob)
+        try await alice.say("one", in: there)
+        try await until("Bob has it", within: .seconds(60)) { await bob.texts(with: [alice]) == ["one"] }
+        let here = try await bob.conversation(with: alice)
+        try await bob.say("two", in: here)
+        try await until("Alice has the answer", within: .seconds(60)) { await alice.texts(in: there).count == 2 }
+        let phone = try await Person(
+            "Bob",
+            at: couple.his,
+            createsIdentity: false,
+            kind: .phone,
+            trusting: [couple.hers]
+        )
+        let code = try await phone.agent.beginPairing().code
+        _ = try await bob.agent.approvePairing(code, name: "Phone")
+        try await until("the phone has the past", within: .seconds(120)) {
+            await phone.texts(with: [alice]) == ["one", "two"]
+        }
+        let shown = try #require(try await phone.agent.conversations().first)
+        #expect(shown.json["encryption"] == "ratchet" && !shown.record.isRequest)
+        try await alice.say("three", in: there)
+        try await phone.say("four", in: shown.id.description)
+        for device in [bob, phone] {
+            try await until("both have what followed", within: .seconds(120)) {
+                await Set(device.texts(with: [alice])) == ["one", "two", "three", "four"]
+            }
+        }
+        await phone.agent.stop()
+        await couple.stop()
+    }
+
     @Test("a file goes by way of the sender’s relay")
     func attachment() async throws {
         let couple = try await Couple()

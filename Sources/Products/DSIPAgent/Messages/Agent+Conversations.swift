@@ -273,9 +273,12 @@ extension Agent {
 
     /// A device of ours is there that may carry messages: it gets into our groups and reads what was said before (M§12.3).
     func welcome(_ device: DID, _ delegation: Delegation?, _ desk: Desk) {
-        guard let messages = desk.mail, delegation?.capabilities.contains(Delegation.Capability.messaging) == true,
-            (try? messages.mail.devices())?.contains(device) == false
-        else { return }
+        guard let messages = desk.mail, delegation?.capabilities.contains(Delegation.Capability.messaging) == true
+        else {
+            return
+        }
+        workRatchet(desk) { (ratchet, now) throws(MessagingError) in try ratchet.expect(device, at: now) }
+        guard (try? messages.mail.devices())?.contains(device) == false else { return }
         work(desk) { (mail, now) throws(MessagingError) in try mail.addDevice(device, at: now) }
     }
 

@@ -128,15 +128,7 @@ extension Messenger {
             ledger.set(.early, "unsealed", said.group.text + OutboxItem.key(said.seq), said.encoded)
             return
         }
-        let record = ArchiveRecord(
-            conversation: said.conversation,
-            group: said.group,
-            seq: said.seq,
-            sender: said.sender,
-            senderDevice: said.device,
-            receivedAt: said.receivedAt,
-            payload: payload
-        )
+        let record = ArchiveRecord(said, payload)
         let sealed = try Seal.seal(
             record.json.utf8,
             key: key.key,

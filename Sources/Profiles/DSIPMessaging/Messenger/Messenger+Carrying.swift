@@ -144,7 +144,10 @@ extension Messenger {
     ) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
             guard arrival.peer != messenger.identity,
-                arrival.sender == arrival.peer || arrival.sender == messenger.identity,
+                arrival.sender == arrival.peer || arrival.sender == messenger.identity
+            else { return }
+            if try messenger.isPast(arrival) { return }
+            guard
                 let thread = try messenger.carriedThread(with: arrival.peer, by: arrival.sender)
             else { return }
             var peer = try messenger.peer(arrival.peer)
