@@ -17,6 +17,8 @@ for seed in first..<(first + UInt64(runs)) {
     if let only = environment["DSIP_ONLY"] {
         settings = .only(only.split(separator: ",").map(String.init), steps: settings.steps)
     }
+    // Of a hundred, for each step: a conversation moves to another hub.
+    settings.moves = environment["DSIP_MOVES"].flatMap(Int.init) ?? settings.moves
     settings.explains = environment["DSIP_ALL"] != nil
     settings.isVerbose = environment["DSIP_VERBOSE"] != nil
     var run = try Convergence(seed: seed, settings)

@@ -24,6 +24,8 @@ public struct Convergence {
         public var blobFaults = 20
         /// Seconds by which a device's clock may be behind its service's, and ahead of it: further off, no service hears it.
         public var skew: ClosedRange<Int64> = -50...250
+        /// Of a hundred, for each step: somebody has their own service order a conversation. Beside what is the same without.
+        public var moves = 0
         public var isVerbose = false
         /// Says of each message that a device lacks where it is.
         public var explains = false
@@ -107,6 +109,7 @@ public struct Convergence {
             try act(step)
             if step == settings.steps * 6 / 10 { try takeDeviceAway() }
             if step == settings.steps * 7 / 10 { try takeMemberAway() }
+            if settings.moves > 0, chance(settings.moves) { try move() }
             try world.run(Int64(pick(0...6)))
             try trouble()
         }
@@ -207,6 +210,17 @@ public struct Convergence {
         world.note("\(device.name) takes \(member.string.suffix(6)) out of the group")
         let now = world.time(of: device)
         try world.attempt(device) { try world.act(device) { try $0.remove([member], from: record.id, at: now) } }
+    }
+
+    /// Somebody has their own service order one of their conversations from now on.
+    private func move() throws {
+        let device = world.devices[pick(0...(world.devices.count - 1))]
+        let records = device.store.conversations().filter { !$0.isRemoved && !$0.isRequest }
+        guard !device.isRevoked, let record = records.randomElement(using: &world.random),
+            device.messenger.hub(of: record.id) != nil
+        else { return }
+        world.note("\(device.name) moves \(record.title ?? "a conversation") to its service")
+        try world.attempt(device) { try world.act(device) { try $0.move(record.id, at: world.time(of: device)) } }
     }
 
     func isGroup(_ record: ConversationRecord) -> Bool { record.kind == .group && !record.isRemoved }

@@ -64,7 +64,8 @@ class Messaging:
     def make_conversation(self, id, kind, people, title=None, request=False):
         conversation = {
             "id": id, "kind": kind, "encryption": "mls", "title": title, "members": [self.self_peer() if person is self else self.peer(person) for person in people], "self_removed": False, "unread": 0,
-            "last": None, "muted": False, "disappear_after_s": None, "draft": "", "notice": None, "typing": [], "request": request}
+            "last": None, "muted": False, "disappear_after_s": None, "draft": "", "notice": None, "typing": [], "request": request,
+            "hub": {"did": self.world.agents[0].did, "name": "relay.example", "own": self is self.world.agents[0]} if kind == "group" else None}
         self.conversations[id] = conversation
         self.histories[id] = []
         return conversation
@@ -265,6 +266,12 @@ class Messaging:
                 agent.make_conversation(p["id"], "group", people, self.conversations[p["id"]]["title"])
             agent.conversations[p["id"]]["members"] = [agent.self_peer() if other is agent else agent.peer(other) for other in people]
             agent.keep(agent.roster(p["id"], f"{self.name} added {names}.", [a.did for a in added]))
+        return self.conversations[p["id"]]
+
+    def do_conversations_move(self, page, p):
+        for agent in self.people(p["id"]):
+            agent.conversations[p["id"]]["hub"] = {"did": self.did, "name": "bob.example", "own": agent is self}
+            agent.tell(p["id"])
         return self.conversations[p["id"]]
 
     def do_conversations_remove(self, page, p):

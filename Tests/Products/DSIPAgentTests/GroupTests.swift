@@ -10,21 +10,21 @@ import Testing
 @Suite("Groups over two relays", .serialized, .timeLimit(.minutes(15)))
 struct GroupTests {
     /// The group conversation that somebody is in, as they keep it; nil before they are.
-    private func group(_ person: Person) async -> ConversationRecord? {
+    func group(_ person: Person) async -> ConversationRecord? {
         (try? await person.agent.conversations())?.map(\.record).first { $0.kind == .group }
     }
 
-    private func texts(_ person: Person) async -> [String] {
+    func texts(_ person: Person) async -> [String] {
         guard let group = await group(person) else { return [] }
         return await person.texts(in: group.id.description)
     }
 
     @discardableResult
-    private func say(_ text: String, _ person: Person) async throws -> ChatMessage {
+    func say(_ text: String, _ person: Person) async throws -> ChatMessage {
         try await person.say(text, in: try #require(await group(person)).id.description)
     }
 
-    private func found(_ title: String, by founder: Person, with others: [Person]) async throws {
+    func found(_ title: String, by founder: Person, with others: [Person]) async throws {
         for other in others { try await befriend(founder, other) }
         _ = try await founder.agent.createGroup(title: title, members: await others.asyncMap { await $0.did.string })
         // Whoever is slow to come in does not read what was said before: so nothing is, until all are there.

@@ -43,6 +43,7 @@ function content(app, conversation, close) {
       open && selectField({ owner: owners(conversation.id), name: "disappear", label: text.disappear, value: current, options: [...new Set([...spans, current])].map((seconds) => [seconds, spanOf(Number(seconds))]), changed: (seconds) => save({ disappear_after_s: Number(seconds) || null }) }),
       open && h("p", { class: "help" }, text.disappearHelp)),
     !peer && members(app, conversation, open),
+    !peer && open && conversation.hub && order(app, conversation),
     h("div", { key: "end", class: "actions start" },
       !peer && open && h("button", { class: "button danger-quiet", type: "button", onclick: () => leave(app, conversation, close) }, icon("leave"), text.leave),
       conversation.self_removed && h("button", { class: "button danger-quiet", type: "button", onclick: () => { close(); deleteHistory(app, conversation); } }, icon("trash"), strings.messages.deleteHistory)),
@@ -72,6 +73,19 @@ function members(app, conversation, open) {
         !me && open && h("button", { class: "icon-button small", type: "button", "aria-label": strings.safety.buttonName(name), onclick: () => openSafety(app, conversation, member) }, icon("shield")),
         !me && open && h("button", { class: "icon-button small", type: "button", "aria-label": text.removeName(name), onclick: () => remove(app, conversation, member, name) }, icon("close")));
     })));
+}
+
+// Whose service numbers what is said; anybody in the group may take that over while it answers.
+function order(app, conversation) {
+  const { name, own } = conversation.hub;
+  return h("section", { key: "order", class: "card" },
+    h("p", { class: "help" }, own ? text.orderedHere : text.orderedAt(name)),
+    !own && h("div", { class: "actions start" }, h("button", { class: "button small", type: "button", onclick: () => move(app, conversation) }, text.move)));
+}
+
+async function move(app, conversation) {
+  const done = await confirm({ title: text.moveTitle, text: text.moveText, label: text.moveGo, danger: false, run: () => app.agent.call("conversations.move", { id: conversation.id }) });
+  if (done) notify("info", text.moved);
 }
 
 function rename(app, conversation) {

@@ -52,6 +52,9 @@ extension MethodTable {
         "conversations.remove": slow { agent, p, _ throws(AgentError) in
             try await agent.removeMembers(p.people("members"), from: p.string("id")).json
         },
+        "conversations.move": method { agent, p, _ throws(AgentError) in
+            try await agent.moveConversation(p.string("id"), to: p.optionalString("relay")).json
+        },
         "conversations.safety": slow { agent, p, _ throws(AgentError) in
             try await agent.safetyNumber(in: p.string("id"), with: p.optionalString("did"))
         },

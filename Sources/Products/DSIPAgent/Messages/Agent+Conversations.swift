@@ -105,6 +105,27 @@ extension Agent {
         return try show(thread, desk)
     }
 
+    /// Has this person's own service order a group from now on.
+    ///
+    /// - Parameter relay: which of their services, as a `wss` address or its host; nil for the one that keeps their messages.
+    public func moveConversation(_ id: String, to relay: String? = nil) throws(AgentError) -> Conversation {
+        let (thread, desk) = try conversation(id)
+        let own = desk.mail?.mail.configuration.mailboxes ?? []
+        var mailbox: DID?
+        if let relay {
+            func host(_ address: String) -> Substring {
+                (address.hasPrefix("wss://") ? address.dropFirst(6) : address[...]).prefix { $0 != "/" }
+            }
+            guard let found = own.first(where: { host($0.uri) == host(relay) }) else {
+                throw AgentError(.notAllowed, "Only a service that keeps your own messages can take a group over.")
+            }
+            mailbox = found.mailbox
+        }
+        let target = mailbox
+        try attempt(desk) { (mail, now) throws(MessagingError) in ((), try mail.move(thread, to: target, at: now)) }
+        return try show(thread, desk)
+    }
+
     // MARK: Finding
 
     /// Whom `input` means; where a link says they can be reached is remembered.
@@ -174,7 +195,11 @@ extension Agent {
             typing: messages.mail.activity(in: record.id).sorted { $0.key < $1.key }
                 .flatMap { did, kinds in kinds.map { Conversation.Typing(did: did, activity: $0) } }
                 .filter { !isBlocked($0.did, desk) },
-            isCarried: messages.mail.isCarried(record.id)
+            isCarried: messages.mail.isCarried(record.id),
+            hub: record.kind == .group
+                ? messages.mail.hub(of: record.id).map { hub in
+                    Conversation.Hub(service: hub, isOwn: hub.did == messages.mailbox?.mailbox)
+                } : nil
         )
     }
 
@@ -248,9 +273,12 @@ extension Agent {
 
     /// A device of ours is there that may carry messages: it gets into our groups and reads what was said before (M§12.3).
     func welcome(_ device: DID, _ delegation: Delegation?, _ desk: Desk) {
-        guard let messages = desk.mail, delegation?.capabilities.contains(Delegation.Capability.messaging) == true,
-            (try? messages.mail.devices())?.contains(device) == false
-        else { return }
+        guard let messages = desk.mail, delegation?.capabilities.contains(Delegation.Capability.messaging) == true
+        else {
+            return
+        }
+        workRatchet(desk) { (ratchet, now) throws(MessagingError) in try ratchet.expect(device, at: now) }
+        guard (try? messages.mail.devices())?.contains(device) == false else { return }
         work(desk) { (mail, now) throws(MessagingError) in try mail.addDevice(device, at: now) }
     }
 

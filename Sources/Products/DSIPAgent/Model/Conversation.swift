@@ -10,6 +10,20 @@ public struct Conversation: Sendable, Hashable {
     public var typing: [Typing]
     /// Whether a ratchet carries it, and no group.
     public var isCarried: Bool
+    /// The service that orders a group, and whether it keeps this person's own messages too.
+    public var hub: Hub?
+
+    public struct Hub: Sendable, Hashable {
+        public var service: HubReference
+        public var isOwn: Bool
+
+        var json: JSONValue {
+            let host = service.uri.map { $0.dropFirst(6).prefix { $0 != "/" } }.map(String.init)
+            return [
+                "did": .string(service.did.string), "name": .string(host ?? service.did.string), "own": .bool(isOwn),
+            ]
+        }
+    }
 
     public struct Typing: Sendable, Hashable {
         public var did: DID
@@ -26,7 +40,8 @@ public struct Conversation: Sendable, Hashable {
             "self_removed": .bool(record.isRemoved), "unread": .int(Int64(record.unread)), "last": last?.json ?? .null,
             "last_activity": .int(record.lastActivity), "muted": .bool(record.isMuted),
             "disappear_after_s": .optional(record.disappearAfter), "draft": .string(record.draft),
-            "notice": notice, "request": .bool(record.isRequest), "purpose": .optional(record.purpose),
+            "hub": hub?.json ?? .null, "notice": notice, "request": .bool(record.isRequest),
+            "purpose": .optional(record.purpose),
             "typing": .array(
                 typing.map { ["did": .string($0.did.string), "activity": .string($0.activity.effective.token)] }
             ),

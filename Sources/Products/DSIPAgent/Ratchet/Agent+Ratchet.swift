@@ -105,6 +105,10 @@ extension Agent {
             work(desk) { (mail, now) throws(MessagingError) in try mail.carryFailed(item, at: now) }
         case .typing(let peer, let isOn):
             work(desk) { (mail, now) throws(MessagingError) in try mail.receivedTyping(isOn, by: peer, at: now) }
+        case .met(let device):
+            let isTold = work(desk) { (mail, now) throws(MessagingError) in try mail.siblingCame(at: now) }
+            guard isTold else { return }
+            workRatchet(desk) { (ratchet, now) throws(MessagingError) in try ratchet.greeted(device, at: now) }
         case .waiting(let peer):
             guard peer != desk.identity else { return }
             work(desk) { (mail, now) throws(MessagingError) in try mail.lookAgain(peer, at: now) }

@@ -5,8 +5,10 @@ import Encoding
 struct MsgGroup: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "group",
-        abstract: "Make groups, and say who is in them.",
-        subcommands: [MsgGroupCreate.self, MsgGroupAdd.self, MsgGroupRemove.self, MsgGroupLeave.self]
+        abstract: "Make groups, say who is in them, and which service orders them.",
+        subcommands: [
+            MsgGroupCreate.self, MsgGroupAdd.self, MsgGroupRemove.self, MsgGroupMove.self, MsgGroupLeave.self,
+        ]
     )
 }
 
@@ -66,6 +68,41 @@ struct MsgGroupRemove: Subcommand {
     }
 }
 
+/// `dsip msg group move`.
+struct MsgGroupMove: Subcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "move",
+        abstract: "Have your own relay put a group’s messages in order from now on.",
+        discussion: """
+            Everybody stays in, and nothing is lost: what the present relay has ordered it still delivers. Move a group while that relay \
+            answers; when it is gone for good, the group goes on in a successor by itself.
+            """
+    )
+
+    @Argument(help: "The group: its title or id.") var group: String
+    @Option(help: "Which of your relays, wss://… or its host; the one that keeps your messages when not given.")
+    var to: String?
+    @OptionGroup var state: StateOptions
+    @OptionGroup var output: OutputOptions
+
+    func perform() async throws {
+        let moved = try await state.withAgent(.relay) { agent in
+            let found = try await agent.conversation(group)
+            var parameters: JSONObject = ["id": .string(found.id)]
+            if let to { parameters["relay"] = .string(to) }
+            return try await agent.waitUntilMoved(
+                ConversationView(json: try await agent.call("conversations.move", .object(parameters))),
+                seconds: 30
+            )
+        }
+        let hub = moved.json["hub"]?["name"]?.string ?? "your relay"
+        let isDone = moved.json["hub"]?["own"]?.bool == true
+        output.json
+            ? Console.write(moved.json)
+            : Console.write(isDone ? "\(moved.title) is ordered by \(hub)." : "\(moved.title) is moving to your relay.")
+    }
+}
+
 /// `dsip msg group leave`.
 struct MsgGroupLeave: Subcommand {
     static let configuration = CommandConfiguration(commandName: "leave", abstract: "Leave a group.")
@@ -80,6 +117,20 @@ struct MsgGroupLeave: Subcommand {
             return found
         }
         Console.write("You are leaving \(left.title).")
+    }
+}
+
+extension AgentDoor {
+    /// Waits until one's own relay orders a group.
+    ///
+    /// - Returns: the group as it stands then.
+    fileprivate func waitUntilMoved(_ group: ConversationView, seconds: Int) async throws -> ConversationView {
+        var current = group
+        for _ in 0..<(seconds * 5) where current.json["hub"]?["own"]?.bool != true {
+            try await Task.sleep(for: .milliseconds(200))
+            current = try await conversations().first { $0.id == group.id } ?? current
+        }
+        return current
     }
 }
 

@@ -49,6 +49,8 @@ extension GroupState {
         row.put("gathers", gathersUntil)
         row.put("leaving", flag: isLeaving)
         row.put("lapses", lapsesAt == .max ? nil : lapsesAt)
+        row.put("handover", handover?.seq)
+        row.put("handover_at", handover?.publishAt)
         return row.bytes
     }
 
@@ -105,6 +107,7 @@ extension GroupState {
         gathersUntil = row.int("gathers")
         isLeaving = row.flag("leaving")
         lapsesAt = row.int("lapses") ?? .max
+        handover = row.int("handover").map { Handover(seq: $0, publishAt: row.int("handover_at")) }
         unopened = row.list("unopened").compactMap(\.value.int)
     }
 }

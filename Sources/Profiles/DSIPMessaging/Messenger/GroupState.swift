@@ -74,6 +74,15 @@ struct GroupState: Sendable {
     /// Whether some of those that the group was made with are still to come in, and what was said here meanwhile.
     var awaitsFounders = false
     var owed: [Int64] = []
+    /// It has moved to a hub that nobody has heard of yet. M§7.4
+    var handover: Handover?
+
+    struct Handover: Hashable, Sendable {
+        /// Of the commit that moved it.
+        var seq: Int64
+        /// When this device, whose own mailbox the new hub is, is to found it there, should nobody have. Unix seconds.
+        var publishAt: Int64?
+    }
 
     static let firstGeneration: Int64 = 16
     static let maximumChanges = 64
@@ -138,8 +147,18 @@ enum GroupChange: Hashable, Sendable {
     case leave
     /// Whoever lapsed. M§6.2
     case removeLapsed([DID])
+    /// The group goes on at another hub. M§7.4
+    case move(HubReference)
 
     var isAddition: Bool { if case .add = self { true } else { false } }
+
+    /// Whether it brings devices in, so that half of it is worth something too.
+    var isGrowth: Bool {
+        switch self {
+        case .add, .addDevices: true
+        case .remove, .removeDevices, .renew, .commitProposals, .leave, .removeLapsed, .move: false
+        }
+    }
 
     var json: JSONValue {
         func made(_ kind: String, _ list: [DID] = []) -> JSONValue {
@@ -154,6 +173,7 @@ enum GroupChange: Hashable, Sendable {
         case .commitProposals: made("commit")
         case .leave: made("leave")
         case .removeLapsed(let list): made("remove-lapsed", list)
+        case .move(let hub): ["kind": "move", "hub": hub.json]
         }
     }
 
@@ -168,6 +188,9 @@ enum GroupChange: Hashable, Sendable {
         case "commit": self = .commitProposals
         case "leave": self = .leave
         case "remove-lapsed": self = .removeLapsed(list)
+        case "move":
+            guard let hub = row.value["hub"].flatMap({ try? HubReference.read($0, "hub") }) else { return nil }
+            self = .move(hub)
         default: return nil
         }
     }

@@ -128,15 +128,7 @@ extension Messenger {
             ledger.set(.early, "unsealed", said.group.text + OutboxItem.key(said.seq), said.encoded)
             return
         }
-        let record = ArchiveRecord(
-            conversation: said.conversation,
-            group: said.group,
-            seq: said.seq,
-            sender: said.sender,
-            senderDevice: said.device,
-            receivedAt: said.receivedAt,
-            payload: payload
-        )
+        let record = ArchiveRecord(said, payload)
         let sealed = try Seal.seal(
             record.json.utf8,
             key: key.key,
@@ -182,6 +174,7 @@ extension Messenger {
             let opened = try? Seal.open(sealed, key: key.key, use: .archive(group: groupBytes, seq: UInt64(seq))),
             let record = try? ArchiveRecord(decoding: opened), record.group == group, record.seq == seq
         else { return }
+        if let peer = carriedPeer(of: record) { return try restore(record, with: peer, item.blobs) }
         let isPersonal = isPersonalRecord(record)
         guard let thread = isPersonal ? personalThread : try shownThread(of: record.conversation) else {
             // M§12.2: of a conversation that this device has not joined yet.

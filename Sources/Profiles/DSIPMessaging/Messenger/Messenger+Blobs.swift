@@ -270,7 +270,10 @@ extension Messenger {
         addErrand(
             .groupInfo,
             .deposit(
-                Deposit(group: id, .groupInfo(mls: EncodedBytes(info), ratchetTree: reference, handoverSeq: nil))
+                Deposit(
+                    group: id,
+                    .groupInfo(mls: EncodedBytes(info), ratchetTree: reference, handoverSeq: handoverSeq(of: group))
+                )
             ),
             to: group.hub.did,
             via: MailboxRoute(mailbox: primary),

@@ -144,7 +144,10 @@ extension Messenger {
     ) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
             guard arrival.peer != messenger.identity,
-                arrival.sender == arrival.peer || arrival.sender == messenger.identity,
+                arrival.sender == arrival.peer || arrival.sender == messenger.identity
+            else { return }
+            if try messenger.isPast(arrival) { return }
+            guard
                 let thread = try messenger.carriedThread(with: arrival.peer, by: arrival.sender)
             else { return }
             var peer = try messenger.peer(arrival.peer)
@@ -164,7 +167,7 @@ extension Messenger {
         }.1
     }
 
-    private mutating func carriedThread(with peer: DID, by sender: DID) throws(MessagingError) -> ULID? {
+    mutating func carriedThread(with peer: DID, by sender: DID) throws(MessagingError) -> ULID? {
         if let known = directs[peer], var record = try ledger.conversation(known) {
             if record.isRemoved {
                 // Left, and written to again.
@@ -183,6 +186,8 @@ extension Messenger {
         directs[peer] = record.id
         show(record)
         if try choice(for: peer) == .none { resolve(peer) }
+        // What was told of it before this device showed it.
+        try openWaiting(for: RatchetConfiguration.conversation(identity, peer))
         return record.id
     }
 
@@ -215,7 +220,7 @@ extension Messenger {
     }
 
     /// Behind everything that has a place in the thread; below the first group's, when there was none.
-    private mutating func carriedPlace(in thread: ULID) throws(MessagingError) -> Int64 {
+    mutating func carriedPlace(in thread: ULID) throws(MessagingError) -> Int64 {
         let last = try ledger.messages(in: thread, before: Self.pendingOrder, limit: 1).last?.order ?? 0
         let used = try ledger.row(.setting, "carried", thread.description).flatMap { RowReader($0) }?.int("place") ?? 0
         let place = max(last >> 1, used) + 1

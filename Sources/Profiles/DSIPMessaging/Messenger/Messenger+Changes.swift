@@ -4,14 +4,6 @@ import Encoding
 import MLS
 
 extension Messenger {
-    /// Whether a commit and what goes with it fit into frames: its own, and that of the welcome which the hub sends on with the whole
-    /// deposit as its `origin`. M§5.1, M§14.2
-    static func fits(_ commit: [UInt8], _ welcome: [UInt8]?, _ info: [UInt8]?) -> Bool {
-        let deposit = (commit.count + (welcome?.count ?? 0) + (info?.count ?? 0)) * 4 / 3 + 4096
-        let origin = welcome == nil ? 0 : deposit * 4 / 3 + 1024
-        return max(deposit, origin + (welcome?.count ?? 0) * 4 / 3) * 4 / 3 < ProtocolLimits.frame - 4096
-    }
-
     mutating func plan(_ change: GroupChange, in id: GroupID) {
         update(id) { group in
             guard !group.changes.contains(change), group.changes.count < GroupState.maximumChanges else { return }
@@ -34,7 +26,9 @@ extension Messenger {
             group.stalledOn == nil, group.outage.state != .abandoned, group.retryAt.map({ $0 <= now }) ?? true
         else { return }
         update(id) { $0.retryAt = nil }
-        while let change = groups[id]?.changes.first {
+        while true {
+            shorten(to: CommitSize.people, in: id)
+            guard let change = groups[id]?.changes.first else { return }
             guard let mls = try mlsGroup(id), mls.status == .active else { return }
             guard let proposals = try proposals(for: change, in: id, mls) else { return }
             if case .leave = change {
@@ -47,8 +41,7 @@ extension Messenger {
                 finishChange(in: id)
                 continue
             }
-            try commit(proposals, renews: renews, in: id)
-            return
+            if try commit(proposals, renews: renews, in: id) { return }
         }
     }
 
@@ -104,6 +97,7 @@ extension Messenger {
         case .remove(let identities): return removals { identities.contains($0.identity) && $0.identity != identity }
         case .removeDevices(let devices): return removals { devices.contains($0.device) && $0.identity == identity }
         case .removeLapsed(let devices): return removals { devices.contains($0.device) && $0.expiresAt <= now }
+        case .move(let hub): return Self.move(to: hub, mls)
         case .renew, .commitProposals, .leave: return []
         }
     }
@@ -135,25 +129,28 @@ extension Messenger {
 
     // MARK: Making a commit
 
-    private mutating func commit(_ proposals: [Proposal], renews: Bool, in id: GroupID) throws(MessagingError) {
+    /// - Returns: false when it was too much for one commit, and the change is a smaller one now.
+    private mutating func commit(_ proposals: [Proposal], renews: Bool, in id: GroupID) throws(MessagingError) -> Bool {
         let now = now
-        guard var mls = try mlsGroup(id), let group = groups[id] else { return }
+        guard var mls = try mlsGroup(id), let group = groups[id] else { return true }
         if mls.hasPendingCommit { mls.clearPendingCommit() }
         var options = CommitOptions(proposals)
         options.makesGroupInfo = true
         if renews { options.contents = leafContents() }
+        var grants: [String] = []
+        if case .add(let identities) = group.changes.first { grants = try self.grants(of: identities) }
+        var made = CommitSize(grants: grants)
         var bundle: CommitBundle
         do throws(MLSError) {
             var attempt = mls
             bundle = try attempt.commit(options, at: UInt64(now), using: &random)
-            let welcome = bundle.welcome?.message.encoded
-            if (welcome?.count ?? 0) > MessagingProfile.maximumMLSBytes
-                || !Self.fits(bundle.commit.encoded, welcome, nil)
-            {
+            made.set(bundle)
+            if !made.fits {
                 // M§6.4: the tree travels as a blob.
                 attempt = mls
                 options.includesRatchetTree = false
                 bundle = try attempt.commit(options, at: UInt64(now), using: &random)
+                made.set(bundle)
             }
             mls = attempt
         } catch {
@@ -164,29 +161,49 @@ extension Messenger {
             }
             finishChange(in: id)
             try surface(.policyBlocked, in: id)
-            return
+            return true
+        }
+        if !made.fits {
+            if shorten(in: id) { return false }
+            // The devices of one person: the first bring the others in.
+            if proposals.count > 1, group.changes.first?.isGrowth == true {
+                return try commit(Array(proposals.prefix(proposals.count / 2)), renews: renews, in: id)
+            }
         }
         set(mls, for: id)
-        let commit = bundle.commit.encoded
-        let welcome = bundle.welcome?.message.encoded
         let info = bundle.groupInfo?.encoded
-        let carriesInfo =
-            options.includesRatchetTree && (info?.count ?? 0) <= MessagingProfile.maximumMLSBytes
-            && Self.fits(commit, welcome, info)
+        // The first that members read of a new hub is that hub's own word. M§7.4
+        let isMove = if case .move = group.changes.first { true } else { false }
+        let carriesInfo = options.includesRatchetTree && !isMove && made.fits(with: info)
         var handshake = Deposit.Handshake(
-            mls: EncodedBytes(commit),
-            welcome: welcome.map { EncodedBytes($0) },
+            mls: EncodedBytes(bundle.commit.encoded),
+            welcome: bundle.welcome.map { EncodedBytes($0.message.encoded) },
             groupInfo: carriesInfo ? info.map { EncodedBytes($0) } : nil
         )
-        if case .add(let identities) = group.changes.first { handshake.grants = try grants(of: identities) }
+        handshake.grants = grants
         var item = OutboxItem(number: nextNumber(), id: newULID(), thread: group.thread, purpose: .commit)
         item.group = id
         item.deposit = .handshake(handshake)
-        if welcome != nil, !options.includesRatchetTree { try publishTree(of: id, pending: mls, for: &item) }
+        if bundle.welcome != nil, !options.includesRatchetTree { try publishTree(of: id, pending: mls, for: &item) }
         save(item)
         update(id) { $0.commitItem = item.id }
         let actions = update(id) { $0.outage.deposit(item.id, at: now) } ?? []
         try follow(actions, in: id)
+        return true
+    }
+
+    /// Has the first change add fewer people, and one behind it the others.
+    ///
+    /// - Parameter count: how many at most; nil for half of them.
+    /// - Returns: whether there is anybody to leave for later.
+    @discardableResult
+    private mutating func shorten(to count: Int? = nil, in id: GroupID) -> Bool {
+        guard case .add(let list)? = groups[id]?.changes.first, list.count > max(1, count ?? 1) else { return false }
+        let count = count ?? list.count / 2
+        update(id) {
+            $0.changes.replaceSubrange(0...0, with: [.add(Array(list[..<count])), .add(Array(list[count...]))])
+        }
+        return true
     }
 
     private mutating func grants(of identities: [DID]) throws(MessagingError) -> [String] {
@@ -252,6 +269,8 @@ extension Messenger {
             set(mls, for: id)
         }
         update(id) { $0.commitItem = nil }
+        // The hub takes less at once than this device had thought.
+        if reason == .mailboxObjectTooLarge, shorten(in: id) { return }
         var attempt = CommitAttempt(maximumAttempts: max(1, CommitAttempt.maximumAttempts - group.attempts))
         for action in attempt.receivedRefusal(reason) {
             switch action {

@@ -160,7 +160,10 @@ extension Messenger {
             guard messenger.current(conversation) == nil || record.isRemoved || record.isRequest else {
                 throw MessagingError(.refused, "Leave the conversation first.")
             }
-            if let peer = record.peer { messenger.directs[peer] = nil }
+            if let peer = record.peer {
+                messenger.directs[peer] = nil
+                messenger.ledger.drop(.history, peer.string)
+            }
             for item in messenger.outbox[conversation] ?? [] where item.purpose == .object {
                 messenger.removeFromOutbox(item.id, thread: conversation)
             }

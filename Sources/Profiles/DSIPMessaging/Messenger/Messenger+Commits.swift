@@ -204,7 +204,9 @@ extension Messenger {
         let before = try roster(of: id)
         set(next, for: id)
         set(change.roster, for: id)
-        if let context = change.context { update(id) { $0.hub = context.hub } }
+        if let context = change.context {
+            try moved(id, to: context.hub, after: seq, isOwn: summary.committerLeaf == next.ownLeaf, at: time)
+        }
         // The commit that was under way is for an epoch that is over.
         if let item = group.commitItem {
             try dropCommit(item, in: id)

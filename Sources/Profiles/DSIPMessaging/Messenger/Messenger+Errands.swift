@@ -61,16 +61,18 @@ extension Messenger {
         guard let errand = errands.removeValue(forKey: number) else { return }
         ledger.set(.errand, "", errand.key, nil)
         errandFailures = 0
-        if errand.purpose == .groupInfo, let group = errand.group, groups[group]?.phase == .founding {
-            update(group) { $0.phase = .active }
+        guard errand.purpose == .groupInfo, let group = errand.group, groups[group]?.hub.did == errand.to else {
+            return
         }
+        heard(fromHubOf: group)
+        if groups[group]?.phase == .founding { update(group) { $0.phase = .active } }
     }
 
     mutating func refused(errand number: Int64, _ reason: Reason) throws(MessagingError) {
         guard let errand = errands[number] else { return }
         switch reason {
         case .mailboxQuotaExceeded, .mailboxHubUnreachable, .policyRateLimited: delayErrand(number)
-        case .mailboxUnknownGroup where errand.purpose == .groupInfo: delayErrand(number)
+        case .mailboxUnknownGroup where errand.group.flatMap { groups[$0]?.hub.did } == errand.to: delayErrand(number)
         case .mailboxStaleEpoch where errand.group.flatMap { groups[$0]?.phase } == .founding:
             // The hub has it already, and more: the answer was lost.
             try done(errand: number)
@@ -99,7 +101,10 @@ extension Messenger {
         addErrand(
             .groupInfo,
             .deposit(
-                Deposit(group: id, .groupInfo(mls: EncodedBytes(info), ratchetTree: nil, handoverSeq: nil))
+                Deposit(
+                    group: id,
+                    .groupInfo(mls: EncodedBytes(info), ratchetTree: nil, handoverSeq: handoverSeq(of: group))
+                )
             ),
             to: group.hub.did,
             via: MailboxRoute(mailbox: primary),

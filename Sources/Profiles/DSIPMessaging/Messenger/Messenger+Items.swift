@@ -92,7 +92,8 @@ extension Messenger {
     }
 
     private mutating func drop(_ seq: Int64, of group: GroupID) throws(MessagingError) {
-        guard let item = try held(seq, of: group), item.itemClass == .application else { return }
+        guard let item = try held(seq, of: group) else { return }
+        guard item.itemClass == .application else { return try noteMove(item, in: group) }
         noteUnopened(seq, in: group)
     }
 
@@ -103,6 +104,7 @@ extension Messenger {
         guard let id = item.group, let seq = item.seq, let group = groups[id], let bytes = item.mls?.bytes else {
             return
         }
+        heard(fromHubOf: id, seq)
         // M§6.5: its own items are known by their bytes, and never opened.
         if let own = outbox[group.thread]?.first(where: { $0.group == id && $0.mls?.bytes == bytes }) {
             try ordered(own.id, in: id, as: seq)
@@ -114,7 +116,10 @@ extension Messenger {
             return
         }
         guard group.phase == .active || group.phase == .founding else {
-            if group.phase == .lost { try keepForReturn(item, seq, in: id) }
+            if group.phase == .lost {
+                try noteMove(item, in: id)
+                try keepForReturn(item, seq, in: id)
+            }
             return
         }
         guard let message = try? MLSMessage(decoding: bytes), message.claimedGroupID == id.bytes else { return }

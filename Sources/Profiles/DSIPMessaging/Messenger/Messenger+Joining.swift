@@ -218,14 +218,8 @@ extension Messenger {
 
     /// What waits for a group that is given up is encrypted for the one in which its thread goes on.
     mutating func moveOutbox(from id: GroupID) throws(MessagingError) {
-        let configuration = configuration
-        guard let group = groups[id] else { return }
-        for item in outbox[group.thread] ?? [] where item.group == id {
-            if item.purpose == .object { unencrypt(item) } else { removeFromOutbox(item.id, thread: item.thread) }
-        }
-        for (message, sent) in inFlight { if case .outbox(id, _) = sent.purpose { inFlight[message] = nil } }
+        recall(id)
         update(id) { group in
-            group.outage = HubOutage(timeout: configuration.hubTimeout)
             group.commitItem = nil
             group.changes = []
         }

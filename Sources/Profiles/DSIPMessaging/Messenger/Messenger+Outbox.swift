@@ -185,6 +185,7 @@ extension Messenger {
         let wasDown = group.outage.state == .down
         let actions = update(id) { $0.outage.receivedAccepted(item) } ?? []
         removeFromOutbox(item, thread: group.thread)
+        heard(fromHubOf: id, seq)
         let behind = inbox.sent(seq, in: id)
         dirtyGroups.insert(id)
         switch kept.purpose {
@@ -201,8 +202,7 @@ extension Messenger {
     mutating func refusedByHub(_ item: ULID, in id: GroupID, _ reason: Reason) throws(MessagingError) {
         let now = now
         guard let group = groups[id], let kept = outbox[group.thread]?.first(where: { $0.id == item }) else { return }
-        // Too fast is not unwanted: it is deposited again, later.
-        let reason = reason == .policyRateLimited ? .mailboxHubUnreachable : reason
+        let reason = isPassing(reason, of: kept, group) ? .mailboxHubUnreachable : reason
         let actions = update(id) { $0.outage.receivedRefusal(item, reason, at: now) } ?? []
         let isFinal = actions.contains { if case .refused = $0 { true } else { false } }
         if isFinal {
@@ -216,9 +216,19 @@ extension Messenger {
         try follow(actions, in: id)
     }
 
+    /// Too fast is not unwanted. A hub that does not know a group has handed it over, and its last words are still to come; or it is
+    /// about to take it over; or it has lost it, which is as if it were gone: the outbox waits, and in the end a successor follows.
+    /// M§7.4
+    private func isPassing(_ reason: Reason, of item: OutboxItem, _ group: GroupState) -> Bool {
+        switch reason {
+        case .policyRateLimited: true
+        case .mailboxUnknownGroup: item.purpose != .externalCommit || group.handover != nil
+        default: false
+        }
+    }
+
     private mutating func refusedObject(_ item: OutboxItem, in id: GroupID, _ reason: Reason) throws(MessagingError) {
-        let isOfAnotherEpoch =
-            reason == .mailboxStaleEpoch || reason == .mailboxUnknownGroup || reason == .mailboxCommitConflict
+        let isOfAnotherEpoch = reason == .mailboxStaleEpoch || reason == .mailboxCommitConflict
         if isOfAnotherEpoch, item.tries < Self.maximumTries {
             // Encrypted anew once the group has been read further: the same content, in the present epoch. M§7.4
             unencrypt(item)
@@ -275,7 +285,6 @@ extension Messenger {
         switch reason {
         case .policyBlocked: "The conversation no longer takes messages from you."
         case .mailboxObjectTooLarge: "It is too large for a message."
-        case .mailboxUnknownGroup: "The conversation no longer exists at its service."
         default: "The service refused it (\(reason))."
         }
     }

@@ -19,7 +19,7 @@ extension Messenger {
                 keepEarly(through, said)
                 return false
             }
-            let isOwn = receipt.sender == identity && said.origin == .own
+            let isOwn = receipt.sender == identity && said.device == device && said.origin != .restored
             let advanced = try advance(receipt.sender, in: thread, to: line, at: receipt.sentAt)
             if receipt.sender == identity { setWatermark(Self.toldKey, to: line) }
             return advanced || isOwn

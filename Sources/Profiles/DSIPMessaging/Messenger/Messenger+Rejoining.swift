@@ -10,16 +10,10 @@ extension Messenger {
     /// The device cannot follow the group any more. M§6.5, M§6.8
     mutating func lose(_ id: GroupID) throws(MessagingError) {
         let now = now
-        let configuration = configuration
         guard let group = groups[id], group.phase == .active else { return }
-        for item in outbox[group.thread] ?? [] where item.group == id {
-            // What was encrypted may have been ordered; its content id makes it one message whatever happens.
-            if item.purpose == .object { unencrypt(item) } else { removeFromOutbox(item.id, thread: item.thread) }
-        }
-        for (message, sent) in inFlight { if case .outbox(id, _) = sent.purpose { inFlight[message] = nil } }
+        recall(id)
         update(id) { group in
             group.phase = .lost
-            group.outage = HubOutage(timeout: configuration.hubTimeout)
             group.commitItem = nil
             group.passing = nil
             group.passUntil = nil
@@ -35,6 +29,7 @@ extension Messenger {
         let now = now
         guard let id = item.group, item.mls != nil else { return }
         ledger.set(.groupInfo, "", id.text, item.json.utf8)
+        heardOfHub(by: item, in: id)
         guard groups[id]?.phase == .lost || groups[id] == nil else { return }
         if groups[id]?.commitItem == nil { update(id) { $0.retryAt = now } }
         try consideredGroupInfo(item, id)
@@ -99,6 +94,8 @@ extension Messenger {
         } catch {
             return
         }
+        let context = joined.group.extensions[Self.conversationExtension]
+            .flatMap { try? ConversationExtension(decoding: $0) }
         let (roster, needs) = rosterAtEntry(of: joined.group)
         if let needs { return resolve(needs) }
         let identities = Set(roster.identities)
@@ -118,7 +115,11 @@ extension Messenger {
         save(outgoing)
         ledger.set(.mls, "joining", id.text, joined.group.saved.bytes)
         ledger.set(.roster, "joining", id.text, roster.encoded)
-        update(id) { $0.commitItem = outgoing.id }
+        update(id) { group in
+            group.commitItem = outgoing.id
+            // Where the group is by now, the one that was left behind learns here.
+            if group.handover == nil, let context { group.hub = context.hub }
+        }
         let actions = update(id) { $0.outage.deposit(outgoing.id, at: now) } ?? []
         try follow(actions, in: id)
     }

@@ -14,7 +14,8 @@ extension Messenger {
         for group in groups.values where group.phase != .left {
             if isBound, let outage = group.outage.deadline { times.append(outage) }
             // What is overdue waits for the mailbox.
-            times += [group.retryAt, group.passUntil, group.leaveAt].compactMap(\.self).filter { isBound || $0 > now }
+            times += [group.retryAt, group.passUntil, group.leaveAt, group.handover?.publishAt].compactMap(\.self)
+                .filter { isBound || $0 > now }
             if isBound, let gathers = group.gathersUntil, gathers > now { times.append(gathers) }
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
@@ -99,6 +100,7 @@ extension Messenger {
                 update(id) { $0.lapsesAt = now + 86_400 }
                 if !lapsed.isEmpty { plan(.removeLapsed(lapsed.map(\.device)), in: id) }
             }
+            try foundMoved(id)
             if group.phase == .active, group.leaveAt.map({ $0 <= now }) ?? false {
                 update(id) { $0.leaveAt = nil }
                 plan(.leave, in: id)

@@ -74,11 +74,14 @@ public enum MessengerTable: String, Hashable, Sendable, CaseIterable {
     case expiry
     /// Own application objects by group and `seq`, to answer `resend-request`; the scope is the group.
     case sent
+    /// The past of conversations that a ratchet carries, for own devices that come later, while no mailbox keeps it; the scope is the
+    /// peer.
+    case history
 
     /// Whether the rows hold keys or plaintext, which a store seals at rest.
     public var isSecret: Bool {
         switch self {
-        case .mls, .keyPackage, .archiveKey, .outbox, .early, .sent: true
+        case .mls, .keyPackage, .archiveKey, .outbox, .early, .sent, .history: true
         case .setting, .group, .roster, .errand, .held, .archive, .groupInfo, .watermark, .peer, .expiry: false
         }
     }

@@ -10,7 +10,7 @@ struct Saying: Sendable {
         case own
         /// From the identity's history: nothing is said about it, and nothing archived. M§12.2
         case restored
-        /// It came, or was said, outside of groups: it is not archived.
+        /// It came, or was said, outside of groups.
         case carried
     }
 

@@ -19,6 +19,9 @@ public enum RatchetAction: Hashable, Sendable {
     /// No relay will ever take it.
     case failed(ULID)
     case typing(DID, isOn: Bool)
+    /// A session with this device of the own identity is there, for the first time; told again until
+    /// ``RatchetConversations/greeted(_:at:)``.
+    case met(DID)
     /// Nobody knows how to write to this person yet; what was said waits.
     case waiting(for: DID)
 }

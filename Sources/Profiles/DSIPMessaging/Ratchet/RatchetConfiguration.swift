@@ -50,6 +50,9 @@ public struct RatchetConfiguration: Sendable {
     /// PQXDH and the Double Ratchet with encrypted headers; the same at every end.
     public static let profile = SessionProfile.standard("dsip/1", kem: .mlKEM768, encryptsHeaders: true)
 
+    /// `object` of archive records that one device of an identity tells another, `records`.
+    static let past = "archive-records"
+
     /// The conversation of two people, the same on all their devices: 128 bits of a hash over both.
     public static func conversation(_ a: DID, _ b: DID) -> ULID {
         let names = [a.string, b.string].sorted()

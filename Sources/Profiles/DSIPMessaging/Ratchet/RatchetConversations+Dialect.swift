@@ -8,12 +8,17 @@ extension RatchetConversations {
     /// Seconds below which a claimed time names a moment that an id can hold.
     private static var latestTime: Int64 { 1 << 37 }
 
+    /// `object` of what one own device tells another of the past.
+    private static var past: JSONValue { .string(RatchetConfiguration.past) }
+
     /// An object as it is written; nothing for what the proposal has no word for.
     func dialect(of object: JSONValue) -> [JSONValue] {
         if var content = object.object, object["object"] == "content" {
             if let relay = configuration.relay { content["relay"] = .string(relay) }
             return [.object(content)]
         }
+        // Of an own device, for an own device.
+        if object["object"] == Self.past { return [object] }
         let context = ObjectContext(
             conversation: object["conversation"]?.string.flatMap { ULID($0) }
                 ?? conversation(with: configuration.identity),
@@ -41,6 +46,7 @@ extension RatchetConversations {
         if let content = said.object, said["object"] == "content" {
             return .object(JSONObject(members: content.members.filter { $0.name != "relay" }))
         }
+        if said["object"] == Self.past { return sender == configuration.identity ? said : nil }
         guard let statement = ProposalStatement(said, signedBy: sender) else { return nil }
         let time = statement.timestamp ?? now
         guard time < Self.latestTime else { return nil }

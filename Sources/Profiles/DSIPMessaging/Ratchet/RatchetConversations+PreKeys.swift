@@ -56,6 +56,48 @@ extension RatchetConversations {
         PreKeys.Bundle(device: configuration.device.did, bytes: bundle.bytes, delegation: configuration.delegation)
     }
 
+    // MARK: Own devices
+
+    static var maximumExpected: Int { 16 }
+
+    /// A device of this identity is there: who the own devices are is asked anew, until it has left bundles.
+    public mutating func expect(_ device: DID, at now: Int64) throws(MessagingError) -> [RatchetAction] {
+        try event { (me: inout Self) throws(MessagingError) in
+            guard device != me.configuration.device.did, me.shelf != nil, me.expected.count < Self.maximumExpected,
+                try me.ledger.row(.setting, "", Self.met(device)) == nil
+            else { return }
+            me.expected.insert(device)
+            me.want(me.configuration.identity, at: now)
+        }
+    }
+
+    /// The owner has told it what it has to know.
+    public mutating func greeted(_ device: DID, at now: Int64) throws(MessagingError) -> [RatchetAction] {
+        try event { (me: inout Self) throws(MessagingError) in me.set(Self.met(device), 1) }
+    }
+
+    /// Own devices that have not been greeted, since the program ended: told again.
+    mutating func tellMet() throws(MessagingError) {
+        for device in try sessions(with: configuration.identity).devices.compactMap({ DID($0) }) {
+            guard try ledger.json(.setting, "", Self.met(device))?["value"]?.int == 0 else { continue }
+            actions.append(.met(device))
+        }
+    }
+
+    private static func met(_ device: DID) -> String { "met \(device)" }
+
+    /// Tells of own devices with which a session is there for the first time.
+    ///
+    /// - Returns: whether all that are expected are there.
+    private mutating func meet(_ devices: [DID]) throws(MessagingError) -> Bool {
+        for device in devices where try ledger.row(.setting, "", Self.met(device)) == nil {
+            set(Self.met(device), 0)
+            actions.append(.met(device))
+        }
+        expected.subtract(devices)
+        return expected.isEmpty
+    }
+
     // MARK: Others' bundles
 
     /// Somebody's bundles are wanted: asked for at once when they are not being asked for already.
@@ -139,8 +181,10 @@ extension RatchetConversations {
             for device in sessions.devices where !listed.contains(device) { sessions.forget(device) }
             ledger.set(.person, "", person.string, json: ["listed": .int(now)])
         }
+        let met = bundles.map(\.device).filter { sessions.hasSession(with: $0.string) }
         save(sessions, with: person)
         guard isReached else { return try put(off: person, nil, at: now) }
+        let attempts = wanted[person]?.attempts ?? 0
         wanted[person] = nil
         ledger.set(.wanted, "", person.string, nil)
         for reset in resets { enqueue(reset.message, to: reset.device, of: person, item: nil, at: now) }
@@ -150,6 +194,13 @@ extension RatchetConversations {
             // There are no other devices after all: nobody waits for copies.
             for row in try ledger.rows(.waiting, person.string, limit: configuration.limits.waiting) {
                 ledger.set(.waiting, person.string, row.key, nil)
+            }
+        }
+        if person == configuration.identity, try !meet(met) {
+            if attempts < 8 {
+                wanted[person] = Want(attempts: attempts + 1, nextAt: now + 5 << Int64(attempts))
+            } else {
+                expected = []
             }
         }
         // One device was asked about, and what waits is for all of them.

@@ -43,6 +43,8 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     var fetching: [ULID: Fetch] = [:]
     var publishing: [ULID: Int64] = [:]
     var wanted: [DID: Want] = [:]
+    /// Own devices that are there, and have left no bundles yet.
+    var expected: Set<DID> = []
     var sweepAt: Int64 = 0
     var actions: [RatchetAction] = []
     /// A ring without one-time prekeys, for messages that begin no session: the real one is large.
@@ -89,6 +91,7 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
             }
             (me.inFlight, me.fetching, me.publishing) = ([:], [:], [:])
             try me.tellArrivals()
+            try me.tellMet()
             try me.publish(at: now)
             try me.transmit(at: now)
             try me.askForBundles(at: now)

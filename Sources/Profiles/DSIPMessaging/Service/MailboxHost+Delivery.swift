@@ -73,6 +73,17 @@ struct Outbound {
         lanes[key] = lane
     }
 
+    /// The member's mailbox will take more now than it did: what it refused is tried at once.
+    mutating func hasten(_ group: GroupID, _ identity: DID, at now: Int64) {
+        for kind in [LaneKey.Kind.items, .welcomes, .info] {
+            let key = LaneKey(group: group, identity: identity, kind: kind)
+            guard var lane = lanes[key], lane.inFlight == nil, lane.attempt > 0 else { continue }
+            lane.due = now
+            lane.attempt = min(lane.attempt, 3)
+            lanes[key] = lane
+        }
+    }
+
     /// The profile's backoff, and after a while less often: a mailbox that is away for days is asked every hour.
     static func delay(_ attempt: Int) -> Int64 {
         switch attempt {

@@ -66,6 +66,8 @@ extension MailboxHost {
             case .welcome, .archive, .introduction, .grant: break
             }
         }
+        // Whose device gets through has a mailbox that can be reached.
+        outbound.hasten(group, verified.principal, at: now)
         try settle(facts, arrival, at: hosted, now)
     }
 

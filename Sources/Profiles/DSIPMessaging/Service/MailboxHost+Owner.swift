@@ -137,6 +137,9 @@ extension MailboxHost {
             introductionsSent: config.introductionsSent
         )
         try ask { () throws(StoreFailure) in try hosted.save(touched) }
+        for entry in config.groups where entry.hub == service.did {
+            outbound.hasten(entry.group, hosted.owner, at: now)
+        }
         try perform(actions, at: hosted, Reply(connection), at: now)
     }
 

@@ -84,6 +84,16 @@ public enum MLSMessage: Sendable, WireEncodable, WireDecodable {
 
     public enum Handshake: Hashable, Sendable { case proposal, commit, externalCommit }
 
+    /// The group's extensions as a public commit says they are from then on: for routing, before anything is verified; nil for every
+    /// other message, and for a commit that leaves them as they are.
+    public var claimedExtensions: Extensions? {
+        guard case .publicMessage(let frame) = self, case .commit(let commit) = frame.value.message.content.body else {
+            return nil
+        }
+        for case .proposal(.groupContextExtensions(let extensions)) in commit.items { return extensions }
+        return nil
+    }
+
     /// The epoch that the message says it is of: for ordering, before anything is verified.
     public var claimedEpoch: UInt64? {
         switch self {

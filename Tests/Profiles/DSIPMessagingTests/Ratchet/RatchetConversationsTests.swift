@@ -91,6 +91,42 @@ struct RatchetConversationsTests {
         #expect(world.texts(b3, with: alice).contains("second"))
     }
 
+    @Test("a device that joins where no mailbox keeps anything is told the past by another one, and what was read")
+    func past() throws {
+        let world = RatchetWorld(seed: 41)
+        let (a, b) = (try world.add("alice"), try world.add("bob"))
+        for number in 0..<40 {
+            world.now += 1
+            world.say("\(number)", number % 3 == 0 ? b : a, to: number % 3 == 0 ? alice : bob)
+            world.settle()
+        }
+        let lines = world.lines(b, with: alice)
+        world.about(b, alice) { try $0.read(through: lines[19].id, in: $1, at: world.now) }
+        world.about(a, bob) { try $0.react("👋", to: lines[0].id, in: $1, at: world.now) }
+        world.settle()
+        let late = try world.add("bob", hasSiblings: true)
+        world.run(b) { try $0.expect(late.did, at: world.now) }
+        world.settle()
+        #expect(world.texts(late, with: alice) == world.texts(b, with: alice))
+        #expect(world.lines(late, with: alice).map(\.isMine) == lines.map(\.isMine))
+        #expect(world.lines(late, with: alice).first?.reactions.map(\.emoji) == ["👋"])
+        let records = [b, late].map { device in device.mailStore.conversations().first { $0.peer == alice } }
+        #expect(records[0]?.unread == records[1]?.unread && records[1]?.isRequest == false)
+        // What is said to the device that Alice knows is handed on, and what this one says goes to all.
+        world.say("after", a, to: bob)
+        world.settle()
+        world.say("from the new one", late, to: alice)
+        world.settle()
+        for device in [b, late] {
+            #expect(world.texts(device, with: alice).suffix(2) == ["after", "from the new one"])
+        }
+        #expect(world.texts(a, with: bob).last == "from the new one")
+        // Told twice, it is there once.
+        world.work(b) { try $0.siblingCame(at: world.now) }
+        world.settle()
+        #expect(world.texts(late, with: alice).count == 42)
+    }
+
     @Test(
         "an edit that comes before what it edits waits for it; only who said it edits, and nothing follows a retraction"
     )

@@ -254,6 +254,9 @@ final class RatchetWorld {
         case .taken(let item): work(device) { try $0.carried(item, at: self.now) }
         case .failed(let item): work(device) { try $0.carryFailed(item, at: self.now) }
         case .typing(let peer, let isOn): work(device) { try $0.receivedTyping(isOn, by: peer, at: self.now) }
+        case .met(let other):
+            guard work(device, { try $0.siblingCame(at: self.now) }) else { return }
+            run(device) { try $0.greeted(other, at: self.now) }
         case .waiting(let peer): if peer != device.identity { work(device) { try $0.lookAgain(peer, at: self.now) } }
         }
     }

@@ -1,0 +1,37 @@
+import DSIPIdentity
+import DSIPMessaging
+import DSIPSignaling
+import Encoding
+import MessagingSimulation
+import Testing
+
+/// Many who are asked into a group at once, where mailboxes take nobody in without a grant. M§14.2
+@Suite struct AdditionTests {
+    @Test func `Twenty people whose grants do not fit one commit all come in, and read what is said`() throws {
+        let world = try SimulatedWorld(seed: 31)
+        world.admission = .grant
+        let founder = world.person("founder")
+        let others = (0..<20).map { world.person("person\($0)") }
+        let alice = try world.device(founder)
+        let devices = try others.map { try world.device($0) }
+        try world.run(30)
+        for other in others {
+            let thread = try world.act(alice) { try $0.open(with: other.did, at: world.now) }
+            _ = try world.act(alice) { try $0.send(MessageDraft(text: "hello"), in: thread, at: world.now) }
+        }
+        try world.run(60)
+        for device in devices { #expect(device.store.conversations().count == 1) }
+        let group = try world.act(alice) {
+            try $0.createGroup(title: "Many", members: others.map(\.did), at: world.now)
+        }
+        _ = try world.act(alice) { try $0.send(MessageDraft(text: "all of you"), in: group, at: world.now) }
+        try world.run(60)
+        for device in devices {
+            let record = try #require(device.store.conversations().first { $0.kind == .group }, "\(device.name)")
+            #expect(record.members.count == 20)
+            #expect(world.texts(device, record.id) == ["all of you"])
+            #expect(device.messenger.loose == [])
+        }
+        #expect(alice.messenger.loose == [])
+    }
+}
