@@ -2,7 +2,8 @@ import Foundation
 import Libp2p
 
 /// `libp2p-peer swarm NODES OPERATIONS`: many nodes in this process, over loopback. Each operation puts a signed record on one and gets
-/// it on another that does not keep it; a line tells the microseconds to the first value and to the end, as JSON.
+/// it on another that does not keep it; a line tells the microseconds to the first value and to the end, those of processor time that
+/// the process took for it, and the requests, as JSON.
 enum Swarm {
     private struct Node {
         let host: PeerHost
@@ -37,14 +38,26 @@ enum Swarm {
             let (writer, reader) = (nodes.randomElement()!, nodes.randomElement()!)
             let (key, value) = try SignedText.record([UInt8](repeating: 7, count: 200), by: writer.host.identity)
             try await writer.dht.put(key, value)
+            try await Task.sleep(for: pause)
             guard try await get(key, from: reader) else { continue }
             done += 1
         }
         exit(0)
     }
 
+    /// Behind a put and behind a get, for what it leaves to be done.
+    private static let pause = Duration.milliseconds(20)
+
+    /// Of all threads of this process.
+    private static var processorTime: Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+
     /// - Returns: false when the reader kept the record itself.
     private static func get(_ key: [UInt8], from reader: Node) async throws -> Bool {
+        let before = processorTime
         let start = ContinuousClock.now
         var first: Duration?
         for await event in await reader.dht.records(key) {
@@ -52,10 +65,12 @@ enum Swarm {
             case .found(_, let hops):
                 guard hops > 0 else { return false }
                 if first == nil { first = start.duration(to: .now) }
-            case .finished:
+            case .finished(let result):
                 let end = start.duration(to: .now)
+                try await Task.sleep(for: pause)
                 let told = first.map { "\(microseconds($0))" } ?? "null"
-                FileHandle.standardOutput.write(Data("[\(told), \(microseconds(end))]\n".utf8))
+                let figures = "\(microseconds(end)), \(microseconds(processorTime - before)), \(result.requests)"
+                FileHandle.standardOutput.write(Data("[\(told), \(figures)]\n".utf8))
             case .providers: continue
             }
         }

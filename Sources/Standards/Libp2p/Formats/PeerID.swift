@@ -12,6 +12,11 @@ public struct PeerID: Hashable, Sendable, CustomStringConvertible {
 
     /// - Returns: nil unless `bytes` are a SHA-256 multihash, or an identity multihash of a public key of at most 42 bytes.
     public init?(bytes: some Collection<UInt8>) {
+        // Nearly every peer's, of which any 32 bytes are as good a key as others.
+        guard bytes.count != PeerID.ed25519Length || !bytes.starts(with: PeerID.ed25519Prefix) else {
+            self.bytes = Array(bytes)
+            return
+        }
         guard bytes.count <= PeerID.longestInline + 2, let hash = try? Multihash(bytes: bytes) else { return nil }
         switch Multihash.Function(rawValue: hash.code) {
         case .identity:
@@ -52,6 +57,9 @@ public struct PeerID: Hashable, Sendable, CustomStringConvertible {
         return try? PublicKey(protobuf: hash.digest)
     }
 
+    /// An identity multihash of 36 bytes: an Ed25519 key (type 1) of 32 bytes as a protocol buffer.
+    private static let ed25519Prefix: [UInt8] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20]
+    private static let ed25519Length = 38
     private static let longestInline = 42
     /// Multicodec libp2p-key.
     private static let keyCodec: UInt8 = 0x72

@@ -8,6 +8,8 @@ final class ConnectionDriver {
         /// - Returns: whether the connection may stay.
         let established: @Sendable (HostConnection) -> Bool
         let opened: @Sendable (PeerStream) -> Void
+        /// How inbound streams of a protocol are answered here, without a task of their own.
+        let answers: @Sendable (String) -> AnswerStream.Rules?
         let closed: @Sendable (HostConnection?) -> Void
         /// What inbound streams may ask for, at this moment.
         let offered: @Sendable () -> [String]
@@ -22,7 +24,10 @@ final class ConnectionDriver {
         var reader: EventLoopPromise<[UInt8]?>?
         var writer: EventLoopPromise<Int>?
         var opening: EventLoopPromise<PeerStream>?
-        var deadline: Scheduled<Void>?
+        /// Takes what happens in place of `reader` and `writer`.
+        var observer: (any StreamObserver)?
+        /// Milliseconds.
+        var deadline: Int64?
     }
 
     private var connection: Connection
@@ -41,7 +46,10 @@ final class ConnectionDriver {
     private var handle: HostConnection?
     private var wire: (any Wire)?
     private var timer: Scheduled<Void>?
+    private var timerAt: Int64 = .max
     private var isPumping = false
+    private var requests: [String: RequestStreams] = [:]
+    private var questions: Allowance
 
     init(
         _ connection: Connection,
@@ -59,7 +67,16 @@ final class ConnectionDriver {
         self.remoteAddress = remoteAddress
         self.established = established
         self.callbacks = callbacks
+        self.questions = Allowance(
+            burst: ConnectionDriver.questionBurst,
+            perSecond: ConnectionDriver.questionsPerSecond,
+            at: clock.now
+        )
     }
+
+    /// Questions of the peer, over all streams, that are answered at once after a pause, and by the second.
+    private static let questionBurst = 1024
+    private static let questionsPerSecond = 512
 
     // MARK: Wire
 
@@ -95,11 +112,12 @@ final class ConnectionDriver {
         timer?.cancel()
         timer = nil
         notEstablished(hasBegun ? error : Libp2pError(.unreachable, "nobody answers"))
-        for id in streams.keys { fail(id, error) }
         guard !isOver else { return }
         isOver = true
         wire = nil
+        for id in streams.keys { fail(id, error) }
         callbacks.closed(handle)
+        handle = nil
     }
 
     private func notEstablished(_ error: Libp2pError) {
@@ -134,17 +152,32 @@ final class ConnectionDriver {
         schedule()
     }
 
+    /// One timer for all deadlines. It is left alone when they move away: that it comes too early costs less than moving it each time.
     private func schedule() {
-        timer?.cancel()
         let now = clock.now
-        let idle = connection.streamCount == 0 ? max(connection.busyUntil + idleTime, now + 1000) : now + idleTime
-        let at = min(connection.nextDeadline ?? .max, idle)
+        var at = connection.nextDeadline ?? .max
+        if connection.streamCount == 0 { at = min(at, max(connection.busyUntil + idleTime, now + 1000)) }
+        for stream in streams.values { at = min(at, stream.deadline ?? .max) }
+        guard at < timerAt else { return }
+        timer?.cancel()
+        timerAt = at
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         timer = eventLoop.scheduleTask(in: .milliseconds(max(1, at - now))) { bound.value.advance() }
     }
 
     private func advance() {
         let now = clock.now
+        timer = nil
+        timerAt = .max
+        for (id, stream) in streams {
+            guard let deadline = stream.deadline, deadline <= now else { continue }
+            streams[id]?.deadline = nil
+            if let observer = stream.observer {
+                observer.expired()
+            } else {
+                reset(id, Libp2pError(.timeout, "the stream took too long"))
+            }
+        }
         connection.advance(to: now)
         if connection.isEstablished, connection.streamCount == 0, connection.busyUntil + idleTime <= now {
             connection.close()
@@ -176,16 +209,9 @@ final class ConnectionDriver {
                 connection.close()
             }
         case .opened(let id, let name, let inbound):
-            guard let handle else { return }
-            let stream = PeerStream(id: id, protocolID: name, connection: handle)
-            if inbound {
-                streams[id] = Stream()
-                callbacks.opened(stream)
-            } else {
-                streams[id]?.opening?.succeed(stream)
-                streams[id]?.opening = nil
-            }
+            opened(id, name, inbound: inbound)
         case .data(let id, let bytes):
+            if let observer = streams[id]?.observer { return observer.received(bytes) }
             guard streams[id]?.isAbandoned == false else {
                 connection.consumed(bytes.count, of: id)
                 return
@@ -194,9 +220,14 @@ final class ConnectionDriver {
             deliver(id)
         case .ended(let id):
             streams[id]?.hasEnded = true
+            if let observer = streams[id]?.observer {
+                observer.ended()
+                return forgetIfOver(id)
+            }
             deliver(id)
             if streams[id]?.isAbandoned == true { forgetIfOver(id) }
         case .writable(let id):
+            if let observer = streams[id]?.observer { return observer.writable() }
             streams[id]?.writer?.succeed(0)
             streams[id]?.writer = nil
         case .failed(let id, let error): fail(id, error)
@@ -206,6 +237,53 @@ final class ConnectionDriver {
             for id in streams.keys { fail(id, error) }
         }
     }
+
+    private func opened(_ id: Connection.StreamID, _ name: String, inbound: Bool) {
+        guard let handle else { return }
+        if inbound, let rules = callbacks.answers(name) {
+            guard handle.isOnOwnNetwork || !rules.isForOwnNetwork else { return connection.reset(id) }
+            streams[id] = Stream()
+            let observer = AnswerStream(self, handle, id, rules)
+            streams[id]?.observer = observer
+        } else if inbound {
+            streams[id] = Stream()
+            callbacks.opened(PeerStream(id: id, protocolID: name, connection: handle))
+        } else if let opening = streams[id]?.opening {
+            streams[id]?.opening = nil
+            opening.succeed(PeerStream(id: id, protocolID: name, connection: handle))
+        }
+    }
+
+    // MARK: Questions
+
+    /// Asks the peer under a protocol of questions and answers.
+    func ask(_ question: Question, _ protocolID: String) {
+        guard wire != nil else {
+            return question.completion(.failure(Libp2pError(.closed, "the connection is over")))
+        }
+        let streams = requests[protocolID] ?? RequestStreams(self, protocolID)
+        requests[protocolID] = streams
+        streams.ask(question)
+    }
+
+    /// Opens a stream whose protocol is taken to be agreed on, so that what is sent on it does not wait for that.
+    func open(_ protocolID: String, observer: any StreamObserver) throws(Libp2pError) -> Connection.StreamID {
+        let id = try connection.open([protocolID], at: clock.now)
+        streams[id] = Stream(observer: observer)
+        return id
+    }
+
+    /// Takes all bytes, and sends them with the next `flush`.
+    ///
+    /// - Returns: whether there is room for more; when not, the observer is told `writable`.
+    func send(_ bytes: [UInt8], on id: Connection.StreamID) -> Bool { connection.write(bytes, to: id) }
+
+    func flush() { pump() }
+
+    func consumed(_ count: Int, of id: Connection.StreamID) { connection.consumed(count, of: id) }
+
+    /// Whether another question of the peer is heard now.
+    func mayAsk() -> Bool { questions.take(at: clock.now) }
 
     // MARK: Streams
 
@@ -288,17 +366,11 @@ final class ConnectionDriver {
     /// Resets the stream unless it is over by then.
     func expire(_ id: Connection.StreamID, after milliseconds: Int64) {
         guard wire != nil, streams[id] != nil else { return }
-        streams[id]?.deadline?.cancel()
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        streams[id]?.deadline = eventLoop.scheduleTask(in: .milliseconds(milliseconds)) {
-            bound.value.reset(id, Libp2pError(.timeout, "the stream took too long"))
-        }
+        streams[id]?.deadline = clock.now + milliseconds
+        if !isPumping { schedule() }
     }
 
-    func unlimit(_ id: Connection.StreamID) {
-        streams[id]?.deadline?.cancel()
-        streams[id]?.deadline = nil
-    }
+    func unlimit(_ id: Connection.StreamID) { streams[id]?.deadline = nil }
 
     func close() {
         connection.close()
@@ -322,14 +394,13 @@ final class ConnectionDriver {
     private func forgetIfOver(_ id: Connection.StreamID) {
         guard let stream = streams[id], stream.hasEnded, stream.hasEndedHere, stream.buffer.isEmpty else { return }
         // A reader that comes later is told the end by its absence.
-        stream.deadline?.cancel()
         streams[id] = nil
         connection.forget(id, at: clock.now)
     }
 
     private func fail(_ id: Connection.StreamID, _ error: Libp2pError) {
         guard let stream = streams.removeValue(forKey: id) else { return }
-        stream.deadline?.cancel()
+        if let observer = stream.observer { return observer.failed(error) }
         if stream.opening == nil, stream.reader == nil, !stream.isAbandoned { failures[id] = error }
         stream.opening?.fail(error)
         stream.reader?.fail(error)

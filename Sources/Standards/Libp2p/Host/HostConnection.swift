@@ -32,6 +32,10 @@ public final class HostConnection: Sendable {
         try await perform { $0.open(protocols) }
     }
 
+    /// Asks the peer and takes its answer, both one message behind its length. Called on the connection's event loop; so is the
+    /// completion.
+    func ask(_ question: Question, _ protocolID: String) { driver.value.ask(question, protocolID) }
+
     /// Whether a relay stands between.
     public var isRelayed: Bool { remoteAddress?.isCircuit == true }
 

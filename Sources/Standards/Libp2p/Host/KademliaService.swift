@@ -1,3 +1,5 @@
+import NIOCore
+
 /// A Kademlia engine on a host: it serves the protocol, sends the engine's requests over streams, and keeps its time.
 ///
 /// ```swift
@@ -12,11 +14,15 @@ public actor KademliaService {
     private var engine: KademliaEngine
     private var waiting: [KademliaEngine.LookupID: AsyncStream<KademliaEvent>.Continuation] = [:]
     private var watcher: Task<Void, Never>?
-    private var timer: Task<Void, Never>?
+    private var timer: Scheduled<Void>?
     private var timerAt: Int64 = .max
     private var isRunning = false
+    private var isDraining = false
     private var underWay = 0
     private var queue: [(KademliaEngine.RequestID, KademliaPeer, KademliaMessage, Bool)] = []
+
+    /// The host's: what comes in is answered, and what is to be asked goes out, without a change of threads.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { host.unownedExecutor }
 
     /// Requests on the wire at a time; more wait.
     private static let maximumUnderWay = 256
@@ -176,33 +182,45 @@ public actor KademliaService {
     }
 
     private func drain() {
-        while let output = engine.pollOutput() {
-            switch output {
-            case .send(let id, let peer, let message, let expectsAnswer):
-                queue.append((id, peer, message, expectsAnswer))
-            case .event(let lookup, let event):
-                waiting[lookup]?.yield(event)
-                if case .finished = event { waiting.removeValue(forKey: lookup)?.finish() }
+        // What is told and sent below may come back here.
+        guard !isDraining else { return }
+        isDraining = true
+        while true {
+            if let output = engine.pollOutput() {
+                take(output)
+            } else if underWay < KademliaService.maximumUnderWay, !queue.isEmpty {
+                let (id, peer, message, expectsAnswer) = queue.removeFirst()
+                send(id, peer, message, expectsAnswer)
+            } else {
+                break
             }
         }
-        while underWay < KademliaService.maximumUnderWay, !queue.isEmpty {
-            let (id, peer, message, expectsAnswer) = queue.removeFirst()
-            underWay += 1
-            Task { await self.perform(id, peer, message, expectsAnswer) }
-        }
+        isDraining = false
         schedule()
+    }
+
+    private func take(_ output: KademliaOutput) {
+        switch output {
+        case .send(let id, let peer, let message, let expectsAnswer):
+            if underWay < KademliaService.maximumUnderWay {
+                send(id, peer, message, expectsAnswer)
+            } else {
+                queue.append((id, peer, message, expectsAnswer))
+            }
+        case .event(let lookup, let event):
+            waiting[lookup]?.yield(event)
+            if case .finished = event { waiting.removeValue(forKey: lookup)?.finish() }
+        }
     }
 
     private func schedule() {
         guard isRunning else { return }
         let at = engine.nextDeadline
-        guard at < timerAt || timer == nil else { return }
+        guard at < timerAt else { return }
         timer?.cancel()
         timerAt = at
-        let wait = max(1, at - host.clock.now)
-        timer = Task { [weak self] in
-            do { try await Task.sleep(for: .milliseconds(wait)) } catch { return }
-            await self?.tick()
+        timer = host.loop.assumeIsolated().scheduleTask(in: .milliseconds(max(1, at - host.clock.now))) { [weak self] in
+            self?.assumeIsolated { $0.tick() }
         }
     }
 
@@ -213,72 +231,73 @@ public actor KademliaService {
         drain()
     }
 
-    private func perform(
+    // MARK: Asking
+
+    private func send(
         _ id: KademliaEngine.RequestID,
         _ peer: KademliaPeer,
         _ message: KademliaMessage,
         _ expectsAnswer: Bool
-    ) async {
+    ) {
+        underWay += 1
+        if let connection = host.assumeIsolated({ $0.connection(with: peer.id) }) {
+            return ask(id, connection, message, expectsAnswer)
+        }
+        Task {
+            do {
+                ask(id, try await host.connect(to: peer.id, at: peer.addresses), message, expectsAnswer)
+            } catch {
+                answered(id, .failure(Libp2pError(.unreachable, "nobody answers")))
+            }
+        }
+    }
+
+    private func ask(
+        _ id: KademliaEngine.RequestID,
+        _ connection: HostConnection,
+        _ message: KademliaMessage,
+        _ expectsAnswer: Bool
+    ) {
+        let question = Question(
+            message: message.bytes,
+            expectsAnswer: expectsAnswer,
+            limit: KademliaMessage.maximumLength,
+            time: configuration.requestTime
+        ) { [weak self] result in self?.assumeIsolated { $0.answered(id, result) } }
+        connection.ask(question, configuration.protocolID)
+    }
+
+    private func answered(_ id: KademliaEngine.RequestID, _ result: Result<[UInt8]?, Libp2pError>) {
+        underWay -= 1
         do {
-            let answer = try await exchange(peer, message, expectsAnswer)
+            let answer = try result.get().map { try KademliaMessage(bytes: $0) }
             engine.answered(id, answer, at: host.clock.now)
         } catch {
             engine.failed(id, at: host.clock.now)
         }
-        underWay -= 1
         drain()
-    }
-
-    private nonisolated func exchange(
-        _ peer: KademliaPeer,
-        _ message: KademliaMessage,
-        _ expectsAnswer: Bool
-    ) async throws -> KademliaMessage? {
-        let stream = try await host.openStream(to: peer.id, at: peer.addresses, [configuration.protocolID])
-        stream.expire(after: configuration.requestTime)
-        try await stream.write(message.bytes.delimited)
-        guard expectsAnswer else {
-            stream.end()
-            // Some answer it all the same, others end or reset the stream: it was sent in any case.
-            _ = try? await stream.read()
-            return nil
-        }
-        var reader = MessageReader(stream)
-        guard let bytes = try await reader.next(limit: KademliaMessage.maximumLength) else {
-            throw Libp2pError(.protocolViolation, "no answer")
-        }
-        stream.end()
-        return try KademliaMessage(bytes: bytes)
     }
 
     // MARK: Serving
 
     private func serve() async {
         guard engine.mode != .client else { return await host.stopHandling(configuration.protocolID) }
-        await host.handle(configuration.protocolID, forOwnNetwork: engine.mode == .local) { [weak self] in
-            try await self?.serve($0)
+        await host.answer(
+            configuration.protocolID,
+            limit: KademliaMessage.maximumLength,
+            within: configuration.requestTime,
+            forOwnNetwork: engine.mode == .local
+        ) { [weak self] question, connection in
+            self?.assumeIsolated { $0.answer(question, from: connection.peer) } ?? .refused
         }
     }
 
-    private nonisolated func serve(_ stream: PeerStream) async throws {
-        var reader = MessageReader(stream)
-        stream.expire(after: configuration.requestTime)
-        while let bytes = try await reader.next(limit: KademliaMessage.maximumLength) {
-            let request = try KademliaMessage(bytes: bytes)
-            let addresses = await host.addresses(of: stream.peer)
-            let answer = await answer(request, from: stream.peer, addresses)
-            if let answer {
-                try await stream.write(answer.bytes.delimited)
-            } else if request.kind != .addProvider {
-                throw Libp2pError(.unsupported, "refused")
-            }
-            stream.expire(after: configuration.requestTime)
-        }
-    }
-
-    private func answer(_ request: KademliaMessage, from peer: PeerID, _ addresses: [Multiaddr]) -> KademliaMessage? {
+    private func answer(_ question: [UInt8], from peer: PeerID) -> PeerAnswer {
+        guard let request = try? KademliaMessage(bytes: question) else { return .refused }
+        let addresses = request.kind == .addProvider ? host.assumeIsolated { $0.addresses(of: peer) } : []
         let answer = engine.handle(request, from: peer, addresses: addresses, at: host.clock.now)
         drain()
-        return answer
+        if let answer { return .message(answer.bytes) }
+        return request.kind == .addProvider ? .none : .refused
     }
 }

@@ -91,7 +91,7 @@ public actor LocalDiscoveryService {
         _ datagrams: AsyncStream<[UInt8]>.Continuation
     ) async throws -> any Channel {
         let group = try SocketAddress(ipAddress: LocalDiscoveryService.group, port: port)
-        let channel = try await DatagramBootstrap(group: host.group)
+        let channel = try await DatagramBootstrap(group: host.loop)
             .channelOption(.socketOption(.so_reuseaddr), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -39,11 +39,11 @@ extension PeerHost {
         guard let number = gate.withLockedValue({ $0.admit(IPAddress(name), inbound: false) }) else {
             throw Libp2pError(.limit, "too many connections")
         }
-        let promise = group.next().makePromise(of: HostConnection.self)
+        let promise = loop.makePromise(of: HostConnection.self)
         let make = socketHandlers()
-        let (group, configuration) = (group, configuration)
+        let (loop, configuration) = (loop, configuration)
         let bootstrap = {
-            ClientBootstrap(group: group)
+            ClientBootstrap(group: loop)
                 .connectTimeout(.milliseconds(configuration.dialTime))
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .channelInitializer { channel in
@@ -135,7 +135,8 @@ extension PeerHost {
 
     /// Makes drivers for connections that the gate has admitted under a number.
     func drivers() -> DriverFactory {
-        let (gate, offered, clock, identity, configuration) = (gate, offered, clock, identity, configuration)
+        let (gate, offered, answering) = (gate, offered, answering)
+        let (clock, identity, configuration) = (clock, identity, configuration)
         return { role, peer, securities, loop, address, number, promise in
             ConnectionDriver(
                 Connection(
@@ -158,6 +159,7 @@ extension PeerHost {
                         return true
                     },
                     opened: { stream in Task { await self.serve(stream) } },
+                    answers: { name in answering.withLockedValue { $0[name] } },
                     closed: { connection in
                         gate.withLockedValue { $0.ended(number) }
                         if let connection { Task { await self.ended(connection) } }

@@ -25,11 +25,14 @@ public actor PeerHost {
 
     public nonisolated let identity: IdentityKey
     public nonisolated let configuration: HostConfiguration
-    let group: any EventLoopGroup
+    /// Where everything of this host happens: its sockets, its streams, and whoever shares its executor. A message that comes in is
+    /// answered without a change of threads; the price is that a host uses one core.
+    let loop: any EventLoop
     nonisolated let clock: HostClock
     let tls: TLSIdentity?
     let gate: NIOLockedValueBox<ConnectionGate>
     let offered = NIOLockedValueBox<[String]>(PeerHost.builtIn)
+    let answering = NIOLockedValueBox<[String: AnswerStream.Rules]>([:])
     /// Addresses from which a peer is dialling us while we dial it, to punch a hole: of these connections we are the client as well.
     let punching = NIOLockedValueBox<[Multiaddr: PeerID]>([:])
     var handlers: [String: StreamHandler] = [:]
@@ -47,6 +50,7 @@ public actor PeerHost {
     public internal(set) var listenAddresses: [Multiaddr] = []
 
     public nonisolated var peerID: PeerID { identity.peerID }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.executor.asUnownedSerialExecutor() }
 
     public init(
         identity: IdentityKey,
@@ -55,7 +59,7 @@ public actor PeerHost {
     ) {
         self.identity = identity
         self.configuration = configuration
-        self.group = group
+        self.loop = group.next()
         self.clock = HostClock(unixMilliseconds: Int64(Date().timeIntervalSince1970 * 1000))
         self.tls = configuration.securities.contains(.tls) ? try? TLSIdentity(identity, clock: clock) : nil
         self.gate = NIOLockedValueBox(ConnectionGate(limits: configuration.gate))
@@ -77,14 +81,39 @@ public actor PeerHost {
         precondition(!PeerHost.builtIn.contains(protocolID), "\(protocolID) is served by the host")
         handlers[protocolID] = handler
         if forOwnNetwork { localProtocols.insert(protocolID) } else { localProtocols.remove(protocolID) }
-        offered.withLockedValue { [names = PeerHost.builtIn + handlers.keys.sorted()] in $0 = names }
-        await push()
+        await offer()
+    }
+
+    /// Answers questions of a protocol in which each is one message behind its length, and so is its answer.
+    ///
+    /// - Parameters:
+    ///   - limit: of a question, in bytes.
+    ///   - time: milliseconds for a question to arrive.
+    ///   - answer: called on this host's executor; it must not wait.
+    public func answer(
+        _ protocolID: String,
+        limit: Int,
+        within time: Int64,
+        forOwnNetwork: Bool = false,
+        _ answer: @escaping @Sendable (_ question: [UInt8], _ asking: HostConnection) -> PeerAnswer
+    ) async {
+        precondition(!PeerHost.builtIn.contains(protocolID), "\(protocolID) is served by the host")
+        let rules = AnswerStream.Rules(limit: limit, time: time, isForOwnNetwork: forOwnNetwork, answer: answer)
+        answering.withLockedValue { $0[protocolID] = rules }
+        if forOwnNetwork { localProtocols.insert(protocolID) } else { localProtocols.remove(protocolID) }
+        await offer()
     }
 
     public func stopHandling(_ protocolID: String) async {
-        guard handlers.removeValue(forKey: protocolID) != nil else { return }
+        let answered = answering.withLockedValue { $0.removeValue(forKey: protocolID) != nil }
+        guard handlers.removeValue(forKey: protocolID) != nil || answered else { return }
         localProtocols.remove(protocolID)
-        offered.withLockedValue { [names = PeerHost.builtIn + handlers.keys.sorted()] in $0 = names }
+        await offer()
+    }
+
+    private func offer() async {
+        let names = Set(handlers.keys).union(answering.withLockedValue { $0.keys })
+        offered.withLockedValue { [names = PeerHost.builtIn + names.sorted()] in $0 = names }
         await push()
     }
 
@@ -111,7 +140,7 @@ public actor PeerHost {
             throw Libp2pError(.unsupported, "only TCP addresses are listened on")
         }
         let accept = acceptor()
-        let channel = try await ServerBootstrap(group: group)
+        let channel = try await ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)

@@ -36,7 +36,10 @@ extension KademliaEngine {
 
     private mutating func read(_ message: KademliaMessage, from peer: PeerID, for id: LookupID, at now: Int64) {
         guard let lookup = lookups[id] else { return }
-        if let value = message.value, message.key != lookup.key || !isValid(lookup.key, value, at: now) {
+        // What is byte for byte the best record has been verified.
+        if let value = message.value,
+            message.key != lookup.key || value != lookup.best && !isValid(lookup.key, value, at: now)
+        {
             offended(peer, at: now)
             // Who sends a wrong record names no peers either.
             _ = lookups[id]?.answered(peer, naming: [], limit: 0)
@@ -99,15 +102,15 @@ extension KademliaEngine {
     /// Stores an own record here too when this node is one of the nearest.
     mutating func keep(_ key: [UInt8], _ value: [UInt8], at now: Int64, nearest: [KademliaPeer]) -> Bool {
         guard isNear(KademliaKey(hashing: key), nearest) else { return false }
-        return store(key, value, at: now)
+        return store(key, value, at: now) == true
     }
 
     /// Verifies and stores.
     ///
-    /// - Returns: false when the record is not valid, or a better one is here.
-    mutating func store(_ key: [UInt8], _ value: [UInt8], at now: Int64) -> Bool {
+    /// - Returns: false when a better one is here or there is no room, nil when the record is not valid.
+    mutating func store(_ key: [UInt8], _ value: [UInt8], at now: Int64) -> Bool? {
         guard let until = rules.validity(key: key, value: value, at: now, lifetime: configuration.recordLifetime) else {
-            return false
+            return nil
         }
         if let old = records.record(key, at: now), old.value != value, !rules.prefers(value, over: old.value, key: key)
         {

@@ -32,11 +32,11 @@ extension KademliaEngine {
             )
         case .putValue:
             guard let value = request.value else { return nil }
-            guard isValid(key, value, at: now) else {
+            guard let isStored = store(key, value, at: now) else {
                 offended(peer, at: now)
                 return nil
             }
-            return store(key, value, at: now) ? KademliaMessage(.putValue, key: key, value: value) : nil
+            return isStored ? KademliaMessage(.putValue, key: key, value: value) : nil
         case .addProvider:
             // A peer speaks for itself only.
             for named in request.providerPeers where named.id == peer {

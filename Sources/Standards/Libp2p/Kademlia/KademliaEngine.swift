@@ -269,7 +269,7 @@ public struct KademliaEngine: Sendable {
             if !waiting { finish(id, at: now) }
             return
         }
-        while let peer = lookups[id]?.next(at: now, stall: stall) {
+        while let peer = lookups[id]?.next(at: now, stall: stall, quorum: configuration.quorum) {
             if offences.isBanned(peer.id, at: now) {
                 lookups[id]?.failed(peer.id)
                 continue

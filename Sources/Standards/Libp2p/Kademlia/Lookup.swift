@@ -78,7 +78,10 @@ struct Lookup: Sendable {
     // MARK: Progress
 
     /// The next peer to ask, or nil when as many are under way as may be, or nothing is left.
-    mutating func next(at now: Int64, stall: Int64) -> KademliaPeer? {
+    ///
+    /// - Parameter quorum: how many must agree on a record. Once there is one, no more are asked than are missing.
+    mutating func next(at now: Int64, stall: Int64, quorum: Int) -> KademliaPeer? {
+        if !agreeing.isEmpty, agreeing.count + underWay(at: now, stall: stall) >= quorum { return nil }
         for path in paths.indices {
             var considered = 0
             var underWay = 0
@@ -103,6 +106,12 @@ struct Lookup: Sendable {
             return paths[path][nearest].peer
         }
         return nil
+    }
+
+    private func underWay(at now: Int64, stall: Int64) -> Int {
+        paths.reduce(0) { sum, path in
+            sum + path.count { if case .asked(let at) = $0.state { now - at < stall } else { false } }
+        }
     }
 
     /// Whether on every path the nearest known peers have all answered, or there is nobody left to wait for.
