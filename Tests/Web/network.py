@@ -188,7 +188,8 @@ class Person:
 
 class Network:
     def __init__(self, hosts=None, trusted=(), address="127.0.0.1", options=()):
-        """`hosts`: of the DHT, which the relay joins unless it is None. `trusted`: other networks whose relays are trusted."""
+        """`hosts`: of the DHT, which the relay joins unless it is None. `trusted`: other networks whose relays are trusted.
+        `options`: for the relay; `{port}` in them is its port."""
         self.hosts, self.trusted, self.address, self.options = hosts, list(trusted), address, list(options)
 
     async def __aenter__(self):
@@ -219,7 +220,7 @@ class Network:
     async def start_relay(self):
         dht = [] if self.hosts is None else ["--dht-enabled", "true", "--dht-listen", "/ip4/127.0.0.1/tcp/0", *(["--dht-bootstrap", ",".join(self.hosts)] if self.hosts else [])]
         self.relay = await Program("relay", "relay", "--state", self.folder / "relay", "--port", self.port,
-                                   *([] if self.address == "127.0.0.1" else ["--host", self.address, "--tls-names", self.address]), *dht, *self.options).start()
+                                   *([] if self.address == "127.0.0.1" else ["--host", self.address, "--tls-names", self.address]), *dht, *(option.format(port=self.port) for option in self.options)).start()
         for _ in range(300):
             if self.relay.process.returncode is not None:
                 raise AssertionError("the relay ended:\n" + "\n".join(self.relay.lines))

@@ -13,6 +13,8 @@ extension DIDDocument {
         public static let services = 32
         public static let alsoKnownAs = 16
         public static let delegationRevocations = 256
+        public static let delegations = 64
+        public static let keyRotations = 16
     }
 
     /// - Parameter did: the DID that was asked for; a document with another `id` is refused (DID Core §3.1).
@@ -37,6 +39,9 @@ extension DIDDocument {
         }
         var reader = DIDDocumentReader(did: did)
         reader.readMethods(object)
+        func envelopes(_ name: String, _ limit: Int) -> [Envelope] {
+            (object[name]?.array ?? []).prefix(limit).compactMap(Envelope.init(published:))
+        }
         self.init(
             id: did,
             verificationMethods: reader.methods,
@@ -45,10 +50,9 @@ extension DIDDocument {
             recovery: reader.references(object["capabilityInvocation"]),
             alsoKnownAs: (object["alsoKnownAs"]?.array ?? []).prefix(Limit.alsoKnownAs).compactMap(\.string)
                 .filter { $0.utf8.count <= 512 },
-            delegationRevocations: (object["dsipDelegationRevocations"]?.array ?? []).prefix(
-                Limit.delegationRevocations
-            )
-            .compactMap(Envelope.init(published:))
+            delegationRevocations: envelopes("dsipDelegationRevocations", Limit.delegationRevocations),
+            delegations: envelopes("dsipDelegations", Limit.delegations),
+            keyRotations: envelopes("dsipKeyRotations", Limit.keyRotations)
         )
     }
 }

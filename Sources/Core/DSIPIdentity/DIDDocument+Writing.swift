@@ -49,6 +49,8 @@ extension DIDDocument {
             }
         )
         set("dsipDelegationRevocations", delegationRevocations.map { .string($0.compact) })
+        set("dsipDelegations", delegations.map { .string($0.compact) })
+        set("dsipKeyRotations", keyRotations.map { .string($0.compact) })
         return .object(object)
     }
 }

@@ -59,6 +59,11 @@ public struct DIDDocument: Sendable {
     public var alsoKnownAs: [String]
     /// Compact envelopes of `dsipDelegationRevocations` (DSIP §7.4), unverified.
     public var delegationRevocations: [Envelope]
+    /// Compact envelopes of `dsipDelegations`, unverified: what the subject signs its devices' delegations with today, so that one made
+    /// before a rotation goes on binding the device it was made for (DSIP §7.4, §7.5).
+    public var delegations: [Envelope]
+    /// Compact envelopes of `dsipKeyRotations`, oldest first, unverified: how the keys of today came from those before (DSIP §7.5).
+    public var keyRotations: [Envelope]
 
     public init(
         id: DID,
@@ -67,7 +72,9 @@ public struct DIDDocument: Sendable {
         services: [Service] = [],
         recovery: [DIDURL] = [],
         alsoKnownAs: [String] = [],
-        delegationRevocations: [Envelope] = []
+        delegationRevocations: [Envelope] = [],
+        delegations: [Envelope] = [],
+        keyRotations: [Envelope] = []
     ) {
         self.id = id
         self.verificationMethods = verificationMethods
@@ -76,6 +83,8 @@ public struct DIDDocument: Sendable {
         self.recovery = recovery
         self.alsoKnownAs = alsoKnownAs
         self.delegationRevocations = delegationRevocations
+        self.delegations = delegations
+        self.keyRotations = keyRotations
     }
 
     /// The method that `kid` names, or nil.

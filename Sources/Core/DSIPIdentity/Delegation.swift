@@ -82,7 +82,7 @@ public struct Delegation: Hashable, Sendable {
         SignedRecord.payload(of: envelope).flatMap(Delegation.init)
     }
 
-    private init?(_ payload: JSONView) {
+    fileprivate init?(_ payload: JSONView) {
         guard payload["type"]?.equals("DeviceDelegation") == true, let subject = payload.did("subject"),
             let device = payload.did("device"), let issuedAt = payload.timestamp("issued_at"),
             let expiresAt = payload.timestamp("expires_at"), let list = payload["capabilities"], list.isArray,
@@ -103,6 +103,8 @@ public struct Delegation: Hashable, Sendable {
     /// Checks that `envelope` lets `device` act for `subject` at `now`, in the order of DSIP §7.4: signature,
     /// capability, validity, revocation.
     ///
+    /// One that a retired key signed counts for nothing by itself; what the document says of the same device today counts in its place.
+    ///
     /// - Parameters:
     ///   - document: of `subject`, freshly looked up; also a source of revocations.
     ///   - revocations: those held, from whatever source.
@@ -117,8 +119,10 @@ public struct Delegation: Hashable, Sendable {
         revocations: Revocations = Revocations(),
         allowES256: Bool = false
     ) throws(DelegationFault) -> Delegation {
-        guard document.id == subject, let record = SignedRecord(envelope, under: document, allowES256: allowES256),
-            let delegation = Delegation(record.payload), delegation.subject == subject, delegation.device == device
+        guard document.id == subject else { throw .invalid }
+        let own = SignedRecord(envelope, under: document, allowES256: allowES256).flatMap { Delegation($0.payload) }
+        guard let delegation = own ?? document.reissued(of: envelope, allowES256: allowES256),
+            delegation.subject == subject, delegation.device == device
         else { throw .invalid }
         try delegation.check(at: now, document: document, capability: capability, revocations: revocations)
         return delegation
@@ -141,6 +145,23 @@ public struct Delegation: Hashable, Sendable {
             else { continue }
             throw .revoked
         }
+    }
+}
+
+extension DIDDocument {
+    /// What the subject itself publishes under a key of today for the device that `envelope` names (DSIP §7.4: delegations are had from
+    /// the document, too). The envelope's own signature plays no part: the device is bound by the document.
+    fileprivate func reissued(of envelope: Envelope, allowES256: Bool) -> Delegation? {
+        guard !delegations.isEmpty, let claim = Delegation.decode(envelope), claim.subject == id else { return nil }
+        for published in delegations {
+            // Decoded first: few name this device.
+            guard Delegation.decode(published)?.device == claim.device,
+                let record = SignedRecord(published, under: self, allowES256: allowES256),
+                let delegation = Delegation(record.payload), delegation.subject == id
+            else { continue }
+            return delegation
+        }
+        return nil
     }
 }
 

@@ -97,6 +97,46 @@ public struct KeyRotation: Hashable, Sendable {
         )
     }
 
+    /// Checks the record under the document from before the rotation (DSIP §7.5).
+    ///
+    /// - Throws: `.malformed`, or `.refused` unless `previous` signed it, or with `recovery` a method designated for that.
+    public static func verify(_ envelope: Envelope, document: DIDDocument) throws(IdentityError) -> KeyRotation {
+        guard let rotation = decode(envelope) else {
+            throw IdentityError(.malformed, "the record is no key rotation")
+        }
+        guard rotation.subject == document.id,
+            let record = SignedRecord(envelope, under: document, allowES256: false),
+            rotation.recovery ? document.recovery.contains(record.kid) : record.kid == rotation.previous
+        else { throw IdentityError(.refused, "the rotation is not signed by the key that it retires") }
+        return rotation
+    }
+
+    /// Whether one of `keys` signed `envelope`, which says so itself: `previous`, or with `recovery` any of them.
+    static func isSigned(_ envelope: Envelope, _ rotation: KeyRotation, byOneOf keys: some Sequence<PublicKey>) -> Bool
+    {
+        guard let (kid, algorithm) = SignedRecord.header(of: envelope), kid.did == rotation.subject,
+            rotation.recovery || kid == rotation.previous
+        else { return false }
+        let (signature, input) = (envelope.decodedSignature(), envelope.signingInput)
+        return keys.contains { $0.algorithm == algorithm && $0.isValidSignature(signature, for: input) }
+    }
+
+    /// Follows published records from keys that are relied upon, each record signed by a key that is or became one.
+    ///
+    /// - Parameter records: of `subject`, at most ``DIDDocument/Limit/keyRotations``, oldest first; others are passed over.
+    /// - Returns: the records of the way, in its order.
+    static func path(of subject: DID, from keys: Set<PublicKey>, along records: [Envelope]) -> [KeyRotation] {
+        var (relied, path): (Set<PublicKey>, [KeyRotation]) = (keys, [])
+        for envelope in records.prefix(DIDDocument.Limit.keyRotations) {
+            guard let rotation = decode(envelope), rotation.subject == subject,
+                !relied.contains(rotation.nextPublicKey), isSigned(envelope, rotation, byOneOf: relied)
+            else { continue }
+            relied.insert(rotation.nextPublicKey)
+            path.append(rotation)
+        }
+        return path
+    }
+
     /// - Parameter key: that of `previous`, or with `recovery` one of the subject's recovery methods.
     /// - Throws: `.refused` when the key may not sign, when `next` is `previous`, or for a `did:key`, which cannot
     ///   rotate.

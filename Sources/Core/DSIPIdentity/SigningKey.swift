@@ -20,6 +20,8 @@ public struct SigningKey: Sendable, CustomStringConvertible, CustomReflectable {
     }
 
     public var did: DID { kid.did }
+    /// The same key as an identity of its own.
+    public var selfIssued: SigningKey { SigningKey(selfIssued: key) }
     public var publicKey: PublicKey { .ed25519(key.publicKey) }
     /// The 32-byte seed, for storage in the wallet only.
     public var rawRepresentation: [UInt8] { Array(key.rawRepresentation) }

@@ -55,9 +55,16 @@ extension WalletIdentity {
             object["entropy"] = .string(Base64URL.encode(controller.phrase.entropy))
             object["kid"] = .string(controller.key.kid.description)
         }
+        if let nextController {
+            object["next_entropy"] = .string(Base64URL.encode(nextController.phrase.entropy))
+            object["next_kid"] = .string(nextController.key.kid.description)
+        }
         if extent == .everything {
             object["device"] = .string(device.withSeed { Base64URL.encode($0) })
             object["delegation"] = delegation?.json
+            if let overlap {
+                object["overlap"] = ["delegation": overlap.delegation.json, "until": .int(overlap.until)]
+            }
             object["data_key"] = dataKey.map { key in .string(key.withUnsafeBytes { Base64URL.encode($0) }) }
         }
         return .object(object)
@@ -70,6 +77,7 @@ extension WalletIdentity {
             "did", "name", "created_at", "device_name", "device_kind", "devices", "revocations", "alias", "relay",
             "contact",
             "backed_up_at", "entropy", "kid", "device", "delegation", "data_key",
+            "overlap", "next_entropy", "next_kid",
         ]
         guard let object = json.object, object.members.allSatisfy({ known.contains($0.name) }),
             let did = object["did"]?.string.flatMap({ DID($0) }), let name = object["name"]?.string,
@@ -77,14 +85,17 @@ extension WalletIdentity {
             let kind = object["device_kind"]?.string.flatMap(Delegation.DeviceClass.init(rawValue:)),
             let devices = object["devices"]?.array, let revocations = object["revocations"]?.array
         else { return nil }
-        var controller: Controller?
-        if let text = object["entropy"]?.string {
+        func read(_ entropy: String, _ kid: String) throws(IdentityError) -> Controller?? {
+            guard let text = object[entropy]?.string else { return .some(nil) }
             guard let phrase = Base64URL.decode(text).flatMap(RecoveryPhrase.init(entropy:)),
-                let kid = object["kid"]?.string.flatMap({ DIDURL($0) }), kid.did == did
+                let kid = object[kid]?.string.flatMap({ DIDURL($0) }), kid.did == did
             else { return nil }
-            controller = try Controller(phrase: phrase, kid: kid)
-            if did.method == "key", let key = controller?.key, DIDKey.did(of: key.publicKey) != did { return nil }
+            return try Controller(phrase: phrase, kid: kid)
         }
+        guard let controller = try read("entropy", "kid"),
+            let next = try read("next_entropy", "next_kid")
+        else { return nil }
+        if did.method == "key", let key = controller?.key, DIDKey.did(of: key.publicKey) != did { return nil }
         var device = SigningKey()
         if let text = object["device"]?.string {
             guard let seed = Base64URL.decode(text),
@@ -110,6 +121,13 @@ extension WalletIdentity {
             createdAt: createdAt
         )
         self.dataKey = dataKey
+        self.nextController = next
+        if let overlap = object["overlap"] {
+            guard let delegation = overlap["delegation"].flatMap(Envelope.init(published:)),
+                let until = overlap["until"]?.int
+            else { return nil }
+            self.overlap = Overlap(delegation: delegation, until: until)
+        }
         self.alias = object["alias"]?.string.flatMap { Alias($0) }
         self.backedUpAt = object["backed_up_at"]?.int
         self.delegation = object["delegation"].flatMap(Envelope.init(published:))

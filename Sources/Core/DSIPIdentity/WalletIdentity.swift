@@ -46,6 +46,10 @@ public struct WalletIdentity: Sendable {
     public var deviceDescription: DeviceDescription
     /// This device's delegation; nil after a restore without controller key, until the device is paired.
     public internal(set) var delegation: Envelope?
+    /// The delegation before a rotation, presented beside the one that followed while others may hold the old document.
+    var overlap: Overlap?
+    /// The controller key that is to follow; kept before anybody hears of it, so that no crash loses it.
+    var nextController: Controller?
     public internal(set) var devices: [KnownDevice] = []
     /// `delegation-revocation` records issued, to be published and presented.
     public internal(set) var revocations: [Envelope] = []
@@ -73,11 +77,28 @@ public struct WalletIdentity: Sendable {
         self.createdAt = createdAt
     }
 
+    struct Overlap: Hashable, Sendable {
+        var delegation: Envelope
+        /// Unix seconds.
+        var until: Int64
+    }
+
     public var canDelegate: Bool { controller != nil }
     public var isThrowaway: Bool { contact != nil }
 
     /// Envelopes for the protected header of what this device signs (DSIP §7.4).
-    public var presented: [Envelope] { delegation.map { [$0] } ?? [] }
+    ///
+    /// For an hour after a rotation that of the retired key goes first: whoever has the old document in a cache knows no other.
+    public func presented(at now: Int64) -> [Envelope] {
+        let former = overlap.flatMap { now < $0.until ? $0.delegation : nil }
+        return [former, delegation].compactMap(\.self)
+    }
+
+    /// When the delegation of the retired key is presented no more, Unix seconds; nil when none is.
+    public var overlapEnds: Int64? { overlap?.until }
+
+    /// Whether a rotation has begun and is not known to have ended.
+    public var isRotating: Bool { nextController != nil }
 
     /// The link under which the identity is handed on.
     public var uri: IdentityURI { IdentityURI(.did(did), relay: relay, name: name) }
@@ -133,11 +154,13 @@ public struct WalletIdentity: Sendable {
 
     /// Signs a delegation for `device` and enters it among the known ones.
     ///
+    /// - Parameter issued: since when it holds, where it takes the place of another; now when nil.
     /// - Throws: `.refused` without the controller key, `.tooLarge` for too many devices.
     public mutating func delegate(
         to device: DID,
         _ description: DeviceDescription,
         capabilities: [String] = Delegation.Capability.ofPerson,
+        since issued: Int64? = nil,
         at now: Int64
     ) throws(IdentityError) -> Envelope {
         guard let controller else { throw IdentityError(.refused, "this device does not hold the controller key") }
@@ -155,13 +178,13 @@ public struct WalletIdentity: Sendable {
         // A revocation covers what was issued up to its second; a device enrolled again in that second would stay
         // revoked.
         let revoked = devices.first { $0.did == device }?.revokedAt
-        let issuedAt = max(now, revoked.map { $0.adding(1) } ?? now)
+        let issuedAt = max(issued ?? now, revoked.map { $0.adding(1) } ?? .min)
         let delegation = Delegation(
             subject: did,
             device: device,
             capabilities: capabilities,
             issuedAt: issuedAt,
-            expiresAt: issuedAt.adding(WalletIdentity.delegationLifetime),
+            expiresAt: max(issuedAt, now).adding(WalletIdentity.delegationLifetime),
             deviceClass: description.kind
         )
         let envelope = try delegation.issue(by: controller.key)
@@ -213,6 +236,24 @@ public struct WalletIdentity: Sendable {
         } catch {
             throw IdentityError(.refused, "the delegation does not hold: \(error.rawValue)")
         }
+        if let held = delegation, held != envelope, let (kid, _) = SignedRecord.header(of: held),
+            document.verificationMethod(kid) == nil, overlap.map({ $0.until <= now }) ?? true
+        {
+            overlap = Overlap(delegation: held, until: now.adding(DocumentCache.Policy().ceiling))
+        }
         delegation = envelope
+    }
+
+    /// Whether what `document` publishes for this device is to take the place of the delegation that it holds: a later one, or one of a
+    /// key that is still there.
+    public func prefers(_ envelope: Envelope, in document: DIDDocument) -> Bool {
+        guard envelope != delegation, let offered = Delegation.decode(envelope), offered.device == device.did else {
+            return false
+        }
+        guard let delegation, let held = Delegation.decode(delegation),
+            let (kid, _) = SignedRecord.header(of: delegation),
+            document.verificationMethod(kid) != nil
+        else { return true }
+        return (held.issuedAt, held.expiresAt) < (offered.issuedAt, offered.expiresAt)
     }
 }

@@ -61,6 +61,9 @@ public actor Agent {
     var broadcastRefusals: [ULID: Reason?] = [:]
     private var timer: Task<Void, Never>?
     private var deliveries: Task<Void, Never>?
+    private var observations: Task<Void, Never>?
+    /// Identities whose key is being replaced at this moment.
+    var rotating: Set<DID> = []
     private var random = SystemRandomNumberGenerator()
     private var lastID: ULID?
 
@@ -129,6 +132,10 @@ public actor Agent {
             }
         }
         guard configuration.mode == .full else { return }
+        let fresh = directory.fresh
+        observations = Task { [weak self] in
+            for await document in fresh { await self?.observeKeys(in: document) }
+        }
         joinDHT()
         try endLeftOvers()
         publishPeople()
@@ -147,6 +154,7 @@ public actor Agent {
         await leaveDHT()
         await links.close()
         deliveries?.cancel()
+        observations?.cancel()
         hub.finish()
     }
 
@@ -155,6 +163,7 @@ public actor Agent {
         await directory.contacts.stop()
         timer?.cancel()
         deliveries?.cancel()
+        observations?.cancel()
         await leaveDHT()
         await links.close()
         desks = [:]
@@ -205,7 +214,10 @@ public actor Agent {
             state.isConnected ? resubscribe(owner: owner, path: url) : unsubscribed(owner: owner, path: url)
             if let desk = desks[owner] {
                 mailLink(state, at: url, desk)
-                if state.isConnected, desk.relay == url { announce(desk) }
+                if state.isConnected, desk.relay == url {
+                    announce(desk)
+                    adoptPublished(desk)
+                }
             }
             guard owner == current, desks[owner]?.relay == url else { return }
             relayStatus = status(state, url: url)

@@ -1,4 +1,3 @@
-import Crypto
 import DSIPIdentity
 import DSIPSignaling
 import Encoding
@@ -78,9 +77,7 @@ public struct ProposalCodec: WireCodec {
         signedBy kid: DIDURL,
         at now: Int64
     ) throws(Rejection) -> [UInt8] {
-        // Over what is said, not how: both forms of a message without an id are one message.
-        let digest = Array(SHA256.hash(data: JSONValue.object(message).canonical))
-        let reading = ProposalReading(message, signedBy: kid, digest: digest, at: now)
+        let reading = ProposalReading(message, signedBy: kid, at: now)
         do throws(Rejection) {
             return JSONValue.object(try reading.payload()).utf8
         } catch {

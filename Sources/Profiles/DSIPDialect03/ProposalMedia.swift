@@ -20,7 +20,8 @@ enum ProposalMedia {
         guard let written = media?["sdp"]?.string else { throw fault("media.sdp is missing") }
         let payload: MediaPayload
         do throws(MediaBindingError) {
-            payload = try MediaPayload(describing: try completed(written, net), on: side)
+            let (sdp, description) = try completed(written, net)
+            payload = try MediaPayload(describing: sdp, read: description, on: side)
         } catch {
             throw fault("media.sdp cannot be used: \(error.code.rawValue)")
         }
@@ -30,15 +31,13 @@ enum ProposalMedia {
         return (.array(payload.media.map(\.json)), [transport.json])
     }
 
-    /// The SDP with what `net` adds to it.
-    private static func completed(_ sdp: String, _ net: JSONValue?) throws(MediaBindingError) -> String {
-        guard let net, net.object?.isEmpty == false else { return sdp }
-        let description: SessionDescription
-        do {
-            description = try SessionDescription(parsing: sdp)
-        } catch {
-            throw MediaBindingError(.sdpInvalid, on: .offer, error.description)
-        }
+    /// The SDP with what `net` adds to it, read once: again only where something was added.
+    private static func completed(
+        _ sdp: String,
+        _ net: JSONValue?
+    ) throws(MediaBindingError) -> (sdp: String, description: SessionDescription) {
+        let description = try read(sdp)
+        guard let net, net.object?.isEmpty == false else { return (sdp, description) }
         var (session, section): ([String], [String]) = ([], [])
         if let ice = net["ice"], ice.object?.isEmpty == false {
             guard let fragment = attribute(ice["ufrag"]), let password = attribute(ice["pwd"]) else {
@@ -57,7 +56,17 @@ enum ProposalMedia {
             }
             if !sdp.contains("a=\(text)") { section.append("a=\(text)") }
         }
-        return inserting(session, section, into: sdp)
+        guard !session.isEmpty || !section.isEmpty else { return (sdp, description) }
+        let whole = inserting(session, section, into: sdp)
+        return (whole, try read(whole))
+    }
+
+    private static func read(_ sdp: String) throws(MediaBindingError) -> SessionDescription {
+        do {
+            return try SessionDescription(parsing: sdp)
+        } catch {
+            throw MediaBindingError(.sdpInvalid, on: .offer, error.description)
+        }
     }
 
     /// The text of an attribute; nil for what would end its line.
@@ -72,7 +81,6 @@ enum ProposalMedia {
     ///   - session: lines for the session part, before the first medium.
     ///   - section: lines for the first medium.
     private static func inserting(_ session: [String], _ section: [String], into sdp: String) -> String {
-        guard !session.isEmpty || !section.isEmpty else { return sdp }
         var lines = sdp.split(whereSeparator: \.isNewline).map(String.init)
         guard let first = lines.firstIndex(where: { $0.hasPrefix("m=") }) else { return sdp }
         let next = lines[(first + 1)...].firstIndex { $0.hasPrefix("m=") } ?? lines.count

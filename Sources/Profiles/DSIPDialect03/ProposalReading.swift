@@ -1,3 +1,4 @@
+import Crypto
 import DSIPIdentity
 import DSIPMedia
 import DSIPSignaling
@@ -11,8 +12,6 @@ struct ProposalReading {
     private let message: JSONObject
     private let now: Int64
     private let kid: DIDURL
-    /// Of what a message says that has no `id` of its own.
-    private let digest: [UInt8]
 
     private static let version = "1.0"
     /// Seconds a message may still be delivered when it says nothing else.
@@ -20,10 +19,10 @@ struct ProposalReading {
     /// Types of the proposal that are kept as they are, for the profile that reads them.
     static let statements: Set = ["dsip.receipt", "dsip.typing", "dsip.msgUpdate"]
 
-    init(_ message: JSONObject, signedBy kid: DIDURL, digest: [UInt8], at now: Int64) {
+    /// - Parameter message: without `sig`.
+    init(_ message: JSONObject, signedBy kid: DIDURL, at now: Int64) {
         self.message = message
         self.kid = kid
-        self.digest = digest
         self.now = now
     }
 
@@ -218,8 +217,10 @@ struct ProposalReading {
         return payload
     }
 
-    /// A repetition has the same id as what it repeats.
-    private func derivedID() -> ULID { ULID(bytes: digest.prefix(16))! }
+    /// A repetition has the same id as what it repeats: over what is said, not how, so that both forms of a message are one message.
+    private func derivedID() -> ULID {
+        ULID(bytes: Array(SHA256.hash(data: JSONValue.object(message).canonical).prefix(16)))!
+    }
 
     private func sender() throws(Rejection) -> DID {
         guard let from = message["from"] else { return kid.did }

@@ -8,13 +8,24 @@ extension MediaPayload {
     /// - Throws: `sdpInvalid`, `extraSection`, `codecMissing`. Whether the description keeps the binding is checked as ever, by
     ///   ``CheckedOffer`` or ``CheckedAnswer``.
     public init(describing sdp: String, on side: MediaBindingError.Side) throws(MediaBindingError) {
-        let check = BindingCheck(side: side)
         let description: SessionDescription
         do {
             description = try SessionDescription(parsing: sdp)
         } catch {
-            throw check.fail(.sdpInvalid, error.description)
+            throw BindingCheck(side: side).fail(.sdpInvalid, error.description)
         }
+        try self.init(describing: sdp, read: description, on: side)
+    }
+
+    /// The same of a description that has been read already.
+    ///
+    /// - Parameter description: what `sdp` says.
+    public init(
+        describing sdp: String,
+        read description: SessionDescription,
+        on side: MediaBindingError.Side
+    ) throws(MediaBindingError) {
+        let check = BindingCheck(side: side)
         var media: [MediaDescriptor] = []
         for (index, section) in check.live(description) {
             media.append(

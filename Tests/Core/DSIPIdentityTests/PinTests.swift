@@ -70,6 +70,60 @@ import Testing
         #expect(pins.keys(did) == [old.publicKey])
     }
 
+    @Test("the pin follows a published rotation that the old key vouches for, over several, and remembers the way")
+    func followed() throws {
+        let third = SigningKey(
+            kid: DIDURL("did:web:example.com:users:bob#key-3")!,
+            key: Curve25519.Signing.PrivateKey()
+        )
+        let first = try rotation(new.publicKey).issue(by: old)
+        var next = rotation(third.publicKey)
+        (next.previous, next.next, next.issuedAt, next.reason) = (new.kid, third.kid, 7, "compromised")
+        let second = try next.issue(by: new)
+        let steps = [
+            PinStore.Step(key: new.publicKey, reason: "scheduled", at: 5),
+            PinStore.Step(key: third.publicKey, reason: "compromised", at: 7),
+        ]
+        var pins = PinStore()
+        _ = try pins.observe(did, keys: [old.publicKey], at: 1)
+        var late = pins
+        #expect(try pins.observe(did, keys: [new.publicKey], rotations: [first], at: 6) == .followed([steps[0]]))
+        #expect(try pins.observe(did, keys: [new.publicKey], rotations: [first], at: 6) == .same)
+        #expect(
+            try pins.observe(did, keys: [third.publicKey], rotations: [first, second], at: 8) == .followed([steps[1]])
+        )
+        #expect(pins.history(did) == steps && pins.keys(did) == [third.publicKey])
+        // Somebody who was away for both.
+        #expect(try late.observe(did, keys: [third.publicKey], rotations: [first, second], at: 8) == .followed(steps))
+        #expect(try PinStore(json: late.json) == late)
+        // Back to a key that was left is no rotation.
+        guard case .changed = try late.observe(did, keys: [old.publicKey], rotations: [first, second], at: 9) else {
+            Issue.record("not noticed")
+            return
+        }
+    }
+
+    @Test("a rotation that somebody else signed, or that does not reach the new key, is a changed identity")
+    func notVouched() throws {
+        let impostor = SigningKey(kid: old.kid, key: Curve25519.Signing.PrivateKey())
+        let stolen = SigningKey(seeded: 9).publicKey
+        var pins = PinStore()
+        _ = try pins.observe(did, keys: [old.publicKey], at: 1)
+        let forged = try Envelope(signing: rotation(new.publicKey).json.utf8, by: impostor)
+        let honest = try rotation(new.publicKey).issue(by: old)
+        for (keys, records) in [
+            ([new.publicKey], [forged]), ([stolen], [honest]), ([new.publicKey, stolen], [honest]),
+        ] {
+            guard case .changed = try pins.observe(did, keys: keys, rotations: records, at: 6) else {
+                Issue.record("not noticed")
+                return
+            }
+        }
+        #expect(pins.keys(did) == [old.publicKey] && pins.history(did).isEmpty)
+        let accepted = pins.accept(did, at: 9)
+        #expect(accepted && pins.history(did).allSatisfy { !$0.isVouched && $0.at == 9 })
+    }
+
     @Test("pins are bounded and read back as written")
     func coding() throws {
         var pins = PinStore()

@@ -44,7 +44,7 @@ let phone = DeviceDescription(name: "Phone 📱", kind: .phone)
             at: now,
             document: identity.document()
         )
-        #expect(delegation.deviceClass == .computer && identity.presented.count == 1 && !identity.needsRenewal(at: now))
+        #expect(delegation.deviceClass == .computer && identity.presented(at: now).count == 1 && !identity.needsRenewal(at: now))
         #expect(identity.needsRenewal(at: now + 91 * 86_400))
         var older = delegation
         older.capabilities.removeAll { $0 == Delegation.Capability.messaging }
@@ -316,6 +316,31 @@ let phone = DeviceDescription(name: "Phone 📱", kind: .phone)
                 document: document
             )
         }
+        // Published with the document, the new ones bind what the devices signed before, and no device that was taken out.
+        var published = document
+        published.delegations = Array(rotation.delegations.values)
+        published.keyRotations = [rotation.record]
+        published = try DIDDocument(json: published.json, expecting: did)
+        #expect(published.delegations.count == 2 && published.keyRotations == [rotation.record])
+        let device = after.device.did
+        for time in [now, now + 9] {
+            let bound = try Delegation.verify(
+                before.delegation!,
+                device: device,
+                subject: did,
+                at: time,
+                document: published
+            )
+            #expect(bound.device == device)
+        }
+        let thief = SigningKey(seeded: 77)
+        let stolen = try Delegation(subject: did, device: thief.did, issuedAt: now, expiresAt: now + 900)
+            .issue(by: try #require(before.controller).key)
+        #expect(throws: DelegationFault.invalid) {
+            try Delegation.verify(stolen, device: thief.did, subject: did, at: now, document: published)
+        }
+        #expect(after.presented(at: now + 10) == [before.delegation!, after.delegation!])
+        #expect(after.presented(at: now + 9 + 3600) == [after.delegation!] && !after.isRotating)
         #expect(try DelegationRevocation.verify(after.revocations[0], document: document).device == lost)
         let announced = pins.announce(rotation.record)
         #expect(announced)
@@ -345,6 +370,34 @@ let phone = DeviceDescription(name: "Phone 📱", kind: .phone)
         let fixed = try keyed.createIdentity(name: "A", device: laptop, at: now).did
         #expect(throws: IdentityError(.refused, "")) {
             try keyed.update(fixed) { identity throws(IdentityError) in try identity.rotateController(at: now) }
+        }
+    }
+
+    @Test("a key that is to follow is kept with the wallet and its backup until it has followed")
+    func preparedRotation() throws {
+        var wallet = Wallet()
+        let did = DID("did:web:example.com:users:alice")!
+        let phrase = RecoveryPhrase.generate()
+        let key = PublicKey.ed25519(try phrase.controllerKey().publicKey)
+        let kid = DIDURL(did: did, fragment: key.multibase)
+        try wallet.restoreIdentity(from: phrase, publishedAs: kid, name: "Alice", device: laptop, at: now)
+        let before = try #require(wallet[did]).document()
+        func prepare(_ wallet: inout Wallet) throws -> PublicKey {
+            try wallet.update(did) { identity throws(IdentityError) in try identity.prepareRotation() }
+        }
+        let next = try prepare(&wallet)
+        for extent in [Wallet.Extent.everything, .backup] {
+            var read = try Wallet(plaintext: wallet.plaintext(extent))
+            #expect(try prepare(&read) == next)
+            let identity = try #require(read[did])
+            #expect(identity.isRotating && !identity.hasRotated(in: before))
+            var after = before
+            after.verificationMethods = [
+                .init(id: DIDURL(did: did, fragment: next.multibase), controller: did, publicKey: next)
+            ]
+            #expect(identity.hasRotated(in: after))
+            _ = try read.update(did) { identity throws(IdentityError) in try identity.rotateController(at: now + 1) }
+            #expect(read[did]?.controller?.key.publicKey == next && read[did]?.isRotating == false)
         }
     }
 

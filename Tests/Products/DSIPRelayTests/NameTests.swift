@@ -145,6 +145,80 @@ struct NameTests {
         _ = try apply(registry, request("alice", new, hosted: true), new)
     }
 
+    @Test(
+        "a rotation is published with the record by the old key and with delegations by the new one, and with no others"
+    )
+    func publishedRotation() throws {
+        let registry = registry()
+        let (old, new, device) = (key("alice"), key("alice-2"), key("phone"))
+        let did = authority.did(of: "alice")!
+        func own(_ name: String) -> SigningKey {
+            SigningKey(kid: DIDURL(did: did, fragment: key(name).publicKey.multibase), key: privateKey(name))
+        }
+        func record(by signer: SigningKey) throws -> Envelope {
+            let rotation = KeyRotation(
+                id: ulid(now),
+                subject: did,
+                previous: own("alice").kid,
+                next: own("alice-2").kid,
+                nextPublicKey: new.publicKey,
+                reason: "scheduled",
+                issuedAt: now,
+                expiresAt: now + 86_400
+            )
+            return try Envelope(signing: rotation.json.utf8, by: signer)
+        }
+        func delegation(by signer: SigningKey) throws -> Envelope {
+            try Delegation(subject: did, device: device.did, issuedAt: now, expiresAt: now + 1000).issue(by: signer)
+        }
+        func request(_ delegation: Envelope, _ record: Envelope?, signer: SigningKey = old) throws -> Envelope {
+            try NameRequest(
+                id: ulid(now),
+                from: signer.did,
+                host: "relay.example.com",
+                name: "alice",
+                hosted: true,
+                nextKey: signer.did == old.did ? new.publicKey : nil,
+                delegations: [delegation],
+                rotation: record,
+                issuedAt: now,
+                expiresAt: now + 60
+            ).signed(by: signer)
+        }
+        _ = try apply(registry, self.request("alice", old, hosted: true), old)
+        for bad in [
+            try request(delegation(by: own("alice")), record(by: own("alice"))),
+            try request(delegation(by: own("alice-2")), record(by: own("alice-2"))),
+            try request(delegation(by: own("alice-2")), record(by: device)),
+            try request(record(by: own("alice")), record(by: own("alice"))),
+        ] {
+            #expect(throws: RelayError(.refused, "")) { try apply(registry, bad, old) }
+        }
+        let good = try request(delegation(by: own("alice-2")), record(by: own("alice")))
+        let rotated = try #require(try apply(registry, good, old).record)
+        let document = try DIDDocument(parsing: #require(rotated.document), expecting: did)
+        #expect(document.delegations.count == 1 && document.keyRotations.count == 1)
+        // What the device signed under the old key stands by the document.
+        #expect(throws: Never.self) {
+            try Delegation.verify(
+                delegation(by: own("alice")),
+                device: device.did,
+                subject: did,
+                at: now,
+                document: document
+            )
+        }
+        // Kept while the key is; gone with it.
+        let kept = try #require(try apply(registry, self.request("alice", new, hosted: true), new).record)
+        #expect(try DIDDocument(parsing: #require(kept.document), expecting: did).delegations.count == 1)
+        let third = key("alice-3").publicKey
+        let bare = try #require(
+            try apply(registry, self.request("alice", new, hosted: true, nextKey: third), new).record
+        )
+        let last = try DIDDocument(parsing: #require(bare.document), expecting: did)
+        #expect(last.delegations.isEmpty && last.keyRotations.count == 1)
+    }
+
     @Test("revocations of a hosted identity are published when its key signed them, and only then")
     func revocations() throws {
         let registry = registry()

@@ -64,6 +64,7 @@ function page(app, contact) {
         h("button", { class: "button", type: "button", disabled: contact.blocked, "aria-label": text.callAudio(contact.name), onclick: () => call(false) }, icon("phone"), strings.incoming.captions.audio),
         h("button", { class: "button primary", type: "button", disabled: contact.blocked, "aria-label": text.callVideo(contact.name), onclick: () => call(true) }, icon("video"), strings.incoming.captions.video))),
     contact.key_changed && keyWarning(app, contact),
+    contact.key_history?.length > 0 && keyHistory(contact),
     contact.pairwise && h("p", { class: "banner" }, icon("mask"), text.pairwise),
     h("section", { class: "card" }, h("h3", {}, text.permissions),
       switchField({ owner: contact, name: "allowed", label: text.allowed, help: text.allowedHelp, checked: contact.allowed, disabled: contact.blocked, changed: (allowed) => save({ allowed }) }),
@@ -82,6 +83,12 @@ function keyWarning(app, contact) {
   return h("section", { class: "card warning", role: "alert" }, h("h3", {}, icon("warning"), text.keyTitle), h("p", {}, text.keyText(contact.name)),
     facts([[text.keyOld, h("span", { class: "did wrap" }, change.old)], [text.keyNew, h("span", { class: "did wrap" }, change.new)], [text.keySeen, date(change.seen_at)]]),
     actionButton(text.keyAccept, () => app.agent.call("contacts.accept_key", { id: contact.id })));
+}
+
+function keyHistory(contact) {
+  return h("section", { class: "card" }, h("h3", {}, icon("key"), text.keyHistory), h("p", {}, text.keyHistoryText(contact.name)),
+    h("ul", { "aria-label": text.keyHistory }, contact.key_history.map((step) => h("li", { key: step.key },
+      step.reason ? text.keyVouched(date(step.at), text.keyReasons[step.reason] ?? step.reason) : text.keyTaken(date(step.at))))));
 }
 
 function rename(app, contact) {

@@ -5,7 +5,7 @@ import { shortDID } from "../format.js";
 import { icon } from "../icons.js";
 import { attempt, notify } from "../notices.js";
 import { form, formState, openDialog } from "../parts/dialog.js";
-import { actionButton, copyButton, facts, textField } from "../parts/fields.js";
+import { actionButton, copyButton, facts, selectField, textField } from "../parts/fields.js";
 import { avatar } from "../parts/peer.js";
 import { qrCode } from "../parts/qr.js";
 import { contactOf, store } from "../store.js";
@@ -31,7 +31,8 @@ export function identityView(app) {
           copyButton(text.copyDID, identity.did),
           h("button", { class: "button", type: "button", onclick: () => openRename(app, identity) }, icon("edit"), text.rename),
           !identity.alias && h("button", { class: "button", type: "button", onclick: () => openClaim(app) }, icon("link"), text.claim)))),
-    h("section", { class: "card" }, h("h2", {}, icon("key"), text.ownedTitle), h("p", {}, text.owned),
+    h("section", { class: "card" }, h("h2", {}, icon("key"), text.ownedTitle), h("p", {}, identity.can_rotate ? text.hosted : text.owned),
+      identity.can_rotate && h("div", { class: "actions start" }, h("button", { class: "button", type: "button", onclick: () => openRotate(app, identity) }, icon("key"), text.rotate)),
       facts([[text.did, h("span", { class: "did wrap" }, identity.did)], [text.relay, identity.relay ?? relay?.url]])),
     h("section", { class: "day" },
       h("header", { class: "view-header" }, h("h2", {}, text.others), h("button", { class: "button", type: "button", onclick: () => openCreate(app) }, icon("plus"), text.create)),
@@ -76,13 +77,26 @@ async function openClaim(app) {
   if (claimed) notify("info", text.claimed(claimed.alias));
 }
 
+async function openRotate(app, identity) {
+  const state = { ...formState(), reason: "scheduled" };
+  const rotated = await openDialog({
+    title: text.rotateTitle, className: "narrow",
+    view: (close) => form(state, { submit: () => app.agent.call("identity.rotate", { did: identity.did, reason: state.reason }), done: close, label: text.rotate, cancel: () => close() },
+      h("p", {}, text.rotateText),
+      selectField({ owner: state, name: "reason", label: text.rotateReason, value: state.reason, options: Object.entries(text.rotateReasons), changed: (reason) => { state.reason = reason; update(); } }),
+      h("p", { class: "help" }, text.rotateHelp)),
+  });
+  if (rotated) notify("info", text.rotated);
+}
+
 function openCreate(app) {
-  const state = { ...formState(), name: "", passphrase: "" };
+  const state = { ...formState(), name: "", hosted: "", passphrase: "" };
   openDialog({
     title: text.createTitle, className: "narrow",
-    view: (close) => form(state, { submit: () => app.agent.call("identity.create", { name: state.name.trim(), ...(state.passphrase ? { passphrase: state.passphrase } : {}) }), done: close, label: text.createGo, cancel: () => close(), disabled: !state.name.trim() },
+    view: (close) => form(state, { submit: () => app.agent.call("identity.create", { name: state.name.trim(), ...(state.hosted.trim() ? { hosted_as: state.hosted.trim() } : {}), ...(state.passphrase ? { passphrase: state.passphrase } : {}) }), done: close, label: text.createGo, cancel: () => close(), disabled: !state.name.trim() },
       h("p", {}, text.createText),
       textField(state, "name", { label: text.name, autofocus: true, maxlength: "64", changed: update }),
+      textField(state, "hosted", { label: text.hostedAs, help: text.hostedHelp, optional: true, autocapitalize: "none", maxlength: "32", changed: update }),
       textField(state, "passphrase", { label: text.passphrase, help: text.passphraseHelp, optional: true, type: "password", autocomplete: "new-password" })),
   });
 }

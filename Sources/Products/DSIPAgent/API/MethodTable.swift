@@ -112,10 +112,24 @@ enum MethodTable {
             return ["uri": .string(uri), "svg": .string(svg)]
         },
         "identity.create": slow { agent, p, _ throws(AgentError) in
-            try await agent.createIdentity(
+            if let user = try p.optionalString("hosted_as", limit: 64) {
+                return try await agent.createIdentity(
+                    name: p.text("name"),
+                    passphrase: p.optionalString("passphrase"),
+                    hostedAs: user
+                ).json
+            }
+            return try await agent.createIdentity(
                 name: p.text("name"),
                 passphrase: p.optionalString("passphrase"),
                 throwawayFor: p.optionalString("throwaway_for")
+            ).json
+        },
+        "identity.rotate": slow { agent, p, _ throws(AgentError) in
+            try await agent.rotateKey(
+                of: p.optionalString("did"),
+                reason: p.optionalString("reason") ?? "scheduled",
+                passphrase: p.optionalString("passphrase")
             ).json
         },
         "identity.select": method { agent, p, page throws(AgentError) in

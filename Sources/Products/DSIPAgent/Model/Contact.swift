@@ -14,6 +14,25 @@ public struct Contact: Sendable, Hashable {
             self.new = new
             self.seenAt = seenAt
         }
+
+        init(_ change: PinStore.Change) {
+            func text(_ keys: Set<PublicKey>) -> String { keys.map(\.multibase).sorted().joined(separator: " ") }
+            self.init(old: text(change.old), new: text(change.new), seenAt: change.observedAt)
+        }
+    }
+
+    /// How a key came after another, as far as this device has seen.
+    public struct KeyStep: Sendable, Hashable {
+        /// Multibase.
+        public var key: String
+        /// Why, as the record says by which the old key names the new one (registry `dsip-rotation-reason`); nil where there was none and
+        /// the person accepted the key.
+        public var reason: String?
+        public var at: Int64
+
+        init(_ step: PinStore.Step) { (key, reason, at) = (step.key.multibase, step.reason, step.at) }
+
+        var json: JSONValue { ["key": .string(key), "reason": .optional(reason), "at": .int(at)] }
     }
 
     public var id: String
@@ -31,6 +50,8 @@ public struct Contact: Sendable, Hashable {
     /// May ring us without an introduction (DSIP §19.4).
     public var allowed: Bool
     public var keyChanged: KeyChange?
+    /// Oldest first; empty when the keys are those first seen.
+    public var keyHistory: [KeyStep] = []
     /// Known through a throw-away identity made for this contact alone.
     public var pairwise: Bool
 
@@ -69,7 +90,7 @@ public struct Contact: Sendable, Hashable {
             "key_changed": keyChanged.map {
                 ["old": .string($0.old), "new": .string($0.new), "seen_at": .int($0.seenAt)]
             } ?? .null,
-            "pairwise": .bool(pairwise),
+            "key_history": .array(keyHistory.map(\.json)), "pairwise": .bool(pairwise),
         ]
     }
 }

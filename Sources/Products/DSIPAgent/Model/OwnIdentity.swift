@@ -12,6 +12,8 @@ public struct OwnIdentity: Sendable, Hashable {
     public var throwawayFor: String?
     /// The user has shown that the recovery phrase is written down.
     public var phraseConfirmed: Bool
+    /// Its document is published by its relay and this device holds its key: the key can be replaced.
+    public var canRotate: Bool
     /// The `dsip:` link others add or call us by.
     public var uri: String
 
@@ -23,6 +25,7 @@ public struct OwnIdentity: Sendable, Hashable {
         current: Bool,
         throwawayFor: String?,
         phraseConfirmed: Bool,
+        canRotate: Bool = false,
         uri: String
     ) {
         self.did = did
@@ -32,6 +35,7 @@ public struct OwnIdentity: Sendable, Hashable {
         self.current = current
         self.throwawayFor = throwawayFor
         self.phraseConfirmed = phraseConfirmed
+        self.canRotate = canRotate
         self.uri = uri
     }
 
@@ -39,7 +43,7 @@ public struct OwnIdentity: Sendable, Hashable {
         [
             "did": .string(did.string), "name": .string(name), "alias": .optional(alias), "relay": .string(relay),
             "current": .bool(current), "throwaway_for": .optional(throwawayFor),
-            "phrase_confirmed": .bool(phraseConfirmed), "uri": .string(uri),
+            "phrase_confirmed": .bool(phraseConfirmed), "can_rotate": .bool(canRotate), "uri": .string(uri),
         ]
     }
 }

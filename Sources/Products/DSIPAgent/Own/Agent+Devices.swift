@@ -67,6 +67,9 @@ extension Agent {
 
     /// The same, with the sealed answer for the new device, to be carried there another way.
     public func approve(_ code: String, name: String) throws(AgentError) -> (device: Device, answer: String) {
+        guard !rotating.contains(current) else {
+            throw AgentError(.busy, "The key of this identity is being replaced. Try again in a moment.")
+        }
         let (device, answer, relay) = try keyring.approvePairing(
             code,
             name: name,
@@ -92,8 +95,16 @@ extension Agent {
     }
 
     /// On the new device: takes part in the identity that an answer is for.
-    public func completePairing(_ answer: String) throws(AgentError) -> OwnIdentity {
-        let (record, contacts) = try keyring.completePairing(answer, document: nil, at: now())
+    public func completePairing(_ answer: String) async throws(AgentError) -> OwnIdentity {
+        let granted = try keyring.identity(grantedBy: answer)
+        var document: DIDDocument?
+        if granted.method != "key" {
+            document = try? await directory.resolver.resolve(granted).document
+            guard document != nil else {
+                throw AgentError(.unreachable, "The document of the identity cannot be read. Try again.")
+            }
+        }
+        let (record, contacts) = try keyring.completePairing(answer, document: document, at: now())
         // One device is bound once to one relay (DSIP §13.2): the waiting connections make room for the identity's own.
         for device in waiting { links.remove(owner: device) }
         waiting = []
@@ -155,11 +166,13 @@ extension Agent {
         guard keyring.pairingKey(of: device) != nil, notify.content["type"]?.string == "pairing",
             let answer = notify.content["answer"]?.string
         else { return }
-        do {
-            let identity = try completePairing(answer)
-            hub.publish(.notice(level: .info, sentence: "This device now belongs to \(identity.name)."))
-        } catch {
-            hub.publish(.notice(level: .error, sentence: error.message))
+        Task {
+            do throws(AgentError) {
+                let identity = try await completePairing(answer)
+                hub.publish(.notice(level: .info, sentence: "This device now belongs to \(identity.name)."))
+            } catch {
+                hub.publish(.notice(level: .error, sentence: error.message))
+            }
         }
     }
 
@@ -186,6 +199,7 @@ extension Agent {
         }
         let (revoked, record) = try keyring.revoke(device, of: current, reason: reason, at: now())
         distribute(record, desk)
+        publishRevocations(of: desk.identity)
         if desk.mail != nil {
             work(desk) { (mail, now) throws(MessagingError) in
                 try mail.removeDevice(device, revocation: record, at: now)
@@ -196,12 +210,12 @@ extension Agent {
     }
 
     /// The record is a credential of its own: it travels as it was signed.
-    private func distribute(_ record: Envelope, _ desk: Desk) {
+    func distribute(_ record: Envelope, _ desk: Desk, to isMeant: (String) -> Bool = { _ in true }) {
         var paths: Set<String> = [desk.relay]
         for contact in (try? store.contacts(of: desk.identity)) ?? [] {
             if let relay = contact.relay { paths.insert(relay) }
         }
-        for path in paths.sorted().prefix(RelayLinks.maximumForeign) {
+        for path in paths.filter(isMeant).sorted().prefix(RelayLinks.maximumForeign) {
             links.link(owner: desk.identity, url: path)
                 .enqueue(RelayLink.Item(envelope: record, expiresAt: now() + ProtocolLimits.replayWindow))
         }

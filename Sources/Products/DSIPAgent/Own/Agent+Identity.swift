@@ -13,7 +13,7 @@ extension Agent {
 
     public func ownIdentities() -> [OwnIdentity] { keyring.identities.map(own) }
 
-    private func own(_ record: Keyring.Record) -> OwnIdentity {
+    func own(_ record: Keyring.Record) -> OwnIdentity {
         OwnIdentity(
             did: record.did,
             name: record.name,
@@ -22,6 +22,7 @@ extension Agent {
             current: record.did == keyring.current,
             throwawayFor: contactID(record),
             phraseConfirmed: record.phraseConfirmed,
+            canRotate: registration(of: record) != nil && keyring.controllerKey(of: record.did) != nil,
             uri: link(to: record).description
         )
     }
@@ -39,7 +40,7 @@ extension Agent {
         )
     }
 
-    private func record(_ did: String?) throws(AgentError) -> Keyring.Record {
+    func record(_ did: String?) throws(AgentError) -> Keyring.Record {
         guard let wanted = did == nil ? keyring.current : DID(did!),
             let record = keyring.identities.first(where: { $0.did == wanted })
         else { throw AgentError(.notFound, "This is not one of your identities.") }
@@ -158,15 +159,12 @@ extension Agent {
         guard let key = keyring.controllerKey(of: record.did) else {
             throw AgentError(.notAllowed, "Only the device that holds the identity’s own key can register a name.")
         }
-        let alias = try await NameRegistration.register(
-            name,
-            did: record.did,
-            key: key,
-            relay: record.relay,
-            fetcher: fetcher,
-            id: makeID(),
-            at: now()
-        )
+        guard record.did.method == "key" else {
+            throw AgentError(.notAllowed, "This identity has its name for good: \(record.alias ?? record.did.string).")
+        }
+        let registration = try NameRegistration(name, at: record.relay)
+        try await registration.claim(as: record.did, by: key, through: fetcher, id: makeID(), at: now())
+        let alias = registration.alias.description
         _ = try keyring.setAlias(alias, of: record.did)
         hub.publish(.stateChanged)
         return alias

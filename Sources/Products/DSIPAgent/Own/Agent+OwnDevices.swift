@@ -50,6 +50,8 @@ extension Agent {
         if notify.content["step"]?.string == "hello" {
             sendSealed(["step": "digest", "digest": ContactDigest(own).json], to: sender, desk)
             welcome(sender, message.delegation, desk)
+            // It may come with the word of a new key.
+            adoptPublished(desk)
             if let renewed = message.delegation.flatMap({ keyring.renew($0, at: now()) }) {
                 sendSealed(["step": "delegation", "delegation": renewed.json], to: sender, desk)
             }
@@ -97,7 +99,7 @@ extension Agent {
     }
 
     /// Speaks under this device's newest delegation from now on.
-    private func present(_ desk: Desk) {
+    func present(_ desk: Desk) {
         guard let (_, delegations) = keyring.signer(for: desk.identity, at: now()) else { return }
         desk.delegations = delegations
         links.rebind(owner: desk.identity, delegations: delegations)
@@ -113,6 +115,10 @@ extension Agent {
     /// When this device's delegation is to be renewed: half its life before its end, and once an hour while that does not succeed.
     func renewalDue(_ desk: Desk) -> Int64? {
         guard let delegation = desk.delegations.first.flatMap(Delegation.decode) else { return nil }
+        // That of a retired key, beside the new one, has its time.
+        if desk.delegations.count > 1, let end = keyring.overlapEnds(of: desk.identity) {
+            return max(end, desk.renewalTriedAt + 60)
+        }
         let half = delegation.issuedAt + (delegation.expiresAt - delegation.issuedAt) / 2
         return max(half, desk.renewalTriedAt + 3600)
     }

@@ -59,7 +59,7 @@ final class Keyring {
 
     var identities: [Record] { wallet.identities.map(record) }
 
-    private func record(_ identity: WalletIdentity) -> Record {
+    func record(_ identity: WalletIdentity) -> Record {
         Record(
             did: identity.did,
             name: identity.name,
@@ -90,7 +90,7 @@ final class Keyring {
             }
         }
         guard let renewed = wallet[did], renewed.delegation != nil else { return nil }
-        return (renewed.device, renewed.presented)
+        return (renewed.device, renewed.presented(at: now))
     }
 
     /// What encrypts this device's messages and group states of an identity on disk; made at the first need.
@@ -108,7 +108,10 @@ final class Keyring {
 
     func controllerKey(of did: DID) -> SigningKey? { wallet[did]?.controller?.key }
 
-    private var device: DeviceDescription {
+    /// When the delegation of a retired key is presented no more; nil when none is.
+    func overlapEnds(of did: DID) -> Int64? { wallet[did]?.overlapEnds }
+
+    var device: DeviceDescription {
         DeviceDescription(
             name: configuration.deviceName,
             kind: Delegation.DeviceClass(rawValue: configuration.deviceKind.rawValue) ?? .computer
@@ -166,7 +169,7 @@ final class Keyring {
     }
 
     /// Changes the wallet in memory and on disk, or in neither.
-    private func change<R>(_ body: (inout Wallet) throws(IdentityError) -> R) throws(AgentError) -> R {
+    func change<R>(_ body: (inout Wallet) throws(IdentityError) -> R) throws(AgentError) -> R {
         var changed = wallet
         do throws(IdentityError) {
             let result = try body(&changed)
@@ -178,7 +181,7 @@ final class Keyring {
         }
     }
 
-    private func change<R, S>(
+    func change<R, S>(
         _ body: (inout Wallet) throws(IdentityError) -> R,
         as show: (R) -> S
     ) throws(AgentError) -> S {
@@ -227,17 +230,19 @@ final class Keyring {
 
     // MARK: Keys first seen
 
-    /// - Returns: the change, when these are not the keys first seen; it is held until accepted.
-    @discardableResult
-    func observe(_ did: DID, keys: [PublicKey], at now: Int64) -> Contact.KeyChange? {
-        guard did.method != "key", !keys.isEmpty else { return nil }
+    /// Compares a document's keys with those first seen: a change is held until accepted, unless the old keys vouch for the new ones.
+    func observe(_ document: DIDDocument, at now: Int64) -> PinStore.Observation? {
+        let keys = document.verificationMethods.map(\.publicKey)
+        guard document.id.method != "key", !keys.isEmpty else { return nil }
         var seen = wallet.pins
-        guard let observation = try? seen.observe(did, keys: keys, at: now) else { return nil }
+        guard
+            let observation = try? seen.observe(document.id, keys: keys, rotations: document.keyRotations, at: now)
+        else { return nil }
         if seen != wallet.pins { _ = try? change { $0.pins = seen } }
-        guard case .changed(let change) = observation else { return nil }
-        func text(_ keys: Set<PublicKey>) -> String { keys.map(\.multibase).sorted().joined(separator: " ") }
-        return Contact.KeyChange(old: text(change.old), new: text(change.new), seenAt: change.observedAt)
+        return observation
     }
+
+    func history(of did: DID) -> [Contact.KeyStep] { wallet.pins.history(did).map(Contact.KeyStep.init) }
 
     func acceptKeys(of did: DID, at now: Int64) throws(AgentError) {
         _ = try change { $0.pins.accept(did, at: now) }
@@ -358,6 +363,15 @@ final class Keyring {
         return (device, grant, request.relay)
     }
 
+    /// Whose device this becomes by an answer.
+    func identity(grantedBy answer: String) throws(AgentError) -> DID {
+        do {
+            return try wallet.open(answer).identity
+        } catch {
+            throw AgentError(error, doing: "The answer could not be read")
+        }
+    }
+
     /// Takes part in the identity an answer is for.
     /// - Returns: the identity, and the contacts that came with it.
     func completePairing(
@@ -386,9 +400,9 @@ final class Keyring {
 
     /// Takes a delegation that another device of ours gave to this one, when it is a later one than that held.
     func adopt(_ delegation: Envelope, of did: DID, document: DIDDocument, at now: Int64) -> Bool {
-        guard let offered = Delegation.decode(delegation), let identity = wallet[did],
-            identity.delegation.flatMap(Delegation.decode).map({ $0.issuedAt < offered.issuedAt }) ?? true
-        else { return false }
+        guard let offered = Delegation.decode(delegation), wallet[did]?.prefers(delegation, in: document) == true else {
+            return false
+        }
         // The other clock may be ahead of ours by as much as signaling tolerates (DSIP §12.9).
         let at = offered.issuedAt > now && offered.issuedAt <= now + 300 ? offered.issuedAt : now
         let adopted: Void? = try? change { wallet throws(IdentityError) in

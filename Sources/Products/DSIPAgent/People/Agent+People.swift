@@ -32,6 +32,7 @@ extension Agent {
     public func contacts() throws(AgentError) -> [Contact] {
         var all: [Contact] = []
         for owner in desks.keys.sorted() where visible(owner) { all += try store.contacts(of: owner) }
+        for index in all.indices { all[index].keyHistory = keyring.history(of: all[index].did) }
         return all
     }
 
@@ -60,7 +61,7 @@ extension Agent {
         )
         try store.save(contact)
         announceSoon(contact.owner)
-        keyring.observe(found.peer.did, keys: directory.keys(of: found.peer.did), at: now())
+        if let document = directory.document(of: found.peer.did) { _ = keyring.observe(document, at: now()) }
         admit(contact)
         publishPeople()
         return contact
@@ -207,23 +208,46 @@ extension Agent {
 
     /// Compares the keys of `did` with those first seen; a change is shown and held, not swallowed (DSIP §7.5).
     func noteKeys(of did: DID, _ desk: Desk?) {
-        guard did.method != "key", let desk, let keys = directory.keys(of: did) as [PublicKey]?, !keys.isEmpty,
-            var contact = (try? store.contact(did: did, of: desk.identity)) ?? nil
+        guard did.method != "key", let document = directory.document(of: did) else { return }
+        noteKeys(in: document, desk)
+    }
+
+    func noteKeys(in document: DIDDocument, _ desk: Desk?) {
+        let did = document.id
+        guard did.method != "key", let desk,
+            var contact = (try? store.contact(did: did, of: desk.identity)) ?? nil,
+            let observation = keyring.observe(document, at: now())
         else { return }
-        guard let change = keyring.observe(did, keys: keys, at: now()), contact.keyChanged == nil else { return }
-        contact.keyChanged = change
+        switch observation {
+        case .first: return
+        case .same:
+            guard contact.keyChanged != nil else { return }
+            contact.keyChanged = nil
+        case .followed:
+            contact.keyChanged = nil
+            hub.publish(
+                .notice(level: .info, sentence: "\(contact.name) has a new key. The one before vouches for it.")
+            )
+        case .changed(let change):
+            guard contact.keyChanged == nil else { return }
+            contact.keyChanged = Contact.KeyChange(change)
+            hub.publish(
+                .notice(
+                    level: .warning,
+                    sentence: "The key of \(contact.name) has changed. Ask them by another way before you trust it."
+                )
+            )
+        }
         try? store.save(contact)
         publishPeople()
-        hub.publish(
-            .notice(
-                level: .warning,
-                sentence: "The key of \(contact.name) has changed. Ask them by another way before you trust it."
-            )
-        )
     }
 
     func observeKeys(of did: DID) {
         for desk in desks.values { noteKeys(of: did, desk) }
+    }
+
+    func observeKeys(in document: DIDDocument) {
+        for desk in desks.values { noteKeys(in: document, desk) }
     }
 
     /// Remembers the relay someone says they can be reached at, when the contact names none.

@@ -21,6 +21,8 @@ final class Directory: Sendable {
     let resolver: CachingResolver
     /// Those whose documents are kept at hand.
     let contacts: PrefetchingResolver
+    /// Documents of contacts, each time one was looked at anew.
+    let fresh: AsyncStream<DIDDocument>
     /// Our own host in the DHT, or the one we share.
     let overlay: Overlay?
     private let fetcher: HTTPDocumentFetcher
@@ -49,7 +51,9 @@ final class Directory: Sendable {
             memory: seen,
             clock: clock
         )
-        let contacts = PrefetchingResolver(mesh, clock: clock)
+        let (fresh, noted) = AsyncStream.makeStream(of: DIDDocument.self, bufferingPolicy: .bufferingNewest(1024))
+        self.fresh = fresh
+        let contacts = PrefetchingResolver(mesh, clock: clock) { noted.yield($0) }
         let resolver = CachingResolver(upstream: contacts, clock: clock)
         self.relays = relays
         self.contacts = contacts

@@ -118,7 +118,7 @@ struct NameRegistry: Sendable {
                 updatedAt: now
             )
         }
-        let document = try hostedDocument(did, key: key, request: request, current: current)
+        let document = try hostedDocument(did, key: key, request: request, current: current, at: now)
         return NameRecord(
             name: request.name,
             did: did,
@@ -133,7 +133,8 @@ struct NameRegistry: Sendable {
         _ did: DID,
         key: PublicKey,
         request: NameRequest,
-        current: NameRecord?
+        current: NameRecord?,
+        at now: Int64
     ) throws(RelayError) -> DIDDocument {
         let old = current?.document.flatMap { try? DIDDocument(parsing: $0, expecting: did) }
         let keyDID = DIDKey.did(of: key)
@@ -148,8 +149,28 @@ struct NameRegistry: Sendable {
             } ?? [],
             services: authority.services(of: did, offering: offered),
             alsoKnownAs: [keyDID.string, "acct:\(request.name)@\(authority)"],
-            delegationRevocations: old?.delegationRevocations ?? []
+            delegationRevocations: old?.delegationRevocations ?? [],
+            delegations: old?.verificationMethod(DIDURL(did: did, fragment: key.multibase)) == nil
+                ? [] : old?.delegations ?? [],
+            keyRotations: old?.keyRotations ?? []
         )
+        if let delegations = request.delegations {
+            for envelope in delegations {
+                guard let device = Delegation.decode(envelope)?.device,
+                    (try? Delegation.verify(envelope, device: device, subject: did, at: now, document: document)) != nil
+                else { throw RelayError(.refused, "A delegation in the request is not one of \(did) today.") }
+            }
+            document.delegations = delegations
+        }
+        if let record = request.rotation {
+            guard let rotation = KeyRotation.decode(record), rotation.nextPublicKey == key,
+                let old, let reached = try? KeyRotation.verify(record, document: old), reached == rotation,
+                rotation.next == document.verificationMethods.first?.id
+            else {
+                throw RelayError(.refused, "The key rotation in the request is not one from the old key to the new.")
+            }
+            document.keyRotations = (document.keyRotations + [record]).suffix(DIDDocument.Limit.keyRotations)
+        }
         guard let revocations = request.revocations else { return document }
         // Verified under the keys that were and are: what the retired key revoked stays revoked.
         var keys = document

@@ -30,11 +30,19 @@ public struct NameRequest: Sendable, Hashable {
     public var nextKey: PublicKey?
     /// Revocations that a hosted document shall publish (DSIP §7.4), all of them each time; nil to leave them as they are.
     public var revocations: [Envelope]?
+    /// Delegations of today that a hosted document shall publish, all of them each time; nil to leave them as they are. Under `nextKey`
+    /// those of the old key are left out.
+    public var delegations: [Envelope]?
+    /// The `key-rotation` record that goes with `nextKey` (DSIP §7.5), for the document to publish.
+    public var rotation: Envelope?
     /// Unix seconds.
     public var issuedAt: Int64
     public var expiresAt: Int64
 
     public static let maximumRevocations = 64
+    public static let maximumDelegations = DIDDocument.Limit.delegations
+    /// Bytes of the payload.
+    static let maximumBytes = 96 << 10
 
     public init(
         id: ULID,
@@ -45,6 +53,8 @@ public struct NameRequest: Sendable, Hashable {
         hosted: Bool = false,
         nextKey: PublicKey? = nil,
         revocations: [Envelope]? = nil,
+        delegations: [Envelope]? = nil,
+        rotation: Envelope? = nil,
         issuedAt: Int64,
         expiresAt: Int64
     ) {
@@ -56,6 +66,8 @@ public struct NameRequest: Sendable, Hashable {
         self.hosted = hosted
         self.nextKey = nextKey
         self.revocations = revocations
+        self.delegations = delegations
+        self.rotation = rotation
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
     }
@@ -68,6 +80,8 @@ public struct NameRequest: Sendable, Hashable {
         ]
         if let nextKey { object["next_key"] = .string(nextKey.multibase) }
         if let revocations { object["delegation_revocations"] = .array(revocations.map(\.json)) }
+        if let delegations { object["delegations"] = .array(delegations.map { .string($0.compact) }) }
+        if let rotation { object["key_rotation"] = .string(rotation.compact) }
         return .object(object)
     }
 
@@ -88,7 +102,11 @@ public struct NameRequest: Sendable, Hashable {
                 "The request's protected header must name alg EdDSA and the kid of an identity key."
             )
         }
-        guard let document = try? JSONDocument(scanning: envelope.decodedPayload(), limits: .init(bytes: 1 << 16)),
+        guard
+            let document = try? JSONDocument(
+                scanning: envelope.decodedPayload(),
+                limits: .init(bytes: NameRequest.maximumBytes)
+            ),
             document.firstNonInteger == nil, let request = NameRequest(document.root)
         else {
             throw RelayError(
@@ -124,6 +142,17 @@ public struct NameRequest: Sendable, Hashable {
                 return nil
             }
             self.revocations = envelopes
+        }
+        if let list = payload["delegations"] {
+            let envelopes = list.elements.compactMap { $0.string.flatMap { Envelope(compact: $0) } }
+            guard list.isArray, envelopes.count == list.count, envelopes.count <= NameRequest.maximumDelegations else {
+                return nil
+            }
+            self.delegations = envelopes
+        }
+        if let record = payload["key_rotation"] {
+            guard let envelope = record.string.flatMap({ Envelope(compact: $0) }) else { return nil }
+            self.rotation = envelope
         }
     }
 }

@@ -25,6 +25,10 @@ struct ContactView {
     private var condition: String {
         if json["blocked"]?.bool == true { return "blocked" }
         if case .object? = json["key_changed"] { return "KEY CHANGED" }
+        if let step = json["key_history"]?.array?.last, let at = step["at"]?.int {
+            let why = step["reason"]?.string ?? "accepted by you"
+            return "key of \(Console.time(at)), \(why)"
+        }
         return json["allowed"]?.bool == true ? "may ring" : "must ask"
     }
 

@@ -11,14 +11,21 @@ public actor PrefetchingResolver: Resolver {
 
     private let upstream: any Resolver
     private let clock: @Sendable () -> Int64
+    private let noted: @Sendable (DIDDocument) -> Void
     private var plan = PrefetchPlan()
     private var copies: [DID: (resolved: ResolvedDocument, freshUntil: Int64)] = [:]
     private var worker: Task<Void, Never>?
     private var isWorking = false
 
-    /// - Parameter clock: Unix seconds.
-    public init(_ upstream: any Resolver, clock: @escaping @Sendable () -> Int64) {
-        (self.upstream, self.clock) = (upstream, clock)
+    /// - Parameters:
+    ///   - clock: Unix seconds.
+    ///   - noted: hears of each document of a contact that came from upstream.
+    public init(
+        _ upstream: any Resolver,
+        clock: @escaping @Sendable () -> Int64,
+        noted: @escaping @Sendable (DIDDocument) -> Void = { _ in }
+    ) {
+        (self.upstream, self.clock, self.noted) = (upstream, clock, noted)
     }
 
     /// A fresh copy, with what is left of its life, else as upstream says.
@@ -79,6 +86,7 @@ public actor PrefetchingResolver: Resolver {
 
     private func keep(_ did: DID, _ resolved: ResolvedDocument) {
         guard plan.contains(did) else { return }
+        noted(resolved.document)
         let span = PrefetchingResolver.lifetimes
         let lifetime = min(max(resolved.lifetime ?? PrefetchingResolver.usual, span.lowerBound), span.upperBound)
         copies[did] = (resolved, clock() + lifetime)

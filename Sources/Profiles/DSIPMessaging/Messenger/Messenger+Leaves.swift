@@ -68,6 +68,12 @@ extension Messenger {
         do throws(MessagingError) {
             return .known(try LeafCredential(leaf, at: now, document: { documents[$0] }))
         } catch {
+            // Its keys may be others by now (DSIP §7.5): the document is looked at again before a leaf is refused.
+            if error.code == .delegationInvalid, let subject = LeafCredential.claim(of: leaf)?.identity,
+                DIDKey.document(of: subject) == nil, now - (lookedUp[subject] ?? 0) > Self.documentInterval
+            {
+                return .needs(subject)
+            }
             return .invalid
         }
     }
