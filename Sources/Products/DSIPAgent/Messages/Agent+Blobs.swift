@@ -181,7 +181,8 @@ extension Agent {
             throw AgentError(.notFound, "There is no such attachment.")
         }
         let (desk, messages) = try deskOfMail(thread)
-        for round in 0..<2 {
+        var isFetched = false
+        for _ in 0..<4 {
             let line = try found(id, in: thread, messages)
             guard isShown(line, desk), let file = line.attachment, !line.isRetracted else {
                 throw AgentError(.notFound, "There is no such attachment.")
@@ -189,7 +190,10 @@ extension Agent {
             if let bytes = try? await plaintext(of: line, file, messages) {
                 return Attachment(bytes: bytes, contentType: file.contentType, name: file.name)
             }
-            guard round == 0, file.reference != nil else { break }
+            // An own file may have been sealed and put away while it was looked for.
+            if try found(id, in: thread, messages).attachment?.reference != file.reference { continue }
+            guard !isFetched, file.reference != nil else { break }
+            isFetched = true
             try attempt(desk) { (mail, now) throws(MessagingError) in
                 ((), try mail.fetchAttachment(id, in: thread, at: now))
             }
