@@ -207,7 +207,7 @@ let package = Package(
         .target(name: "LinePeer", dependencies: ["Encoding"], path: "Interop/LinePeer", swiftSettings: strict),
         .executableTarget(
             name: "libp2p-peer",
-            dependencies: ["Libp2p", "Encoding"],
+            dependencies: ["Libp2p", "Encoding", product("NIOPosix", "swift-nio")],
             path: "Interop/Libp2pPeer",
             swiftSettings: strict
         ),

@@ -66,6 +66,9 @@ let peerToPeerFuzzEntries: [FuzzEntry] = [
         if let message = try? AutoNATMessage(bytes: bytes) {
             precondition((try? AutoNATMessage(bytes: message.bytes)) == message, "an AutoNAT message changed")
         }
+        if let message = try? AutoNAT2Message(bytes: bytes) {
+            precondition((try? AutoNAT2Message(bytes: message.bytes)) == message, "an AutoNAT 2 message changed")
+        }
     },
     FuzzEntry("connection", seeds: connectionSeeds) { bytes in
         var connection = Connection(.listener, identity: fuzzIdentity, offering: ["/echo/1"], at: 0)
@@ -161,5 +164,7 @@ private let circuitSeeds: [[UInt8]] = {
         StopMessage.connect(fuzzPeer.peerID, nil).bytes, StopMessage.status(.ok).bytes,
         HolePunchMessage.connect(addresses).bytes, HolePunchMessage.sync.bytes,
         AutoNATMessage.dial(fuzzPeer.peerID, addresses).bytes, AutoNATMessage.response(.ok, addresses.first).bytes,
+        AutoNAT2Message.request(addresses, nonce: 1).bytes, AutoNAT2Message.response(.ok, index: 1, .ok).bytes,
+        AutoNAT2Message.dataRequest(index: 1, count: 30_000).bytes, AutoNAT2Message.data(16).bytes,
     ]
 }()

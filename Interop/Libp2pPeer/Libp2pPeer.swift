@@ -21,6 +21,9 @@ struct Libp2pPeer {
         {
             return try await Swarm.run(nodes: nodes, operations: operations)
         }
+        if arguments.first == "pair", arguments.count == 2, let operations = Int(arguments[2]) {
+            return try await Swarm.pair(operations: operations)
+        }
         let host = PeerHost(identity: IdentityKey())
         await host.handle(echo) { stream in while let bytes = try await stream.read() { try await stream.write(bytes) }
         }

@@ -1,24 +1,28 @@
 import Foundation
 import Libp2p
+import NIOPosix
 
 /// `libp2p-peer swarm NODES OPERATIONS`: many nodes in this process, over loopback. Each operation puts a signed record on one and gets
 /// it on another that does not keep it; a line tells the microseconds to the first value and to the end, those of processor time that
-/// the process took for it, and the requests, as JSON.
+/// the process took for it, and the requests, as JSON. `libp2p-peer pair OPERATIONS`: two nodes, of which one asks the other for what
+/// is not there: the same figures of a search that is one request, without a record to verify.
 enum Swarm {
     private struct Node {
         let host: PeerHost
         let dht: KademliaService
     }
 
-    static func run(nodes count: Int, operations: Int) async throws {
+    /// Each node by itself on one thread, as if it were a process of its own.
+    private static func nodes(_ count: Int) async throws -> [Node] {
         var configuration = KademliaConfiguration(protocolID: "/swarm/kad/1.0.0")
         configuration.rangeInBucket = .max
         configuration.rangeInTable = .max
         var rules = RecordRules()
         rules.register("s", SignedText())
         var nodes: [Node] = []
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: count)
         for _ in 0..<count {
-            let host = PeerHost(identity: IdentityKey())
+            let host = PeerHost(identity: IdentityKey(), group: group)
             try await host.listen(on: Multiaddr("/ip4/127.0.0.1/tcp/0"))
             let dht = KademliaService(host: host, configuration: configuration, rules: rules)
             await dht.start()
@@ -32,6 +36,17 @@ enum Swarm {
         }
         // As after some minutes: everybody has looked at its neighbourhood once more.
         for node in nodes { await node.dht.bootstrap() }
+        return nodes
+    }
+
+    static func pair(operations: Int) async throws {
+        let nodes = try await nodes(2)
+        for number in 0..<operations { _ = try await get(Array("/s/\(number)".utf8), from: nodes[1]) }
+        exit(0)
+    }
+
+    static func run(nodes count: Int, operations: Int) async throws {
+        let nodes = try await nodes(count)
         var done = 0
         // Where nearly every node keeps every record there is nobody to measure.
         for _ in 0..<operations * 20 where done < operations {

@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import NIOCore
 import Testing
 
@@ -135,5 +136,56 @@ struct CircuitHostTests {
         #expect(await ReachabilityService(host: closed).check() == .closed)
         for (helper, _) in helpers { await helper.shutdown() }
         for host in [open, closed] { await host.shutdown() }
+    }
+
+    @Test("A dial-back that is only claimed does not count; one that is asked too much for is not paid")
+    func claims() async throws {
+        let (asker, _) = try await host()
+        let paid = NIOLockedValueBox<[Int]>([])
+        for cost in [0, 0, 0, 0, 50_000, 200_000] {
+            let (liar, address) = try await host()
+            await liar.handle(AutoNAT2Message.protocolID) { stream in
+                var reader = MessageReader(stream)
+                _ = try await reader.next(limit: AutoNAT2Message.maximumLength)
+                if cost > 0 {
+                    try await stream.write(AutoNAT2Message.dataRequest(index: 0, count: cost).bytes.delimited)
+                    var count = 0
+                    defer { paid.withLockedValue { [count] in $0.append(count) } }
+                    while count < cost, let bytes = try await reader.next(limit: AutoNAT2Message.maximumLength) {
+                        if case .data(let portion) = try AutoNAT2Message(bytes: bytes) { count += portion }
+                    }
+                }
+                try await stream.write(AutoNAT2Message.response(.ok, index: 0, .ok).bytes.delimited)
+            }
+            _ = try await asker.connect(to: address)
+            try await eventually {
+                await asker.identify(of: liar.peerID)?.protocols.contains(AutoNAT2Message.protocolID) == true
+            }
+        }
+        #expect(await ReachabilityService(host: asker).check() == .unknown)
+        try await eventually { paid.withLockedValue { $0.count == 2 } }
+        #expect(paid.withLockedValue { $0.sorted() } == [0, 13 * 4096])
+        await asker.shutdown()
+    }
+
+    @Test("Another address than the asker's is not dialled before it is paid for; a number nobody waits for is refused")
+    func charges() async throws {
+        let (helper, address) = try await host()
+        let service = ReachabilityService(host: helper)
+        await service.start()
+        let (asker, _) = try await host()
+        let stream = try await asker.openStream(to: helper.peerID, at: [address], [AutoNAT2Message.protocolID])
+        let elsewhere = try Multiaddr("/ip4/203.0.113.9/tcp/4001")
+        try await stream.write(AutoNAT2Message.request([elsewhere], nonce: 7).bytes.delimited)
+        var reader = MessageReader(stream)
+        let demand = try #require(try await reader.next(limit: AutoNAT2Message.maximumLength))
+        #expect(try AutoNAT2Message(bytes: demand) == .dataRequest(index: 0, count: 50_000))
+        try await stream.write(AutoNAT2Message.data(4096).bytes.delimited)
+        stream.end()
+        await #expect(throws: Libp2pError(.reset, "")) { _ = try await reader.next(limit: 1 << 10) }
+        let back = try await asker.openStream(to: helper.peerID, [AutoNAT2Message.dialBackID])
+        try await back.write(AutoNAT2Message.dialBack(7).delimited)
+        await #expect(throws: Libp2pError(.reset, "")) { _ = try await back.read() }
+        for host in [helper, asker] { await host.shutdown() }
     }
 }

@@ -126,6 +126,54 @@ struct CircuitTests {
         #expect(ask(IdentityKey().peerID, .dial(b, [own]), relayed, at: 0) == nil)
     }
 
+    @Test(
+        "Version 2: the first address that may be dialled; another's only for bytes, a private one of another's never"
+    )
+    func dialOnce() throws {
+        var rules = DialBackRules(at: 0)
+        let own = try Multiaddr("/ip4/203.0.113.5/tcp/4001")
+        let other = try Multiaddr("/ip4/203.0.113.6/tcp/4001")
+        let inside = try Multiaddr("/ip4/192.168.1.2/tcp/4001")
+        let seen = try Multiaddr("/ip4/203.0.113.5/tcp/50000")
+        func ask(_ peer: PeerID, _ addresses: [Multiaddr], at now: Int64 = 0) -> DialBackRules.Verdict {
+            rules.asked(addresses, by: peer, seenAt: seen, at: now)
+        }
+        #expect(ask(a, [inside, own, other]) == .dial(.init(index: 1, address: own, cost: 0)))
+        #expect(ask(a, [own], at: 9_999) == .notNow)
+        let named = try Multiaddr("/dns4/example.org/tcp/1")
+        #expect(ask(b, [named, other, own]) == .dial(.init(index: 1, address: other, cost: 50_000)))
+        #expect(ask(IdentityKey().peerID, [inside, named]) == .nothing)
+        let relayed = rules.asked([own], by: IdentityKey().peerID, seenAt: other.naming(a).throughCircuit, at: 0)
+        #expect(relayed == .notNow)
+    }
+
+    @Test("Messages of version 2 come back as they went; numbers and portions out of bounds do not pass")
+    func version2Messages() throws {
+        let address = try Multiaddr("/ip4/203.0.113.5/tcp/4001")
+        for message in [
+            AutoNAT2Message.request([address, address], nonce: .max), .response(.ok, index: 3, .dialBackError),
+            .response(.dialRefused, index: 0, .unused), .dataRequest(index: 1, count: 50_000), .data(4096), .data(0),
+        ] { #expect(try AutoNAT2Message(bytes: message.bytes) == message) }
+        #expect(
+            try AutoNAT2Message.nonce(ofDialBack: AutoNAT2Message.dialBack(0x0123_4567_89ab_cdef))
+                == 0x0123_4567_89ab_cdef
+        )
+        // An unknown address keeps its place.
+        let strange: [UInt8] = [0x0a, 0x0d, 0x0a, 0x02, 0xff, 0x7f, 0x11, 1, 0, 0, 0, 0, 0, 0, 0]
+        guard case .request(let addresses, nonce: 1) = try AutoNAT2Message(bytes: strange) else {
+            Issue.record("no request")
+            return
+        }
+        #expect(addresses.count == 1 && addresses[0].ipAddress?.isUnspecified == true)
+        var large = ProtobufWriter()
+        large.bytes(1, [UInt8](repeating: 0, count: 4097))
+        var writer = ProtobufWriter()
+        writer.bytes(4, large.bytes)
+        #expect(throws: Libp2pError(.limit, "")) { try AutoNAT2Message(bytes: writer.bytes) }
+        #expect(throws: Libp2pError(.unsupported, "")) { try AutoNAT2Message(bytes: [0x12, 0x02, 0x08, 0x07]) }
+        #expect(throws: Libp2pError(.malformed, "")) { try AutoNAT2Message(bytes: []) }
+    }
+
     @Test("It takes four of a kind to know, and a refusal says nothing")
     func tally() throws {
         var tally = ReachabilityTally()

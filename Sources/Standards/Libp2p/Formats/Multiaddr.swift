@@ -56,6 +56,14 @@ public struct Multiaddr: Hashable, Sendable, CustomStringConvertible {
 
     public init(bytes: some Collection<UInt8>) throws(Libp2pError) {
         guard bytes.count <= Multiaddr.maximumLength else { throw Libp2pError(.limit, "address too long") }
+        // What nearly every address is: 4 and an IPv4 address, 6 and a port.
+        if bytes.count == 8, case let bytes = Array(bytes), bytes[0] == 4, bytes[5] == 6 {
+            self.components = [
+                Component(protocol: .ip4, value: Array(bytes[1..<5])),
+                Component(protocol: .tcp, value: Array(bytes[6...])),
+            ]
+            return
+        }
         var rest = Array(bytes)[...]
         func varint() throws(Libp2pError) -> UInt64 {
             guard let (value, length) = Varint.decode(rest) else { throw Libp2pError(.malformed, "address cut short") }

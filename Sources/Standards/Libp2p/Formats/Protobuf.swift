@@ -31,6 +31,11 @@ struct ProtobufField {
         return value
     }
 
+    func fixed64() throws(Libp2pError) -> UInt64 {
+        guard case .fixed64(let value) = value else { throw wrongType }
+        return value
+    }
+
     private var wrongType: Libp2pError { Libp2pError(.malformed, "field \(number) has another wire type") }
 }
 
@@ -93,6 +98,11 @@ struct ProtobufWriter {
     mutating func varint(_ number: UInt64, _ value: UInt64) {
         append(number << 3)
         append(value)
+    }
+
+    mutating func fixed64(_ number: UInt64, _ value: UInt64) {
+        append(number << 3 | 1)
+        for shift in stride(from: UInt64(0), to: 64, by: 8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
     }
 
     mutating func bytes(_ number: UInt64, _ value: some Collection<UInt8>) {

@@ -11,6 +11,8 @@ final class ConnectionDriver {
         /// How inbound streams of a protocol are answered here, without a task of their own.
         let answers: @Sendable (String) -> AnswerStream.Rules?
         let closed: @Sendable (HostConnection?) -> Void
+        /// Whether the connection with a peer stays when it is idle.
+        let keeps: @Sendable (PeerID) -> Bool
         /// What inbound streams may ask for, at this moment.
         let offered: @Sendable () -> [String]
     }
@@ -156,7 +158,9 @@ final class ConnectionDriver {
     private func schedule() {
         let now = clock.now
         var at = connection.nextDeadline ?? .max
-        if connection.streamCount == 0 { at = min(at, max(connection.busyUntil + idleTime, now + 1000)) }
+        if connection.streamCount == 0 {
+            at = min(at, max(connection.busyUntil + idleTime, now + max(1000, idleTime / 8)))
+        }
         for stream in streams.values { at = min(at, stream.deadline ?? .max) }
         guard at < timerAt else { return }
         timer?.cancel()
@@ -179,7 +183,9 @@ final class ConnectionDriver {
             }
         }
         connection.advance(to: now)
-        if connection.isEstablished, connection.streamCount == 0, connection.busyUntil + idleTime <= now {
+        if connection.isEstablished, connection.streamCount == 0, connection.busyUntil + idleTime <= now,
+            !(handle.map { callbacks.keeps($0.peer) } ?? false)
+        {
             connection.close()
         }
         pump()

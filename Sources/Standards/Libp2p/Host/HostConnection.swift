@@ -118,7 +118,7 @@ public final class PeerStream: Sendable {
 }
 
 /// Reads messages that their length precedes as a varint.
-public struct MessageReader {
+public struct MessageReader: Sendable {
     private let stream: PeerStream
     private var queue = ByteQueue()
 

@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import NIOCore
 
 /// A Kademlia engine on a host: it serves the protocol, sends the engine's requests over streams, and keeps its time.
@@ -18,6 +19,7 @@ public actor KademliaService {
     private var timerAt: Int64 = .max
     private var isRunning = false
     private var isDraining = false
+    private var keptAt: Int64 = 0
     private var underWay = 0
     private var queue: [(KademliaEngine.RequestID, KademliaPeer, KademliaMessage, Bool)] = []
 
@@ -54,6 +56,7 @@ public actor KademliaService {
         isRunning = false
         watcher?.cancel()
         timer?.cancel()
+        host.kept.withLockedValue { $0[configuration.protocolID] = nil }
         await host.stopHandling(configuration.protocolID)
         for continuation in waiting.values { continuation.finish() }
         waiting = [:]
@@ -228,8 +231,22 @@ public actor KademliaService {
         timer = nil
         timerAt = .max
         engine.advance(to: host.clock.now)
+        keep()
         drain()
     }
+
+    /// Whom a search asks first, it need not dial: the nearest neighbours, and the longest known of each bucket beyond. A client keeps
+    /// nobody; it may be on a battery.
+    private func keep() {
+        let now = host.clock.now
+        guard now - keptAt >= KademliaService.keepInterval else { return }
+        keptAt = now
+        let peers = engine.mode == .client ? [] : engine.table.mainstays(KademliaService.maximumKept)
+        host.kept.withLockedValue { $0[configuration.protocolID] = Set(peers) }
+    }
+
+    private static let keepInterval: Int64 = 10_000
+    private static let maximumKept = 64
 
     // MARK: Asking
 

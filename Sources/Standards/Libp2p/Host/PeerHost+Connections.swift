@@ -135,7 +135,7 @@ extension PeerHost {
 
     /// Makes drivers for connections that the gate has admitted under a number.
     func drivers() -> DriverFactory {
-        let (gate, offered, answering) = (gate, offered, answering)
+        let (gate, offered, answering, kept) = (gate, offered, answering, kept)
         let (clock, identity, configuration) = (clock, identity, configuration)
         return { role, peer, securities, loop, address, number, promise in
             ConnectionDriver(
@@ -164,6 +164,7 @@ extension PeerHost {
                         gate.withLockedValue { $0.ended(number) }
                         if let connection { Task { await self.ended(connection) } }
                     },
+                    keeps: { peer in kept.withLockedValue { $0.values.contains { $0.contains(peer) } } },
                     offered: { offered.withLockedValue { $0 } }
                 )
             )

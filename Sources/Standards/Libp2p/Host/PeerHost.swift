@@ -33,6 +33,8 @@ public actor PeerHost {
     let gate: NIOLockedValueBox<ConnectionGate>
     let offered = NIOLockedValueBox<[String]>(PeerHost.builtIn)
     let answering = NIOLockedValueBox<[String: AnswerStream.Rules]>([:])
+    /// Peers whose connections stay when they are idle, by whoever wants it so.
+    let kept = NIOLockedValueBox<[String: Set<PeerID>]>([:])
     /// Addresses from which a peer is dialling us while we dial it, to punch a hole: of these connections we are the client as well.
     let punching = NIOLockedValueBox<[Multiaddr: PeerID]>([:])
     var handlers: [String: StreamHandler] = [:]

@@ -35,11 +35,9 @@ extension KademliaEngine {
     }
 
     private mutating func read(_ message: KademliaMessage, from peer: PeerID, for id: LookupID, at now: Int64) {
-        guard let lookup = lookups[id] else { return }
+        guard let (purpose, key, best) = lookups[id].map({ ($0.purpose, $0.key, $0.best) }) else { return }
         // What is byte for byte the best record has been verified.
-        if let value = message.value,
-            message.key != lookup.key || value != lookup.best && !isValid(lookup.key, value, at: now)
-        {
+        if let value = message.value, message.key != key || value != best && !isValid(key, value, at: now) {
             offended(peer, at: now)
             // Who sends a wrong record names no peers either.
             _ = lookups[id]?.answered(peer, naming: [], limit: 0)
@@ -47,14 +45,14 @@ extension KademliaEngine {
         }
         let named = message.closerPeers.filter { !offences.isBanned($0.id, at: now) }
         guard let hops = lookups[id]?.answered(peer, naming: named, limit: configuration.k) else { return }
-        switch lookup.purpose {
+        switch purpose {
         case .findPeer(let wanted):
             guard let found = named.first(where: { $0.id == wanted && !$0.addresses.isEmpty }) else { return }
             lookups[id]?.providers = [found]
             finish(id, at: now)
         case .getValue: heard(message.value, from: peer, hops: hops, for: id, at: now)
         case .getProviders:
-            let known = Set(lookup.providers.map(\.id))
+            let known = Set((lookups[id]?.providers ?? []).map(\.id))
             var seen = known
             let new = message.providerPeers.filter { !offences.isBanned($0.id, at: now) && seen.insert($0.id).inserted }
             let room = max(0, configuration.maximumProvidersPerKey - known.count)
@@ -66,7 +64,7 @@ extension KademliaEngine {
     }
 
     private mutating func heard(_ value: [UInt8]?, from peer: PeerID, hops: Int, for id: LookupID, at now: Int64) {
-        guard var lookup = lookups[id] else { return }
+        guard var lookup = lookups.removeValue(forKey: id) else { return }
         if let value {
             if let best = lookup.best, !rules.prefers(value, over: best, key: lookup.key) {
                 if value == best { lookup.agreeing.insert(peer) } else { lookup.behind.insert(peer) }
@@ -79,8 +77,9 @@ extension KademliaEngine {
         } else {
             lookup.behind.insert(peer)
         }
+        let isOver = lookup.agreeing.count >= configuration.quorum
         lookups[id] = lookup
-        if lookup.agreeing.count >= configuration.quorum { finish(id, at: now) }
+        if isOver { finish(id, at: now) }
     }
 
     func isValid(_ key: [UInt8], _ value: [UInt8], at now: Int64) -> Bool {

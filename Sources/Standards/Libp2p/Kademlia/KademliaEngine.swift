@@ -179,6 +179,7 @@ public struct KademliaEngine: Sendable {
         let stall = responseTime.stall(configuration)
         for (id, lookup) in lookups {
             next = min(next, lookup.startedAt + configuration.lookupTime)
+            if lookup.patientUntil > lastDriven[id] ?? .max { next = min(next, lookup.patientUntil) }
             for stall in [stall, configuration.stallTime] {
                 if let at = lookup.nextStall(after: lastDriven[id] ?? .min, stall: stall) { next = min(next, at) }
             }
@@ -240,8 +241,16 @@ public struct KademliaEngine: Sendable {
         nextNumber += 1
         let id = LookupID(number: nextNumber)
         statistics.lookups += 1
-        let seeds = table.closest(to: KademliaKey(hashing: key), count: configuration.k).map(\.peer)
-        var lookup = Lookup(purpose, key: key, seeds: seeds, own: own, configuration: configuration, at: now)
+        let seeds = table.closest(to: KademliaKey(hashing: key), count: configuration.k)
+        var lookup = Lookup(
+            purpose,
+            key: key,
+            seeds: seeds,
+            own: own,
+            configuration: configuration,
+            patience: responseTime.patience,
+            at: now
+        )
         guard lookups.count < configuration.maximumLookups else {
             var result = KademliaResult()
             result.isTimedOut = true
@@ -258,7 +267,8 @@ public struct KademliaEngine: Sendable {
     }
 
     mutating func drive(_ id: LookupID, at now: Int64) {
-        guard lookups[id] != nil else { return }
+        // Not the lookup itself, which changes below: it would be copied each time.
+        guard let (purpose, key) = lookups[id].map({ ($0.purpose, $0.key) }) else { return }
         lastDriven[id] = now
         let stall = responseTime.stall(configuration)
         if let storing = lookups[id]?.storing {
@@ -269,20 +279,19 @@ public struct KademliaEngine: Sendable {
             if !waiting { finish(id, at: now) }
             return
         }
-        while let peer = lookups[id]?.next(at: now, stall: stall, quorum: configuration.quorum) {
+        while let peer = lookups[id]?.next(at: now, stall: stall) {
             if offences.isBanned(peer.id, at: now) {
                 lookups[id]?.failed(peer.id)
                 continue
             }
-            guard let lookup = lookups[id] else { return }
             let kind: KademliaMessage.Kind =
-                switch lookup.purpose {
+                switch purpose {
                 case .findPeer, .refresh: .findNode
                 // A record's key is asked for as such: peers exist that answer FIND_NODE for peer ids only.
                 case .getValue, .putValue: .getValue
                 case .getProviders, .provide: .getProviders
                 }
-            send(KademliaMessage(kind, key: lookup.key), to: peer, for: id, isStore: false, at: now)
+            send(KademliaMessage(kind, key: key), to: peer, for: id, isStore: false, at: now)
         }
         // The search goes on beside a slow peer soon, and ends without it late: a peer that must be dialled first takes longer.
         if lookups[id]?.isExhausted(at: now, stall: configuration.stallTime) == true { searched(id, at: now) }

@@ -114,7 +114,10 @@ public struct KademliaMessage: Hashable, Sendable {
         }
         guard let id else { return }
         // An address that ends in another peer's name is not this peer's.
-        let own = addresses.filter { ($0.peerID ?? id) == id }.map(\.transport)
+        let own = addresses.compactMap { address in
+            guard let named = address.peerID else { return Optional(address) }
+            return named == id ? address.transport : nil
+        }
         peers.append(KademliaPeer(id: id, addresses: own))
     }
 

@@ -35,7 +35,10 @@ struct Lookup: Sendable {
     let key: [UInt8]
     let target: KademliaKey
     let startedAt: Int64
+    /// Until then no more are asked than have to agree; milliseconds.
+    let patientUntil: Int64
     private let own: PeerID
+    private let quorum: Int
     private let width: Int
     private let concurrency: Int
     /// By distance.
@@ -58,9 +61,10 @@ struct Lookup: Sendable {
     init(
         _ purpose: Purpose,
         key: [UInt8],
-        seeds: [KademliaPeer],
+        seeds: [RoutingTable.Entry],
         own: PeerID,
         configuration: KademliaConfiguration,
+        patience: Int64,
         at now: Int64
     ) {
         self.purpose = purpose
@@ -68,20 +72,25 @@ struct Lookup: Sendable {
         self.target = KademliaKey(hashing: key)
         self.startedAt = now
         self.own = own
+        self.quorum = configuration.quorum
+        if case .getValue = purpose { self.patientUntil = now + patience } else { self.patientUntil = now }
         let count = max(1, min(configuration.disjointPaths, seeds.count))
         self.width = count == 1 ? configuration.k : (configuration.k + count - 1) / count + 3
         self.concurrency = max(1, (configuration.alpha + count - 1) / count)
         self.paths = Array(repeating: [], count: count)
-        for (index, seed) in seeds.enumerated() { insert(seed, path: index % count, hops: 1) }
+        for (index, seed) in seeds.enumerated() { insert(seed.peer, seed.key, path: index % count, hops: 1) }
     }
 
     // MARK: Progress
 
     /// The next peer to ask, or nil when as many are under way as may be, or nothing is left.
-    ///
-    /// - Parameter quorum: how many must agree on a record. Once there is one, no more are asked than are missing.
-    mutating func next(at now: Int64, stall: Int64, quorum: Int) -> KademliaPeer? {
-        if !agreeing.isEmpty, agreeing.count + underWay(at: now, stall: stall) >= quorum { return nil }
+    mutating func next(at now: Int64, stall: Int64) -> KademliaPeer? {
+        // Once there is a record, no more are asked than have yet to agree on it.
+        if !agreeing.isEmpty || now < patientUntil, agreeing.count + underWay(at: now, stall: stall) >= quorum {
+            return nil
+        }
+        // Who is to agree on a record may be any of the nearest: those known from before need not be dialled.
+        if !agreeing.isEmpty, let (path, index) = nearestKnown { return ask(path, index, at: now) }
         for path in paths.indices {
             var considered = 0
             var underWay = 0
@@ -101,11 +110,32 @@ struct Lookup: Sendable {
                 }
             }
             guard let nearest, underWay < concurrency else { continue }
-            paths[path][nearest].state = .asked(at: now)
-            requests += 1
-            return paths[path][nearest].peer
+            return ask(path, nearest, at: now)
         }
         return nil
+    }
+
+    private mutating func ask(_ path: Int, _ index: Int, at now: Int64) -> KademliaPeer {
+        paths[path][index].state = .asked(at: now)
+        requests += 1
+        return paths[path][index].peer
+    }
+
+    /// The nearest of our own neighbours that was not asked and is among those to be asked.
+    private var nearestKnown: (path: Int, index: Int)? {
+        var nearest: (path: Int, index: Int)?
+        for path in paths.indices {
+            var considered = 0
+            for (index, candidate) in paths[path].enumerated() where considered < width {
+                if case .failed = candidate.state { continue }
+                considered += 1
+                guard case .waiting = candidate.state, candidate.hops == 1 else { continue }
+                let best = nearest.map { paths[$0.path][$0.index].distance }
+                if best.map({ candidate.distance < $0 }) ?? true { nearest = (path, index) }
+                break
+            }
+        }
+        return nearest
     }
 
     private func underWay(at now: Int64, stall: Int64) -> Int {
@@ -150,7 +180,9 @@ struct Lookup: Sendable {
         paths[path][index].state = .answered
         let depth = paths[path][index].hops
         hops = max(hops, depth)
-        for named in peers.prefix(limit) { insert(named, path: path, hops: depth + 1) }
+        for named in peers.prefix(limit) where pathOf[named.id] == nil {
+            insert(named, KademliaKey(named.id), path: path, hops: depth + 1)
+        }
         return depth
     }
 
@@ -168,9 +200,9 @@ struct Lookup: Sendable {
         return found.sorted { $0.distance < $1.distance }.prefix(count).map(\.peer)
     }
 
-    private mutating func insert(_ peer: KademliaPeer, path: Int, hops: Int) {
+    private mutating func insert(_ peer: KademliaPeer, _ key: KademliaKey, path: Int, hops: Int) {
         guard peer.id != own, pathOf[peer.id] == nil else { return }
-        let distance = KademliaKey(peer.id).distance(to: target)
+        let distance = key.distance(to: target)
         var low = 0
         var high = paths[path].count
         while low < high {

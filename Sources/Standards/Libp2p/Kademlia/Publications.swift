@@ -47,8 +47,17 @@ struct ResponseTime: Sendable {
     /// How long a request may take before the search goes on without it; milliseconds.
     func stall(_ configuration: KademliaConfiguration) -> Int64 {
         guard let mean else { return configuration.stallTime }
-        return min(configuration.stallTime, max(20, Int64(mean + 4 * deviation)))
+        return min(configuration.stallTime, max(ResponseTime.shortestStall, Int64(mean + 4 * deviation)))
     }
+
+    /// How long a search for a record makes do with as many answers as it needs, before it asks more peers beside them; milliseconds.
+    /// Where answers come at once that spares most of the requests; where they take their time it would cost time.
+    var patience: Int64 {
+        guard let mean, mean + 4 * deviation < Double(ResponseTime.shortestStall) else { return 0 }
+        return Int64(mean + 2 * deviation) + 2
+    }
+
+    private static let shortestStall: Int64 = 20
 }
 
 /// Keys that fall into a given bucket, for refreshing it: hashes cannot be aimed, so they are tried.

@@ -129,20 +129,47 @@ public struct RoutingTable: Sendable {
     /// The peers nearest to `target`, nearest first.
     public func closest(to target: KademliaKey, count: Int, excluding: PeerID? = nil) -> [Entry] {
         let (index, _) = place(target)
-        var found: [Entry] = []
-        func take(_ bucket: Bucket) { found += bucket.entries.lazy.filter { $0.peer.id != excluding } }
+        // Places are sorted, not entries: those are large, and most of them are not wanted.
+        var found: [(distance: KademliaKey.Distance, bucket: Int, index: Int)] = []
+        func take(_ bucket: Int) {
+            for at in buckets[bucket].entries.indices {
+                found.append((buckets[bucket].entries[at].key.distance(to: target), bucket, at))
+            }
+        }
+        // One more than is wanted, for the one left out.
+        let enough = excluding == nil ? count : count + 1
         // Those of the target's own bucket share most with it; then the nearer buckets, whose peers all share as much as we do;
         // then the farther ones, each farther than the one before.
-        if index < buckets.count { take(buckets[index]) }
-        if found.count < count { for bucket in buckets.dropFirst(index + 1) { take(bucket) } }
+        if index < buckets.count { take(index) }
+        if found.count < enough { for bucket in buckets.indices.dropFirst(index + 1) { take(bucket) } }
         var farther = min(index, buckets.count) - 1
-        while found.count < count, farther >= 0 {
-            take(buckets[farther])
+        while found.count < enough, farther >= 0 {
+            take(farther)
             farther -= 1
         }
-        let keyed = found.map { (distance: $0.key.distance(to: target), entry: $0) }
-        return keyed.sorted { $0.distance < $1.distance }.prefix(count).map(\.entry)
+        found.sort { $0.distance < $1.distance }
+        var closest: [Entry] = []
+        closest.reserveCapacity(min(count, found.count))
+        for place in found.prefix(enough) where closest.count < count {
+            let entry = buckets[place.bucket].entries[place.index]
+            if entry.peer.id != excluding { closest.append(entry) }
+        }
+        return closest
     }
+
+    /// The nearest peers, and from each bucket beyond them the longest known: whoever is looked for, one of them is a good beginning.
+    func mainstays(_ limit: Int) -> [PeerID] {
+        var found = closest(to: own, count: min(configuration.k, limit)).map(\.peer.id)
+        var seen = Set(found)
+        for bucket in buckets {
+            for entry in bucket.entries.prefix(RoutingTable.mainstaysOfBucket) where found.count < limit {
+                if seen.insert(entry.peer.id).inserted { found.append(entry.peer.id) }
+            }
+        }
+        return found
+    }
+
+    private static let mainstaysOfBucket = 8
 
     public var entries: [Entry] { buckets.flatMap(\.entries) }
 
