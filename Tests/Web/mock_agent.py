@@ -123,6 +123,7 @@ class Agent(Messaging):
         self.others: list[dict] = []
         self.has_identity = not fresh
         self.confirmed = False
+        self.can_rotate, self.moved_to, self.rotated = False, None, None
         self.port = None
         self.reject_updates = False
         self.glares = 0
@@ -211,7 +212,7 @@ class Agent(Messaging):
 
     def identity(self):
         return {"did": self.did, "name": self.name, "alias": self.alias, "relay": "wss://relay.test", "current": True, "throwaway_for": None,
-                "phrase_confirmed": self.confirmed, "uri": f"dsip:{self.did}?relay=wss%3A%2F%2Frelay.test"}
+                "phrase_confirmed": self.confirmed, "can_rotate": self.can_rotate, "moved_to": self.moved_to, "uri": f"dsip:{self.did}?relay=wss%3A%2F%2Frelay.test"}
 
     def relay(self):
         return {"url": "wss://relay.test", "did": did_for("relay"), "state": "connected" if self.reachable else "waiting", "since": now(), "retry_at": None if self.reachable else now() + 8,
@@ -328,6 +329,33 @@ class Agent(Messaging):
         self.name = p["name"]
         self.emit("state", self.state)
         return self.identity()
+
+    def do_identity_rotate(self, page, p):
+        self.rotated = p["reason"]
+        self.confirmed = False
+        self.emit("state", self.state)
+        return self.identity()
+
+    def do_identity_move(self, page, p):
+        self.moved_to = p["to"]
+        self.emit("state", self.state)
+        return self.identity()
+
+    def do_identity_move_withdraw(self, page, p):
+        self.moved_to = None
+        self.emit("state", self.state)
+        return self.identity()
+
+    def do_contacts_accept_move(self, page, p):
+        contact = self.get(self.contacts, p["id"])
+        contact["did"], contact["move"] = contact["move"]["did"], None
+        self.emit("contacts", {"contacts": self.contacts})
+        return contact
+
+    def do_contacts_ignore_move(self, page, p):
+        self.get(self.contacts, p["id"])["move"] = None
+        self.emit("contacts", {"contacts": self.contacts})
+        return {}
 
     def do_identity_register(self, page, p):
         self.alias = f"{p['name']}@relay.test"

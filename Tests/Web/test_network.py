@@ -80,7 +80,7 @@ class KeyTest(People):
     async def test_a_key_is_replaced_on_the_page_and_the_contact_sees_who_vouches_for_it(self):
         alice, bob = await self.network.person("Alice"), await self.network.person("Bob")
         a = await self.open(alice)
-        await a.get_by_role("link", name="Identity", exact=True).click()
+        await a.get_by_role("link", name="My identity", exact=True).click()
         await a.get_by_role("button", name="New identity").click()
         new = a.get_by_role("dialog", name="A new identity")
         await new.get_by_label("Name", exact=True).fill("Alicia")

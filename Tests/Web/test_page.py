@@ -480,6 +480,43 @@ class MineTest(PageTest):
         await self.button(page, "Create my identity")
         await expect(page.get_by_role("heading", name="Nobody here yet")).to_be_visible()
 
+    async def test_a_key_is_replaced_an_identity_moves_and_contacts_show_both(self):
+        a = await self.open(self.alice)
+        self.alice.can_rotate = True
+        self.alice.emit("state", self.alice.state)
+        await a.get_by_role("link", name="My identity", exact=True).click()
+        await self.button(a, "Replace the key")
+        dialog = a.get_by_role("dialog", name="Replace the key of this identity")
+        await dialog.get_by_label("Why").select_option("compromised")
+        await self.button(dialog, "Replace the key")
+        await expect(a.get_by_text("You have a new key.")).to_be_visible()
+        self.assertEqual(self.alice.rotated, "compromised")
+        await self.button(a, "Move to another identity")
+        await expect(a.get_by_role("dialog").get_by_text("Make the new identity first")).to_be_visible()
+        await self.button(a.get_by_role("dialog"), "Cancel")
+        await self.button(a, "New identity")
+        await a.get_by_role("dialog").get_by_label("Name", exact=True).fill("Alice anew")
+        await self.button(a, "Create identity")
+        await self.button(a, "Move to another identity")
+        await self.button(a.get_by_role("dialog"), "Tell my contacts")
+        await expect(a.get_by_text("This identity has moved to Alice anew")).to_be_visible()
+        await self.button(a, "Take it back")
+        await expect(a.get_by_text("This identity has moved to Alice anew")).to_be_hidden()
+        self.assertIsNone(self.alice.moved_to)
+
+        contact = self.alice.contacts[0]
+        contact["key_history"] = [{"key": "z6Mk1", "reason": "scheduled", "at": now()}, {"key": "z6Mk2", "reason": None, "at": now()}]
+        contact["move"] = {"did": did_for("elsewhere"), "relay": None, "at": now()}
+        self.alice.emit("contacts", {"contacts": self.alice.contacts})
+        await a.get_by_role("link", name="Contacts", exact=True).first.click()
+        await a.get_by_role("link", name=f"Show {contact['name']}").click()
+        steps = a.get_by_role("list", name="How the key came").get_by_role("listitem")
+        await expect(steps.nth(0)).to_contain_text("as planned). The key before vouches for it.")
+        await expect(steps.nth(1)).to_contain_text("without a word of the key before")
+        await self.button(a, "Follow")
+        await expect(a.get_by_text("is reached at the new identity now")).to_be_visible()
+        self.assertEqual(contact["did"], did_for("elsewhere"))
+
     async def test_identity_and_backup(self):
         a = await self.open(self.alice)
         await a.get_by_role("link", name="My identity", exact=True).click()

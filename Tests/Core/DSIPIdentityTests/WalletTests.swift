@@ -44,7 +44,10 @@ let phone = DeviceDescription(name: "Phone 📱", kind: .phone)
             at: now,
             document: identity.document()
         )
-        #expect(delegation.deviceClass == .computer && identity.presented(at: now).count == 1 && !identity.needsRenewal(at: now))
+        #expect(
+            delegation.deviceClass == .computer && identity.presented(at: now).count == 1
+                && !identity.needsRenewal(at: now)
+        )
         #expect(identity.needsRenewal(at: now + 91 * 86_400))
         var older = delegation
         older.capabilities.removeAll { $0 == Delegation.Capability.messaging }

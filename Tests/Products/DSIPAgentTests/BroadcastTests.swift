@@ -2,6 +2,8 @@ import DSIPBroadcast
 import DSIPIdentity
 import DSIPSignaling
 import Encoding
+import Foundation
+import NIOConcurrencyHelpers
 import Testing
 
 @testable import DSIPAgent
@@ -94,6 +96,33 @@ struct AgentBroadcastTests {
         await alice.agent.stop()
         alice = try await Person("Alice", at: relay, folder: folder)
         try await until("Alice follows again", within: .seconds(60)) { await seen(alice, stream)?.state == .live }
+        await relay.stop()
+    }
+
+    @Test("a record is published anew before it ends where that was asked for, until it is taken back")
+    func renewal() async throws {
+        let offset = NIOLockedValueBox<Int64>(0)
+        let clock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) + offset.withLockedValue { $0 } }
+        let relay = try await TestRelay(clock: clock)
+        let folder = TemporaryFolder()
+        var bob = try await Person("Bob", at: relay, folder: folder, clock: clock)
+        var renewed = draft()
+        (renewed.lifetime, renewed.isRenewed) = (3600, true)
+        let first = try #require(try await bob.agent.publish(renewed).record?.id)
+        let once = try await bob.agent.publish(draft("radio:once")).stream
+        let stream = await bob.did.string + ":radio:main"
+        // Over a restart as well.
+        await bob.agent.stop()
+        bob = try await Person("Bob", at: relay, folder: folder, clock: clock)
+        try await until("Bob follows his streams", within: .seconds(60)) { await seen(bob, stream)?.state == .live }
+        offset.withLockedValue { $0 += 2200 }
+        await bob.agent.advance()
+        try await until("the record is another", within: .seconds(60)) {
+            await seen(bob, stream).map { $0.record?.id != first && $0.state == .live } ?? false
+        }
+        #expect(await seen(bob, once)?.record?.publish.title == "Bob Live Radio")
+        #expect(try await bob.agent.unpublish("radio:main").state == .withdrawn)
+        #expect(await bob.agent.watched[stream]?.renewalDue == nil)
         await relay.stop()
     }
 

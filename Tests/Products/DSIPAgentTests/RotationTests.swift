@@ -127,7 +127,7 @@ struct RotationTests {
         let (folder, did) = (alice.folder, await alice.did)
         try await alice.agent.rotateAndCrash()
         let again = try await Person("Alice", at: relay, folder: folder)
-        try await until("the rotation has ended") { await !again.agent.keyring.isRotating(did) }
+        try await until("the rotation has ended") { await !again.agent.isRotating(did) }
         let bob = try await Person("Bob", at: relay)
         try await befriend(again, bob)
         let session = try await connect(again, bob)
@@ -190,13 +190,15 @@ extension Agent {
         )
     }
 
+    fileprivate func isRotating(_ did: DID) -> Bool { keyring.isRotating(did) }
+
     fileprivate func presented() -> [Envelope]? { desks[current]?.delegations }
 
     fileprivate func delegation() -> Envelope? { desks[current]?.delegations.last }
 
     private func rotation() throws -> (NameRegistration, Keyring.Rotation) {
         let record = try record(nil)
-        let registration = try #require(registration(of: record))
+        let registration = try #require(self.registration(of: record))
         return (registration, try keyring.prepareRotation(of: record.did, reason: "scheduled", at: now()))
     }
 

@@ -6,7 +6,7 @@ import { clock, day, shortDID } from "../format.js";
 import { icon } from "../icons.js";
 import { attempt } from "../notices.js";
 import { confirm, form, formState, openDialog } from "../parts/dialog.js";
-import { emptyState, facts, textField } from "../parts/fields.js";
+import { copyButton, emptyState, facts, textField } from "../parts/fields.js";
 import { basis, nameOf } from "../parts/peer.js";
 import { store } from "../store.js";
 import { strings } from "../strings.js";
@@ -124,6 +124,7 @@ function player(app, broadcast) {
       return h("li", { key: variant.id, class: "row" },
         h("span", { class: "row-text" }, h("strong", {}, variant.id), variant.id === best && h("span", { class: "accent" }, text.best), h("span", { class: "muted" }, `${variant.media.join(", ")} · ${variant.codec.replace("codec:", "")} · ${variant.transport.replace("transport:", "")}`),
           h("span", { class: "help" }, why ?? text.from(hostOf(variant.uri)))),
+        why && variant.transport === "transport:hls" && /^https?:/.test(variant.uri) && copyButton(text.copyAddress, variant.uri, "button quiet"),
         runs ? h("button", { class: "button", type: "button", "aria-label": text.stopName(variant.id), onclick: () => app.playback.stop() }, text.stop)
           : h("button", { class: `button ${variant.id === best ? "primary" : ""}`, type: "button", disabled: Boolean(why) || over, "aria-label": text.playName(variant.id), onclick: () => app.playback.start(broadcast.stream, variant) }, text.play));
     })));

@@ -64,6 +64,7 @@ function page(app, contact) {
         h("button", { class: "button", type: "button", disabled: contact.blocked, "aria-label": text.callAudio(contact.name), onclick: () => call(false) }, icon("phone"), strings.incoming.captions.audio),
         h("button", { class: "button primary", type: "button", disabled: contact.blocked, "aria-label": text.callVideo(contact.name), onclick: () => call(true) }, icon("video"), strings.incoming.captions.video))),
     contact.key_changed && keyWarning(app, contact),
+    contact.move && moveOffer(app, contact),
     contact.key_history?.length > 0 && keyHistory(contact),
     contact.pairwise && h("p", { class: "banner" }, icon("mask"), text.pairwise),
     h("section", { class: "card" }, h("h3", {}, text.permissions),
@@ -83,6 +84,18 @@ function keyWarning(app, contact) {
   return h("section", { class: "card warning", role: "alert" }, h("h3", {}, icon("warning"), text.keyTitle), h("p", {}, text.keyText(contact.name)),
     facts([[text.keyOld, h("span", { class: "did wrap" }, change.old)], [text.keyNew, h("span", { class: "did wrap" }, change.new)], [text.keySeen, date(change.seen_at)]]),
     actionButton(text.keyAccept, () => app.agent.call("contacts.accept_key", { id: contact.id })));
+}
+
+function moveOffer(app, contact) {
+  const follow = async () => {
+    const followed = await app.agent.call("contacts.accept_move", { id: contact.id });
+    location.hash = `#/contacts/${encodeURIComponent(followed.id)}`;
+    notify("info", text.moveFollowed(followed.name));
+  };
+  return h("section", { class: "card warning", "aria-label": text.moveTitle(contact.name) }, h("h3", {}, text.moveTitle(contact.name)), h("p", {}, text.moveText(contact.name)),
+    facts([[text.moveNew, h("span", { class: "did wrap" }, contact.move.did)], [text.keySeen, date(contact.move.at)]]),
+    h("div", { class: "actions start" }, actionButton(text.moveFollow, follow),
+      actionButton(text.moveIgnore, () => app.agent.call("contacts.ignore_move", { id: contact.id }), { className: "button quiet" })));
 }
 
 function keyHistory(contact) {

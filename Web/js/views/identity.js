@@ -32,7 +32,10 @@ export function identityView(app) {
           h("button", { class: "button", type: "button", onclick: () => openRename(app, identity) }, icon("edit"), text.rename),
           !identity.alias && h("button", { class: "button", type: "button", onclick: () => openClaim(app) }, icon("link"), text.claim)))),
     h("section", { class: "card" }, h("h2", {}, icon("key"), text.ownedTitle), h("p", {}, identity.can_rotate ? text.hosted : text.owned),
-      identity.can_rotate && h("div", { class: "actions start" }, h("button", { class: "button", type: "button", onclick: () => openRotate(app, identity) }, icon("key"), text.rotate)),
+      identity.moved_to && h("p", { class: "banner" }, h("span", { class: "grow" }, text.movedTo(nameOf(identity.moved_to))), actionButton(text.moveWithdraw, async () => { await app.agent.call("identity.move.withdraw", { did: identity.did }); notify("info", text.moveWithdrawn); }, { className: "button small" })),
+      h("div", { class: "actions start" },
+        identity.can_rotate && h("button", { class: "button", type: "button", onclick: () => openRotate(app, identity) }, icon("key"), text.rotate),
+        !identity.moved_to && !identity.throwaway_for && h("button", { class: "button quiet", type: "button", onclick: () => openMove(app, identity) }, text.move)),
       facts([[text.did, h("span", { class: "did wrap" }, identity.did)], [text.relay, identity.relay ?? relay?.url]])),
     h("section", { class: "day" },
       h("header", { class: "view-header" }, h("h2", {}, text.others), h("button", { class: "button", type: "button", onclick: () => openCreate(app) }, icon("plus"), text.create)),
@@ -75,6 +78,21 @@ async function openClaim(app) {
       h("p", {}, text.claimText), textField(state, "name", { label: text.claimField, autofocus: true, autocapitalize: "none", maxlength: "64", changed: update })),
   });
   if (claimed) notify("info", text.claimed(claimed.alias));
+}
+
+const nameOf = (did) => { const other = store.state.identities.find((own) => own.did === did); return other ? `${other.name} (${other.alias ?? shortDID(did)})` : shortDID(did); };
+
+async function openMove(app, identity) {
+  const others = store.state.identities.filter((own) => own.did !== identity.did && !own.throwaway_for && !own.moved_to);
+  const state = { ...formState(), to: others[0]?.did ?? "" };
+  const moved = await openDialog({
+    title: text.moveTitle, className: "narrow",
+    view: (close) => form(state, { submit: () => app.agent.call("identity.move", { did: identity.did, to: state.to }), done: close, label: text.moveGo, cancel: () => close(), disabled: !state.to },
+      h("p", {}, text.moveText),
+      others.length ? selectField({ owner: state, name: "to", label: text.moveTo, value: state.to, options: others.map((own) => [own.did, nameOf(own.did)]), changed: (to) => { state.to = to; update(); } })
+        : h("p", { class: "help" }, text.moveNone)),
+  });
+  if (moved) notify("info", text.moved);
 }
 
 async function openRotate(app, identity) {

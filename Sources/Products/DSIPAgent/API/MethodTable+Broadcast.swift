@@ -87,6 +87,7 @@ extension MethodTable {
             variants: variants
         )
         if let lifetime = try p.optionalInteger("lifetime") { draft.lifetime = lifetime }
+        draft.isRenewed = try p.optionalBool("renew") ?? false
         for (key, value) in p.value("policy")?.object?.members ?? [] {
             guard let value = value.string else { throw AgentError(.badRequest, "A policy value must be a string.") }
             draft.policy[key] = value

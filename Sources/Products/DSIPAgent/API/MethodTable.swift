@@ -83,6 +83,13 @@ enum MethodTable {
         "contacts.accept_key": method { agent, p, _ throws(AgentError) in
             try await agent.acceptKey(of: p.string("id")).json
         },
+        "contacts.accept_move": slow { agent, p, _ throws(AgentError) in
+            try await agent.acceptMove(of: p.string("id")).json
+        },
+        "contacts.ignore_move": method { agent, p, _ throws(AgentError) in
+            try await agent.ignoreMove(of: p.string("id"))
+            return [:]
+        },
         "requests.send": slow { agent, p, _ throws(AgentError) in
             try await agent.sendRequest(
                 to: p.text("to", limit: 2048),
@@ -131,6 +138,12 @@ enum MethodTable {
                 reason: p.optionalString("reason") ?? "scheduled",
                 passphrase: p.optionalString("passphrase")
             ).json
+        },
+        "identity.move": method { agent, p, _ throws(AgentError) in
+            try await agent.moveIdentity(p.optionalString("did"), to: p.string("to")).json
+        },
+        "identity.move.withdraw": method { agent, p, _ throws(AgentError) in
+            try await agent.withdrawMove(of: p.optionalString("did")).json
         },
         "identity.select": method { agent, p, page throws(AgentError) in
             try await agent.selectIdentity(p.string("did"))

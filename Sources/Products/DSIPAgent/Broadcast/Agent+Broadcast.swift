@@ -22,6 +22,8 @@ extension Agent {
         public var policy: [String: String]
         /// Seconds.
         public var lifetime: Int64
+        /// Published anew before it ends, as long as this agent runs and until it is taken back.
+        public var isRenewed: Bool
 
         public init(
             stream: String,
@@ -30,7 +32,8 @@ extension Agent {
             integrity: String? = nil,
             variants: [Publish.Variant],
             policy: [String: String] = [:],
-            lifetime: Int64 = 21_600
+            lifetime: Int64 = 21_600,
+            isRenewed: Bool = false
         ) {
             self.stream = stream
             self.title = title
@@ -39,6 +42,7 @@ extension Agent {
             self.variants = variants
             self.policy = policy
             self.lifetime = lifetime
+            self.isRenewed = isRenewed
         }
     }
 
@@ -62,7 +66,22 @@ extension Agent {
         let found = try await watch(stream)
         guard let watch = watched[stream] else { return found }
         try await confirm(id) { watch.record?.id == id }
+        watch.renewal = draft.isRenewed ? draft.lifetime : nil
+        keepWatched()
+        reschedule()
         return broadcast(watch)
+    }
+
+    /// Says the record once more, as it is, before it ends. Processors say anew what they do with it (DSIP §22.1).
+    func renew(_ watch: WatchedStream) {
+        guard let lifetime = watch.renewal, let record = watch.record, let desk = desks[watch.publisher] else { return }
+        watch.renewedAt = now()
+        Task {
+            // Where the relay is away, or refuses, it is tried again while the record lasts.
+            guard let id = try? await say(record.publish, for: lifetime, desk, at: watch.path) else { return }
+            try? await confirm(id) { watch.record?.id == id }
+            reschedule()
+        }
     }
 
     /// Takes back what this identity published.
@@ -73,6 +92,8 @@ extension Agent {
         guard let watch = watched[stream], let record = watch.record, found.state != .unavailable else {
             throw AgentError(.notFound, "Nothing is published as \(stream).")
         }
+        watch.renewal = nil
+        keepWatched()
         if watch.state == .withdrawn { return found }
         let body = Unpublish(publisher: desk.identity, streamID: stream, publication: record.id)
         let id = try await say(body, for: ProtocolLimits.replayWindow - 10, desk, at: desk.relay)

@@ -118,7 +118,7 @@ extension Agent {
         }
     }
 
-    private func keepWatched() {
+    func keepWatched() {
         let list = JSONValue.array(watched.values.sorted { $0.stream < $1.stream }.map(\.json))
         try? store.set(Agent.watchedSetting, String(decoding: list.utf8, as: UTF8.self))
     }
@@ -185,6 +185,7 @@ extension Agent {
                 watch.state = .expired
                 hub.publish(.broadcast(broadcast(watch)))
             }
+            if let due = watch.renewalDue, due <= now() { renew(watch) }
         }
     }
 

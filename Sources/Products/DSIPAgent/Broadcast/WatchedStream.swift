@@ -22,6 +22,10 @@ final class WatchedStream {
     var statements: [ProvenanceRecord] = []
     var refused: [String] = []
     var fault: String?
+    /// Seconds for which a record of ours is published anew before it ends, as long as this agent runs; nil where it just ends.
+    var renewal: Int64?
+    /// When that was last tried. Unix seconds.
+    var renewedAt: Int64 = 0
     /// Of notifies, in the order they came: what is verified later than a newer one is not shown any more.
     var arrivals = 0
     var shownArrival = 0
@@ -42,17 +46,26 @@ final class WatchedStream {
         self.owner = owner
         self.publisher = publisher
         self.path = path
+        self.renewal = json["renewal"]?.int
     }
 
     var json: JSONValue {
-        [
+        var object: JSONObject = [
             "stream": .string(stream), "owner": .string(owner.string), "publisher": .string(publisher.string),
             "path": .string(path),
         ]
+        object["renewal"] = renewal.map { .int($0) }
+        return .object(object)
     }
 
-    /// When the subscription machine or a new request is due. Unix seconds.
-    var nextDeadline: Int64? { [dueAt, subscriber.nextDeadline].compactMap(\.self).min() }
+    /// When the subscription machine, a new request or a new record is due. Unix seconds.
+    var nextDeadline: Int64? { [dueAt, subscriber.nextDeadline, renewalDue].compactMap(\.self).min() }
+
+    /// When the record that is on is published anew: with two fifths of its life left, and every minute while that does not succeed.
+    var renewalDue: Int64? {
+        guard let renewal, let record, state == .live || state == .scheduled else { return nil }
+        return max(record.expiresAt - renewal * 2 / 5, renewedAt + 60)
+    }
 
     /// Takes what was verified of the `arrival`th notify.
     ///

@@ -40,8 +40,13 @@ extension Agent {
             if inviteAgain(after: report, message, desk) { return }
             receivedRefusal(report, message, desk)
             run(.received(signal), desk, origin: .received(message, path: path))
-        case .reject:
+        case .reject(let reject):
             if receiveBroadcast(message, desk) { return }
+            if reject.reason == .identityMoved, case .object(let detail)? = reject.detail,
+                let statement = detail["move"].flatMap(MoveStatement.init(json:))
+            {
+                learnMove(statement, of: message.principal, desk)
+            }
             run(.received(signal), desk, origin: .received(message, path: path))
         case .progress, .update, .info, .bye, .grant:
             run(.received(signal), desk, origin: .received(message, path: path))
@@ -61,6 +66,7 @@ extension Agent {
         // The replay window is in memory; the log remembers sessions across a restart.
         if (try? store.hasLog(session: message.body.id.description)) == true { return }
         noteKeys(of: message.principal, desk)
+        if answersMoved(message, desk, path: path) { return }
         run(.received(Signal(message)), desk, origin: .received(message, path: path))
     }
 

@@ -231,6 +231,7 @@ extension Agent {
             case .messageGone(_, let conversation), .reset(let conversation):
                 touch(conversation)
                 hub.publish(.messagesReset(conversation.description))
+            case .moved(let statement, let did): learnMove(statement, of: did, desk)
             case .failed(let failure): tell(failure)
             }
         }
@@ -373,6 +374,7 @@ extension MessengerAction {
         case .sign(.grant): "grant"
         case .carry, .copy, .carryTyping: "the ratchet"
         case .conversation, .conversationGone, .message, .messageGone, .reset: "show"
+        case .moved: "moved"
         case .failed: "fail"
         }
     }

@@ -35,6 +35,15 @@ public struct Contact: Sendable, Hashable {
         var json: JSONValue { ["key": .string(key), "reason": .optional(reason), "at": .int(at)] }
     }
 
+    /// Another identity that the contact says to be from now on, and that says the same.
+    public struct Move: Sendable, Hashable {
+        public var did: DID
+        public var relay: String?
+        public var at: Int64
+
+        var json: JSONValue { ["did": .string(did.string), "relay": .optional(relay), "at": .int(at)] }
+    }
+
     public var id: String
     /// The identity of ours that knows this contact.
     public var owner: DID
@@ -52,6 +61,8 @@ public struct Contact: Sendable, Hashable {
     public var keyChanged: KeyChange?
     /// Oldest first; empty when the keys are those first seen.
     public var keyHistory: [KeyStep] = []
+    /// A move that the person has not decided about.
+    public var move: Move?
     /// Known through a throw-away identity made for this contact alone.
     public var pairwise: Bool
 
@@ -90,7 +101,8 @@ public struct Contact: Sendable, Hashable {
             "key_changed": keyChanged.map {
                 ["old": .string($0.old), "new": .string($0.new), "seen_at": .int($0.seenAt)]
             } ?? .null,
-            "key_history": .array(keyHistory.map(\.json)), "pairwise": .bool(pairwise),
+            "key_history": .array(keyHistory.map(\.json)), "move": move?.json ?? .null,
+            "pairwise": .bool(pairwise),
         ]
     }
 }

@@ -14,6 +14,8 @@ public struct OwnIdentity: Sendable, Hashable {
     public var phraseConfirmed: Bool
     /// Its document is published by its relay and this device holds its key: the key can be replaced.
     public var canRotate: Bool
+    /// The identity that this one says to be from now on.
+    public var movedTo: DID?
     /// The `dsip:` link others add or call us by.
     public var uri: String
 
@@ -43,7 +45,8 @@ public struct OwnIdentity: Sendable, Hashable {
         [
             "did": .string(did.string), "name": .string(name), "alias": .optional(alias), "relay": .string(relay),
             "current": .bool(current), "throwaway_for": .optional(throwawayFor),
-            "phrase_confirmed": .bool(phraseConfirmed), "can_rotate": .bool(canRotate), "uri": .string(uri),
+            "phrase_confirmed": .bool(phraseConfirmed), "can_rotate": .bool(canRotate),
+            "moved_to": .optional(movedTo?.string), "uri": .string(uri),
         ]
     }
 }

@@ -14,7 +14,7 @@ extension Agent {
     public func ownIdentities() -> [OwnIdentity] { keyring.identities.map(own) }
 
     func own(_ record: Keyring.Record) -> OwnIdentity {
-        OwnIdentity(
+        var identity = OwnIdentity(
             did: record.did,
             name: record.name,
             alias: record.alias,
@@ -25,6 +25,8 @@ extension Agent {
             canRotate: registration(of: record) != nil && keyring.controllerKey(of: record.did) != nil,
             uri: link(to: record).description
         )
+        identity.movedTo = ownMove(of: record.did)?.move.new
+        return identity
     }
 
     private func contactID(_ record: Keyring.Record) -> String? {

@@ -32,7 +32,10 @@ extension Agent {
     public func contacts() throws(AgentError) -> [Contact] {
         var all: [Contact] = []
         for owner in desks.keys.sorted() where visible(owner) { all += try store.contacts(of: owner) }
-        for index in all.indices { all[index].keyHistory = keyring.history(of: all[index].did) }
+        for index in all.indices {
+            all[index].keyHistory = keyring.history(of: all[index].did)
+            all[index].move = shownMove(of: all[index])
+        }
         return all
     }
 

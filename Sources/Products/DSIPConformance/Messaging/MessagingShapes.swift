@@ -54,7 +54,7 @@ enum MessagingShapes {
             }
         case .activity(let activity): ["activity": .string(activity.kind.effective.token)]
         case .archiveKey, .callEvent, .recordingAcceptance, .update, .resendRequest, .saidAgain, .archiveKeyRequest,
-            .conversationInfo:
+            .conversationInfo, .identityMove:
             nil
         case .unknown: ["render": "ignore"]
         }

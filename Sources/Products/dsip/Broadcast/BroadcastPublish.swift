@@ -36,7 +36,8 @@ struct BroadcastPublish: Subcommand {
             Example: dsip broadcast publish radio:main --title "Bob Live" \
             --variant id=main-hls,codec=audio/aac,transport=hls,uri=https://live.example/main.m3u8
 
-            The record ends with its lifetime: publish it anew before, from a timer. Processors then say anew what they do with it.
+            The record ends with its lifetime: publish it anew before, from a timer that knows whether the station is on, or with --renew let \
+            the agent that is up do so until you unpublish it. Processors then say anew what they do with it.
             """
     )
 
@@ -54,13 +55,14 @@ struct BroadcastPublish: Subcommand {
     @Option(help: "What may be done with it, such as redistribution=forbidden or transcoding=forbidden.")
     var policy: [String] = []
     @Option(help: "Seconds for which the record holds, 60 to 86400.") var lifetime = 21_600
+    @Flag(help: "Publish it anew before it ends, as long as dsip up runs.") var renew = false
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
         var parameters: JSONObject = [
             "stream": .string(stream), "state": .string(now), "variants": .array(variant.map(\.json)),
-            "lifetime": .int(Int64(lifetime)),
+            "lifetime": .int(Int64(lifetime)), "renew": .bool(renew),
         ]
         parameters["title"] = title.map { .string($0) }
         parameters["integrity"] = integrity.map { .string($0) }

@@ -8,7 +8,7 @@ struct ContactsCommand: AsyncParsableCommand {
         abstract: "People you know, and who of them may ring you.",
         subcommands: [
             ContactsList.self, ContactsAdd.self, ContactsRename.self, ContactsAllow.self, ContactsBlock.self,
-            ContactsRemove.self,
+            ContactsFollow.self, ContactsRemove.self,
         ],
         defaultSubcommand: ContactsList.self
     )
@@ -25,6 +25,7 @@ struct ContactView {
     private var condition: String {
         if json["blocked"]?.bool == true { return "blocked" }
         if case .object? = json["key_changed"] { return "KEY CHANGED" }
+        if let next = json["move"]?["did"]?.string { return "says to have moved to \(next)" }
         if let step = json["key_history"]?.array?.last, let at = step["at"]?.int {
             let why = step["reason"]?.string ?? "accepted by you"
             return "key of \(Console.time(at)), \(why)"
@@ -147,6 +148,29 @@ struct ContactsBlock: Subcommand {
     func perform() async throws {
         let changed = try await state.update(contact, ["blocked": true])
         output.json ? Console.write(changed.json) : Console.write("\(changed.name) is blocked.")
+    }
+}
+
+/// `dsip contacts follow`.
+struct ContactsFollow: Subcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "follow",
+        abstract: "Believe a contact that says to be another identity from now on; both identities signed it."
+    )
+
+    @Argument(help: "The contact: name, alias or did:… .") var contact: String
+    @Flag(help: "Leave everything as it is, and do not show it again.") var ignore = false
+    @OptionGroup var state: StateOptions
+    @OptionGroup var output: OutputOptions
+
+    func perform() async throws {
+        let (followed, name) = try await state.withAgent(.relay) { agent in
+            let found = try await agent.contact(contact)
+            let method = ignore ? "contacts.ignore_move" : "contacts.accept_move"
+            return (try await agent.call(method, ["id": .string(found.id)]), found.name)
+        }
+        if output.json { return Console.write(followed) }
+        Console.write(ignore ? "\(name) stays who they are." : "\(name) is \(followed["did"]?.string ?? "") now.")
     }
 }
 

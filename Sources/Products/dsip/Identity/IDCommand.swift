@@ -7,7 +7,7 @@ struct IDCommand: AsyncParsableCommand {
         abstract: "Your identities: make, show, back up, and use them on several devices.",
         subcommands: [
             IDShow.self, IDList.self, IDCreate.self, IDRename.self, IDUse.self, IDThrowaway.self, IDQR.self,
-            IDRegister.self, IDRotate.self, IDVisibility.self,
+            IDRegister.self, IDRotate.self, IDMove.self, IDVisibility.self,
             IDPhrase.self, IDRestore.self, IDExport.self, IDImport.self, IDPair.self, IDAddDevice.self, IDDevices.self,
             IDRevoke.self,
         ],

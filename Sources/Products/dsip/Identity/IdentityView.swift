@@ -15,6 +15,7 @@ struct IdentityView {
         if let alias = text("alias") { rows.append(["Alias", alias]) }
         rows.append(["Relay", text("relay") ?? "none"])
         rows.append(["Link", text("uri") ?? ""])
+        if let next = text("moved_to") { rows.append(["Moved to", next]) }
         if text("throwaway_for") != nil { rows.append(["Use", "thrown away later; made for one contact"]) }
         rows.append([
             "Phrase",

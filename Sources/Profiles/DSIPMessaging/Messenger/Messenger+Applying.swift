@@ -25,6 +25,7 @@ extension Messenger {
         case .receipt(let receipt): changed = try apply(receipt, said)
         case .update(let update): changed = try apply(update, said)
         case .conversationInfo(let info): changed = try apply(info, said)
+        case .identityMove(let notice): changed = try apply(notice, said)
         case .callEvent(let event): changed = try show(event, said)
         case .archiveKey(let key): try received(key)
         case .resendRequest(let request): try answer(request, said)
@@ -51,7 +52,7 @@ extension Messenger {
         guard let object = try? MessagingObject(payload, in: context) else { return false }
         var earlier = said
         switch object {
-        case .content, .receipt, .update, .conversationInfo: break
+        case .content, .receipt, .update, .conversationInfo, .identityMove: break
         default: return false
         }
         earlier.group = again.group

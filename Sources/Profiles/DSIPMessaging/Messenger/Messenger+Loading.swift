@@ -91,6 +91,7 @@ extension Messenger {
         try restartUploads()
         try restartReceipts()
         try retryJoins()
+        try repeatMoves()
     }
 
     mutating func peer(_ did: DID) throws(MessagingError) -> Peer {

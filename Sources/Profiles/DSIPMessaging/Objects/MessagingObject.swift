@@ -22,6 +22,8 @@ public enum MessagingObject: Hashable, Sendable {
     case archiveKeyRequest(ArchiveKeyRequest)
     /// A conversation's title, ours.
     case conversationInfo(ConversationInfo)
+    /// The sender is another identity from now on, ours.
+    case identityMove(MoveNotice)
     /// An object nobody here knows: not shown, and no error.
     case unknown(String)
 
@@ -94,6 +96,11 @@ public enum MessagingObject: Hashable, Sendable {
             try Self.check(info.sender, info.conversation, context)
             try Self.check(info.id, info.sentAt)
             self = .conversationInfo(info)
+        case MoveNotice.objectName:
+            let notice = try MoveNotice(value)
+            try Self.check(notice.sender, notice.conversation, context)
+            try Self.check(notice.id, notice.sentAt)
+            self = .identityMove(notice)
         default: self = .unknown(name)
         }
     }
@@ -133,6 +140,7 @@ public enum MessagingObject: Hashable, Sendable {
         case .saidAgain(let again): again.json
         case .archiveKeyRequest(let request): request.json
         case .conversationInfo(let info): info.json
+        case .identityMove(let notice): notice.json
         case .unknown(let name): ["object": .string(name)]
         }
     }

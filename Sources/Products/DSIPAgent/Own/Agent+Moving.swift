@@ -1,0 +1,233 @@
+import DSIPIdentity
+import DSIPMessaging
+import DSIPSession
+import DSIPSignaling
+import Encoding
+import Logging
+
+/// Moving to another identity, which a did:key has in place of a new key: both identities say so (``MoveStatement``), people who knew the
+/// old one hear of it in their conversation and when they call it, and decide.
+extension Agent {
+    /// Seconds for which a statement holds; while the old identity is here it is made anew in time.
+    static let moveLifetime: Int64 = 365 * 86_400
+
+    private static func moveSetting(_ did: DID) -> String { "move \(did)" }
+
+    /// What one of our identities says of where it moved; nil when it did not.
+    func ownMove(of did: DID) -> (statement: MoveStatement, move: IdentityMove)? {
+        guard let text = (try? store.setting(Agent.moveSetting(did))) ?? nil, !text.isEmpty,
+            let json = try? JSONValue(parsing: text), let statement = MoveStatement(json: json),
+            let move = try? verified(statement), move.old == did, !move.isWithdrawn
+        else { return nil }
+        return (statement, move)
+    }
+
+    private func verified(_ statement: MoveStatement) throws(IdentityError) -> IdentityMove {
+        try statement.verified(at: now()) { directory.document(of: $0) }
+    }
+
+    /// From now on the person is `new` where they were `old`; both are theirs, and this device holds the keys of both.
+    ///
+    /// - Parameter old: the current identity when nil.
+    public func moveIdentity(_ old: String? = nil, to new: String) throws(AgentError) -> OwnIdentity {
+        let (from, to) = (try record(old), try record(new))
+        guard from.did != to.did else { throw AgentError(.badRequest, "An identity does not move to itself.") }
+        guard !keyring.isThrowaway(from.did), !keyring.isThrowaway(to.did) else {
+            throw AgentError(.notAllowed, "A throw-away identity is for one contact and moves nowhere.")
+        }
+        guard let (oldKey, newKey) = keys(from.did, to.did) else {
+            throw AgentError(
+                .notAllowed,
+                "Only the device that holds the keys of both identities can say that one is the other."
+            )
+        }
+        if let other = ownMove(of: to.did)?.move, other.new == from.did {
+            throw AgentError(.notAllowed, "\(to.name) has moved to this identity. Take that back first.")
+        }
+        let move = IdentityMove(
+            id: makeID(),
+            old: from.did,
+            new: to.did,
+            relay: to.did.method == "key" ? to.relay : nil,
+            issuedAt: moveTime(of: from.did),
+            expiresAt: now() + Agent.moveLifetime
+        )
+        do throws(IdentityError) {
+            try publish(MoveStatement(move, old: oldKey, new: newKey), of: from.did)
+        } catch {
+            throw AgentError(error, doing: "The move could not be stated")
+        }
+        return own(from)
+    }
+
+    /// The old identity is in use after all.
+    public func withdrawMove(of old: String? = nil) throws(AgentError) -> OwnIdentity {
+        let from = try record(old)
+        guard var move = ownMove(of: from.did)?.move, let key = keyring.controllerKey(of: from.did) else {
+            throw AgentError(.notAllowed, "This identity has not moved.")
+        }
+        (move.id, move.isWithdrawn, move.issuedAt) = (makeID(), true, moveTime(of: from.did))
+        move.expiresAt = now() + Agent.moveLifetime
+        do throws(IdentityError) {
+            try publish(MoveStatement(old: try move.signed(by: key), new: nil), of: from.did)
+        } catch {
+            throw AgentError(error, doing: "The move could not be taken back")
+        }
+        return own(from)
+    }
+
+    private func keys(_ old: DID, _ new: DID) -> (SigningKey, SigningKey)? {
+        guard let old = keyring.controllerKey(of: old), let new = keyring.controllerKey(of: new) else { return nil }
+        return (old, new)
+    }
+
+    /// Later than what was said before, so that of two in one second the last stands.
+    private func moveTime(of did: DID) -> Int64 { max(now(), (ownMove(of: did)?.move.issuedAt ?? 0) + 1) }
+
+    private func publish(_ statement: MoveStatement, of did: DID) throws(IdentityError) {
+        do throws(AgentError) {
+            try store.set(Agent.moveSetting(did), statement.json.text)
+        } catch {
+            throw IdentityError(.storage, error.message)
+        }
+        if let desk = desks[did], desk.mail != nil {
+            work(desk) { (mail, now) throws(MessagingError) in try mail.tell(statement, at: now) }
+        }
+        hub.publish(.stateChanged)
+    }
+
+    /// Who calls an identity that has moved is told where to; strangers are not.
+    ///
+    /// - Returns: whether that is the answer.
+    func answersMoved(_ message: Verified<Message>, _ desk: Desk, path: String) -> Bool {
+        guard configuration.mode == .full, let (statement, _) = ownMove(of: desk.identity),
+            let contact = (try? store.contact(did: message.principal, of: desk.identity)) ?? nil, contact.allowed,
+            !contact.blocked, case .object(let detail) = statement.json
+        else { return false }
+        let stamp = Message.Stamp(id: makeID(), from: desk.key.did, issuedAt: now())
+        transmit(
+            Message(
+                stamp,
+                to: message.body.from,
+                session: message.body.id,
+                Reject(.identityMoved, detail: .object(["move": .object(detail)]))
+            ),
+            desk,
+            path: path
+        )
+        return true
+    }
+
+    // MARK: Others
+
+    private static func contactSetting(_ did: DID, _ owner: DID) -> String { "moved \(owner) \(did)" }
+
+    /// Where a contact says to be from now on, as both identities say; nil when they do not.
+    func move(of did: DID, owner: DID) -> IdentityMove? {
+        guard let text = (try? store.setting(Agent.contactSetting(did, owner))) ?? nil, !text.isEmpty,
+            let json = try? JSONValue(parsing: text), let statement = MoveStatement(json: json),
+            let move = try? verified(statement), move.old == did, !move.isWithdrawn
+        else { return nil }
+        return move
+    }
+
+    /// A statement of somebody came, in a conversation or as the answer to a call. It counts for contacts only, once it is verified, and
+    /// changes nothing by itself.
+    func learnMove(_ statement: MoveStatement, of did: DID, _ desk: Desk) {
+        let owner = desk.identity
+        guard ((try? store.contact(did: did, of: owner)) ?? nil) != nil, statement.parties.contains(did) else { return }
+        Task {
+            for party in statement.parties where party.method != "key" {
+                _ = try? await directory.resolver.resolve(party)
+            }
+            guard let move = try? verified(statement), move.old == did, move.new != owner,
+                let contact = (try? store.contact(did: did, of: owner)) ?? nil
+            else { return logger.info("a statement of a move was not accepted") }
+            let known = known(did, owner)
+            guard known.map({ $0.issuedAt < move.issuedAt }) ?? true else { return }
+            do throws(AgentError) {
+                try store.set(Agent.contactSetting(did, owner), statement.json.text)
+            } catch {
+                return logger.error("a move could not be stored")
+            }
+            publishPeople()
+            if !move.isWithdrawn {
+                hub.publish(
+                    .notice(
+                        level: .info,
+                        sentence: "\(contact.name) says to be another identity from now on. You decide."
+                    )
+                )
+            }
+        }
+    }
+
+    /// The last statement about somebody, a withdrawal included.
+    private func known(_ did: DID, _ owner: DID) -> IdentityMove? {
+        guard let text = (try? store.setting(Agent.contactSetting(did, owner))) ?? nil,
+            let json = try? JSONValue(parsing: text), let statement = MoveStatement(json: json)
+        else { return nil }
+        return try? verified(statement)
+    }
+
+    /// The person agrees: the contact is the new identity from now on, and its keys are those that are seen now.
+    public func acceptMove(of id: String) async throws(AgentError) -> Contact {
+        guard let contact = try store.contact(id: id) else {
+            throw AgentError(.notFound, "This contact no longer exists.")
+        }
+        guard let move = move(of: contact.did, owner: contact.owner) else {
+            throw AgentError(.notAllowed, "\(contact.name) has not moved.")
+        }
+        if move.new.method != "key" {
+            guard let document = try? await directory.resolver.resolve(move.new).document else {
+                throw AgentError(.unreachable, "The document of the new identity cannot be read. Try again.")
+            }
+            if case .changed = keyring.observe(document, at: now()) {
+                throw AgentError(
+                    .notAllowed,
+                    "The key of the new identity is not the one that you know. Ask \(contact.name)."
+                )
+            }
+        }
+        let known = try store.contact(did: move.new, of: contact.owner)
+        var moved = known ?? contact
+        if known == nil {
+            moved = Contact(
+                id: makeID().description,
+                owner: contact.owner,
+                did: move.new,
+                name: contact.name,
+                relay: move.relay,
+                addedAt: now(),
+                blocked: contact.blocked,
+                allowed: contact.allowed,
+                pairwise: contact.pairwise,
+                changedAt: try changeTime(of: move.new, owner: contact.owner)
+            )
+            try store.save(moved)
+        }
+        admit(moved)
+        try removeContact(contact.id)
+        return moved
+    }
+
+    /// The person has read it and leaves everything as it is.
+    public func ignoreMove(of id: String) throws(AgentError) {
+        guard let contact = try store.contact(id: id) else {
+            throw AgentError(.notFound, "This contact no longer exists.")
+        }
+        guard let move = move(of: contact.did, owner: contact.owner) else { return }
+        try store.set(Agent.ignoredSetting(contact.did, contact.owner), move.id.description)
+        publishPeople()
+    }
+
+    private static func ignoredSetting(_ did: DID, _ owner: DID) -> String { "move ignored \(owner) \(did)" }
+
+    /// What the contact's page shows: a move that the person has not decided about.
+    func shownMove(of contact: Contact) -> Contact.Move? {
+        guard let move = move(of: contact.did, owner: contact.owner),
+            ((try? store.setting(Agent.ignoredSetting(contact.did, contact.owner))) ?? nil) != move.id.description
+        else { return nil }
+        return Contact.Move(did: move.new, relay: move.relay, at: move.issuedAt)
+    }
+}
