@@ -202,8 +202,8 @@ extension Agent {
 
     private func rotation() throws -> (NameRegistration, Keyring.Rotation) {
         let record = try record(nil)
-        let registration = try #require(self.registration(of: record))
-        return (registration, try keyring.prepareRotation(of: record.did, reason: "scheduled", at: now()))
+        guard let found = registration(of: record) else { throw NotInTime(what: "a published identity") }
+        return (found, try keyring.prepareRotation(of: record.did, reason: "scheduled", at: now()))
     }
 
     /// Publishes a new key, as the host of a document could: no record says that the old one agrees.
