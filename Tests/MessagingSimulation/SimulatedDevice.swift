@@ -142,7 +142,8 @@ extension SimulatedWorld {
         case .sign(let statement):
             let compact = try sign(statement, device)
             try act(device) { try $0.signed(compact, as: statement, at: now) }
-        case .moved, .carry, .copy, .carryTyping, .conversation, .conversationGone, .message, .messageGone, .reset: break
+        case .moved, .carry, .copy, .carryTyping, .conversation, .conversationGone, .message, .messageGone, .reset:
+            break
         }
     }
 

@@ -122,7 +122,7 @@ struct AgentBroadcastTests {
         }
         #expect(await seen(bob, once)?.record?.publish.title == "Bob Live Radio")
         #expect(try await bob.agent.unpublish("radio:main").state == .withdrawn)
-        #expect(await bob.agent.watched[stream]?.renewalDue == nil)
+        #expect(await bob.agent.renewalDue(of: stream) == nil)
         await relay.stop()
     }
 
@@ -150,4 +150,8 @@ struct AgentBroadcastTests {
         await #expect(throws: AgentError(.badRequest, "")) { _ = try await bob.agent.publish(malformed) }
         await relay.stop()
     }
+}
+
+extension Agent {
+    fileprivate func renewalDue(of stream: String) -> Int64? { watched[stream]?.renewalDue }
 }

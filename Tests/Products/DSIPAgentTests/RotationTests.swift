@@ -94,7 +94,7 @@ struct RotationTests {
             _ = try await caller.agent.hangUp(session)
             _ = try await callee.ended(session)
         }
-        try await until("Bob sees how the key came", within: .seconds(30)) {
+        try await until("Bob sees how the key came", within: .seconds(90)) {
             (try? await contact(alice, of: again))?.keyHistory.map(\.reason) == ["scheduled"]
         }
         #expect(try await contact(alice, of: again).keyChanged == nil)
@@ -110,7 +110,9 @@ struct RotationTests {
         await bob.agent.stop()
         try await alice.agent.replaceKeySilently()
         let again = try await Person("Bob", at: relay, folder: bob.folder)
-        try await until("Bob is told") { (try? await contact(alice, of: again))?.keyChanged != nil }
+        try await until("Bob is told", within: .seconds(90)) {
+            (try? await contact(alice, of: again))?.keyChanged != nil
+        }
         let known = try await contact(alice, of: again)
         #expect(known.keyHistory.isEmpty)
         #expect(again.now.notices.contains { $0.contains("has changed") })
@@ -127,7 +129,7 @@ struct RotationTests {
         let (folder, did) = (alice.folder, await alice.did)
         try await alice.agent.rotateAndCrash()
         let again = try await Person("Alice", at: relay, folder: folder)
-        try await until("the rotation has ended") { await !again.agent.isRotating(did) }
+        try await until("the rotation has ended", within: .seconds(60)) { await !again.agent.isRotating(did) }
         let bob = try await Person("Bob", at: relay)
         try await befriend(again, bob)
         let session = try await connect(again, bob)
@@ -146,7 +148,7 @@ struct RotationTests {
             let other = try await Person(name, at: relay, createsIdentity: false, clock: clock)
             let offer = try await other.agent.beginPairing()
             _ = try await alice.agent.approvePairing(offer.code, name: name)
-            try await until("\(name) is paired") { await !other.agent.ownIdentities().isEmpty }
+            try await until("\(name) is paired", within: .seconds(60)) { await !other.agent.ownIdentities().isEmpty }
             try await other.connected()
             return other
         }
@@ -159,11 +161,13 @@ struct RotationTests {
         _ = try await alice.agent.revokeDevice(revoked.did.string, reason: "lost")
         let old = try #require(await phone.agent.delegation())
         _ = try await alice.agent.rotateKey()
-        try await until("the phone has its delegation of the new key") { await phone.agent.delegation() != old }
+        try await until("the phone has its delegation of the new key", within: .seconds(60)) {
+            await phone.agent.delegation() != old
+        }
         // Beside it the former one, for whoever has the old document.
         #expect(await phone.agent.presented()?.count == 2)
         let back = try await Person("Alice", at: relay, folder: away.folder, clock: clock)
-        try await until("so has the tablet") { await back.agent.presented()?.count == 2 }
+        try await until("so has the tablet", within: .seconds(60)) { await back.agent.presented()?.count == 2 }
         for device in [phone, back] {
             let session = try await connect(device, bob)
             _ = try await device.agent.hangUp(session)
@@ -198,8 +202,8 @@ extension Agent {
 
     private func rotation() throws -> (NameRegistration, Keyring.Rotation) {
         let record = try record(nil)
-        let registration = try #require(self.registration(of: record))
-        return (registration, try keyring.prepareRotation(of: record.did, reason: "scheduled", at: now()))
+        guard let found = registration(of: record) else { throw NotInTime(what: "a published identity") }
+        return (found, try keyring.prepareRotation(of: record.did, reason: "scheduled", at: now()))
     }
 
     /// Publishes a new key, as the host of a document could: no record says that the old one agrees.

@@ -14,16 +14,24 @@ extension Agent {
     private static func moveSetting(_ did: DID) -> String { "move \(did)" }
 
     /// What one of our identities says of where it moved; nil when it did not.
-    func ownMove(of did: DID) -> (statement: MoveStatement, move: IdentityMove)? {
-        guard let text = (try? store.setting(Agent.moveSetting(did))) ?? nil, !text.isEmpty,
-            let json = try? JSONValue(parsing: text), let statement = MoveStatement(json: json),
-            let move = try? verified(statement), move.old == did, !move.isWithdrawn
-        else { return nil }
-        return (statement, move)
+    func ownMove(of did: DID) -> KeptMove? {
+        guard let kept = kept(Agent.moveSetting(did)), !kept.move.isWithdrawn else { return nil }
+        return kept
     }
 
-    private func verified(_ statement: MoveStatement) throws(IdentityError) -> IdentityMove {
-        try statement.verified(at: now()) { directory.document(of: $0) }
+    /// A statement that was verified when it was kept, while it holds.
+    private func kept(_ name: String) -> KeptMove? {
+        guard let text = (try? store.setting(name)) ?? nil, let json = try? JSONValue(parsing: text),
+            let kept = KeptMove(json: json), now() < kept.move.expiresAt
+        else { return nil }
+        return kept
+    }
+
+    private func verified(_ statement: MoveStatement) throws(IdentityError) -> KeptMove {
+        KeptMove(
+            statement: statement,
+            move: try statement.verified(at: now()) { directory.document(of: $0) }
+        )
     }
 
     /// From now on the person is `new` where they were `old`; both are theirs, and this device holds the keys of both.
@@ -53,7 +61,7 @@ extension Agent {
             expiresAt: now() + Agent.moveLifetime
         )
         do throws(IdentityError) {
-            try publish(MoveStatement(move, old: oldKey, new: newKey), of: from.did)
+            try publish(KeptMove(statement: MoveStatement(move, old: oldKey, new: newKey), move: move))
         } catch {
             throw AgentError(error, doing: "The move could not be stated")
         }
@@ -69,7 +77,7 @@ extension Agent {
         (move.id, move.isWithdrawn, move.issuedAt) = (makeID(), true, moveTime(of: from.did))
         move.expiresAt = now() + Agent.moveLifetime
         do throws(IdentityError) {
-            try publish(MoveStatement(old: try move.signed(by: key), new: nil), of: from.did)
+            try publish(KeptMove(statement: MoveStatement(old: try move.signed(by: key), new: nil), move: move))
         } catch {
             throw AgentError(error, doing: "The move could not be taken back")
         }
@@ -82,16 +90,16 @@ extension Agent {
     }
 
     /// Later than what was said before, so that of two in one second the last stands.
-    private func moveTime(of did: DID) -> Int64 { max(now(), (ownMove(of: did)?.move.issuedAt ?? 0) + 1) }
+    private func moveTime(of did: DID) -> Int64 { max(now(), (kept(Agent.moveSetting(did))?.move.issuedAt ?? 0) + 1) }
 
-    private func publish(_ statement: MoveStatement, of did: DID) throws(IdentityError) {
+    private func publish(_ kept: KeptMove) throws(IdentityError) {
         do throws(AgentError) {
-            try store.set(Agent.moveSetting(did), statement.json.text)
+            try store.set(Agent.moveSetting(kept.move.old), kept.json.text)
         } catch {
             throw IdentityError(.storage, error.message)
         }
-        if let desk = desks[did], desk.mail != nil {
-            work(desk) { (mail, now) throws(MessagingError) in try mail.tell(statement, at: now) }
+        if let desk = desks[kept.move.old], desk.mail != nil {
+            work(desk) { (mail, now) throws(MessagingError) in try mail.tell(kept.statement, at: now) }
         }
         hub.publish(.stateChanged)
     }
@@ -100,7 +108,7 @@ extension Agent {
     ///
     /// - Returns: whether that is the answer.
     func answersMoved(_ message: Verified<Message>, _ desk: Desk, path: String) -> Bool {
-        guard configuration.mode == .full, let (statement, _) = ownMove(of: desk.identity),
+        guard configuration.mode == .full, let statement = ownMove(of: desk.identity)?.statement,
             let contact = (try? store.contact(did: message.principal, of: desk.identity)) ?? nil, contact.allowed,
             !contact.blocked, case .object(let detail) = statement.json
         else { return false }
@@ -124,11 +132,7 @@ extension Agent {
 
     /// Where a contact says to be from now on, as both identities say; nil when they do not.
     func move(of did: DID, owner: DID) -> IdentityMove? {
-        guard let text = (try? store.setting(Agent.contactSetting(did, owner))) ?? nil, !text.isEmpty,
-            let json = try? JSONValue(parsing: text), let statement = MoveStatement(json: json),
-            let move = try? verified(statement), move.old == did, !move.isWithdrawn
-        else { return nil }
-        return move
+        kept(Agent.contactSetting(did, owner)).flatMap { $0.move.isWithdrawn ? nil : $0.move }
     }
 
     /// A statement of somebody came, in a conversation or as the answer to a call. It counts for contacts only, once it is verified, and
@@ -140,13 +144,14 @@ extension Agent {
             for party in statement.parties where party.method != "key" {
                 _ = try? await directory.resolver.resolve(party)
             }
-            guard let move = try? verified(statement), move.old == did, move.new != owner,
+            guard let verified = try? verified(statement), verified.move.old == did, verified.move.new != owner,
                 let contact = (try? store.contact(did: did, of: owner)) ?? nil
             else { return logger.info("a statement of a move was not accepted") }
-            let known = known(did, owner)
-            guard known.map({ $0.issuedAt < move.issuedAt }) ?? true else { return }
+            let (name, move) = (Agent.contactSetting(did, owner), verified.move)
+            // The last one stands, a withdrawal included.
+            guard kept(name).map({ $0.move.issuedAt < move.issuedAt }) ?? true else { return }
             do throws(AgentError) {
-                try store.set(Agent.contactSetting(did, owner), statement.json.text)
+                try store.set(name, verified.json.text)
             } catch {
                 return logger.error("a move could not be stored")
             }
@@ -160,14 +165,6 @@ extension Agent {
                 )
             }
         }
-    }
-
-    /// The last statement about somebody, a withdrawal included.
-    private func known(_ did: DID, _ owner: DID) -> IdentityMove? {
-        guard let text = (try? store.setting(Agent.contactSetting(did, owner))) ?? nil,
-            let json = try? JSONValue(parsing: text), let statement = MoveStatement(json: json)
-        else { return nil }
-        return try? verified(statement)
     }
 
     /// The person agrees: the contact is the new identity from now on, and its keys are those that are seen now.
@@ -221,6 +218,14 @@ extension Agent {
         publishPeople()
     }
 
+    /// Of somebody who is no contact any more nothing is kept.
+    func forgetMove(of did: DID, owner: DID) {
+        for name in [Agent.contactSetting(did, owner), Agent.ignoredSetting(did, owner)] {
+            guard ((try? store.setting(name)) ?? nil)?.isEmpty == false else { continue }
+            try? store.set(name, "")
+        }
+    }
+
     private static func ignoredSetting(_ did: DID, _ owner: DID) -> String { "move ignored \(owner) \(did)" }
 
     /// What the contact's page shows: a move that the person has not decided about.
@@ -229,5 +234,39 @@ extension Agent {
             ((try? store.setting(Agent.ignoredSetting(contact.did, contact.owner))) ?? nil) != move.id.description
         else { return nil }
         return Contact.Move(did: move.new, relay: move.relay, at: move.issuedAt)
+    }
+}
+
+/// A statement of a move, and what it says, since it has been verified.
+struct KeptMove {
+    var statement: MoveStatement
+    var move: IdentityMove
+
+    var json: JSONValue {
+        [
+            "statement": statement.json, "id": .string(move.id.description), "old": .string(move.old.string),
+            "new": .string(move.new.string), "relay": .optional(move.relay), "withdrawn": .bool(move.isWithdrawn),
+            "issued_at": .int(move.issuedAt), "expires_at": .int(move.expiresAt),
+        ]
+    }
+
+    init(statement: MoveStatement, move: IdentityMove) { (self.statement, self.move) = (statement, move) }
+
+    init?(json: JSONValue) {
+        guard let statement = json["statement"].flatMap(MoveStatement.init(json:)),
+            let id = json["id"]?.string.flatMap({ ULID($0) }), let old = json["old"]?.string.flatMap({ DID($0) }),
+            let new = json["new"]?.string.flatMap({ DID($0) }), let issuedAt = json["issued_at"]?.int,
+            let expiresAt = json["expires_at"]?.int
+        else { return nil }
+        self.statement = statement
+        self.move = IdentityMove(
+            id: id,
+            old: old,
+            new: new,
+            relay: json["relay"]?.string,
+            isWithdrawn: json["withdrawn"]?.bool ?? false,
+            issuedAt: issuedAt,
+            expiresAt: expiresAt
+        )
     }
 }

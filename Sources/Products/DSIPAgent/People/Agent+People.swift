@@ -100,6 +100,7 @@ extension Agent {
         _ = try store.removeContact(id: id, at: changeTime(of: contact.did, owner: contact.owner))
         announceSoon(contact.owner)
         try revokeGrants(to: contact.did, owner: contact.owner)
+        forgetMove(of: contact.did, owner: contact.owner)
         if let desk = desks[contact.owner] { run(.disallow(contact.did), desk) }
         publishPeople()
     }
