@@ -19,19 +19,26 @@ import Testing
             let thread = try world.act(alice) { try $0.open(with: other.did, at: world.now) }
             _ = try world.act(alice) { try $0.send(MessageDraft(text: "hello"), in: thread, at: world.now) }
         }
-        try world.run(60)
-        for device in devices { #expect(device.store.conversations().count == 1) }
+        try wait(world) { devices.allSatisfy { !$0.store.conversations().isEmpty } }
         let group = try world.act(alice) {
             try $0.createGroup(title: "Many", members: others.map(\.did), at: world.now)
         }
         _ = try world.act(alice) { try $0.send(MessageDraft(text: "all of you"), in: group, at: world.now) }
-        try world.run(60)
-        for device in devices {
-            let record = try #require(device.store.conversations().first { $0.kind == .group }, "\(device.name)")
-            #expect(record.members.count == 20)
-            #expect(world.texts(device, record.id) == ["all of you"])
-            #expect(device.messenger.loose == [])
+        func record(_ device: SimulatedWorld.Device) -> ConversationRecord? {
+            device.store.conversations().first { $0.kind == .group }
         }
+        try wait(world) {
+            devices.allSatisfy { device in
+                record(device).map { $0.members.count == 20 && world.texts(device, $0.id) == ["all of you"] } ?? false
+            }
+        }
+        try world.run(60)
+        for device in devices { #expect(device.messenger.loose == []) }
         #expect(alice.messenger.loose == [])
+    }
+
+    private func wait(_ world: SimulatedWorld, _ isDone: () -> Bool) throws {
+        for _ in 0..<60 where !isDone() { try world.run(10) }
+        #expect(isDone())
     }
 }
