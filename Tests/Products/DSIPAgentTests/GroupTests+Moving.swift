@@ -58,34 +58,4 @@ extension GroupTests {
         for person in [alice, bob, carol, back] { await person.agent.stop() }
         for relay in [old, new] { await relay.stop() }
     }
-
-    @Test("twenty people who are asked at once, with the grants of all of them, come in, by several commits")
-    func twenty() async throws {
-        let relay = try await TestRelay()
-        let alice = try await Person("Alice", at: relay)
-        var others: [Person] = []
-        for n in 0..<20 { others.append(try await Person("Person \(n)", at: relay)) }
-        // Each has let Alice in: all those grants go with the commits that bring them into a group.
-        for other in others {
-            try await befriend(alice, other)
-            try await alice.say("hello", in: try await alice.conversation(with: other))
-        }
-        for other in others {
-            try await until("\(other.name) is greeted", within: .seconds(180)) {
-                await other.texts(with: [alice]) == ["hello"]
-            }
-        }
-        _ = try await alice.agent.createGroup(title: "Many", members: await others.asyncMap { await $0.did.string })
-        for person in others {
-            try await until("\(person.name) is in, with all others", within: .seconds(240)) {
-                await group(person)?.members.count == 20
-            }
-        }
-        try await say("all of you", alice)
-        for person in others {
-            try await until("\(person.name) has it", within: .seconds(120)) { await texts(person).last == "all of you" }
-        }
-        for person in [alice] + others { await person.agent.stop() }
-        await relay.stop()
-    }
 }

@@ -8,8 +8,8 @@ extension Messenger {
     /// Takes an object in, whichever way it came; the same object twice changes nothing. What changes the picture is archived.
     mutating func apply(_ object: MessagingObject, _ said: Saying) throws(MessagingError) {
         let changed = try take(object, said)
-        guard changed, said.origin != .restored, let filed = try filed(said) else { return }
-        if primary == nil { try keep(filed, at: said.seq) } else { try archive(filed) }
+        guard changed, said.origin != .restored else { return }
+        if said.origin == .carried { try keep(said) } else { try archive(said) }
     }
 
     /// - Returns: whether what is shown changed.

@@ -174,7 +174,6 @@ extension Messenger {
             let opened = try? Seal.open(sealed, key: key.key, use: .archive(group: groupBytes, seq: UInt64(seq))),
             let record = try? ArchiveRecord(decoding: opened), record.group == group, record.seq == seq
         else { return }
-        if let peer = carriedPeer(of: record) { return try restore(record, with: peer, item.blobs) }
         let isPersonal = isPersonalRecord(record)
         guard let thread = isPersonal ? personalThread : try shownThread(of: record.conversation) else {
             // M§12.2: of a conversation that this device has not joined yet.

@@ -1,36 +1,11 @@
-import Crypto
 import DSIPIdentity
 import Encoding
 
-/// The past of conversations that a ratchet carries: it lies in the identity's archive like that of groups, for its other devices. No hub
-/// has numbered it, so a record's number is made of what it holds, and is the same whichever device files it.
+/// The past of conversations that a ratchet carries, of an identity without a mailbox to archive anything in: each device keeps the last
+/// of it and tells it, as archive records, to an own device that has come.
 extension Messenger {
     /// Beside the object, with whom it was said: what one has said oneself does not tell.
     private static var peerMember: String { "peer" }
-
-    /// As it is filed; nil for what is filed nowhere.
-    func filed(_ said: Saying) throws(MessagingError) -> Saying? {
-        guard said.origin == .carried else { return said }
-        guard let peer = try ledger.conversation(said.thread)?.peer, var payload = said.payload.object else {
-            return nil
-        }
-        var filed = said
-        filed.seq = Self.number(of: payload)
-        payload[Self.peerMember] = .string(peer.string)
-        filed.payload = .object(payload)
-        return filed
-    }
-
-    /// 52 bits of a hash. A receipt that was translated has an id of its own on each device.
-    private static func number(of payload: JSONObject) -> Int64 {
-        let isReceipt = payload["object"]?.string == "receipt"
-        let named = JSONObject(members: payload.members.filter { isReceipt ? $0.name != "id" : $0.name == "id" })
-        let digest = SHA256.hash(
-            data: Array("\(payload["object"]?.string ?? "")\u{0}".utf8) + JSONValue.object(named).utf8
-        )
-        let bits = digest.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        return max(1, Int64(bits >> 12))
-    }
 
     /// With whom a record's conversation is, when a ratchet carried it.
     func carriedPeer(of record: ArchiveRecord) -> DID? {
@@ -43,7 +18,7 @@ extension Messenger {
     }
 
     /// Takes a record in. Of what is later than all that is shown the place is behind it; what is earlier stands before it.
-    mutating func restore(_ record: ArchiveRecord, with peer: DID, _ blobs: [BlobReference]) throws(MessagingError) {
+    private mutating func restore(_ record: ArchiveRecord, with peer: DID) throws(MessagingError) {
         let known = directs[peer]
         guard let thread = known == nil ? try carriedThread(with: peer, by: identity) : known else { return }
         let payload = JSONValue.object(
@@ -64,7 +39,7 @@ extension Messenger {
             sender: record.sender,
             device: record.senderDevice,
             receivedAt: record.receivedAt,
-            blobs: blobs,
+            blobs: [],
             origin: .restored,
             payload: payload
         )
@@ -74,7 +49,7 @@ extension Messenger {
     /// Below all others, and by time among themselves.
     private static func earlierPlace(_ time: Int64) -> Int64 { min(max(0, time), 1 << 40) - 1 << 41 }
 
-    // MARK: Without a mailbox
+    // MARK: Telling
 
     /// Objects of one conversation kept for devices that come later.
     private static var kept: Int64 { 512 }
@@ -86,15 +61,16 @@ extension Messenger {
     private static var handedOn: Int64 { 7200 }
 
     /// Keeps what was said for own devices that come later. What is to disappear is not kept.
-    mutating func keep(_ filed: Saying, at place: Int64) throws(MessagingError) {
-        guard let payload = filed.payload.object, payload["disappear_after_s"] == nil,
-            let peer = payload[Self.peerMember]?.string.flatMap({ DID($0) })
+    mutating func keep(_ said: Saying) throws(MessagingError) {
+        guard primary == nil, let peer = try ledger.conversation(said.thread)?.peer, var payload = said.payload.object,
+            payload["disappear_after_s"] == nil
         else { return }
-        let record = ArchiveRecord(filed, payload).json
+        payload[Self.peerMember] = .string(peer.string)
+        let (record, place) = (ArchiveRecord(said, payload).json, said.seq)
         ledger.set(.history, peer.string, OutboxItem.key(place), record.utf8)
         if place > Self.kept { ledger.set(.history, peer.string, OutboxItem.key(place - Self.kept), nil) }
         let came = try ledger.row(.setting, "", "sibling-came").flatMap { RowReader($0) }?.int("at") ?? 0
-        if filed.sender == peer, now - came < Self.handedOn { outgoing.append(.copy(Self.past([record]), of: peer)) }
+        if said.sender == peer, now - came < Self.handedOn { outgoing.append(.copy(Self.past([record]), of: peer)) }
     }
 
     private static func past(_ records: [JSONValue]) -> JSONValue {
@@ -104,7 +80,6 @@ extension Messenger {
     /// A device of this identity has come: it is told what was said, and what of it was read.
     public mutating func siblingCame(at now: Int64) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
-            guard messenger.primary == nil else { return }
             var row = RowWriter()
             row.put("at", now)
             messenger.ledger.set(.setting, "", "sibling-came", row.bytes)
@@ -152,7 +127,7 @@ extension Messenger {
         guard arrival.sender == identity else { return true }
         for value in arrival.object["records"]?.array ?? [] {
             guard let record = try? ArchiveRecord(value), carriedPeer(of: record) == arrival.peer else { continue }
-            try restore(record, with: arrival.peer, [])
+            try restore(record, with: arrival.peer)
         }
         return true
     }
