@@ -96,7 +96,8 @@ struct RequestHostTests {
         let (b, address) = try await host()
         let (a, _) = try await host()
         let connection = try await a.connect(to: address)
-        await #expect(throws: Libp2pError(.noCommonProtocol, "")) { try await ask(connection, [1]) }
+        // Told, or taken from the question that went along for one it does not understand.
+        await #expect(throws: Libp2pError.self) { try await ask(connection, [1]) }
         await b.handle(RequestHostTests.name) { stream in while try await stream.read() != nil {} }
         await #expect(throws: Libp2pError(.timeout, "")) { try await ask(connection, [1], within: 50) }
         await b.stopHandling(RequestHostTests.name)
