@@ -9,8 +9,10 @@ extension Convergence {
         checkAudiences()
         checkReadState()
         if let rejected = world.rejected.first { problems.append("a service rejected \(rejected)") }
-        for service in world.services where service.host.undelivered > 0 {
-            problems.append("service \(service.index) has \(service.host.undelivered) lanes undelivered")
+        for service in world.services {
+            for lane in service.host.undelivered {
+                problems.append("service \(service.index) has not delivered \(lane) (it is \(world.now))")
+            }
         }
     }
 

@@ -51,6 +51,7 @@ extension GroupState {
         row.put("lapses", lapsesAt == .max ? nil : lapsesAt)
         row.put("handover", handover?.seq)
         row.put("handover_at", handover?.publishAt)
+        row.put("info", infoDueAt)
         return row.bytes
     }
 
@@ -108,6 +109,7 @@ extension GroupState {
         isLeaving = row.flag("leaving")
         lapsesAt = row.int("lapses") ?? .max
         handover = row.int("handover").map { Handover(seq: $0, publishAt: row.int("handover_at")) }
+        infoDueAt = row.int("info")
         unopened = row.list("unopened").compactMap(\.value.int)
     }
 }

@@ -53,6 +53,8 @@ struct GroupState: Sendable {
     var renewAt: Int64 = .max
     /// When this device is to take out leaves of others whose delegations ended long ago. M§6.2
     var lapsesAt: Int64 = .max
+    /// When this device publishes the GroupInfo if whoever made the present epoch has not. M§6.8
+    var infoDueAt: Int64?
     /// Whether the mailbox knows that the owner is in it. M§6.6
     var isConfirmed = false
     /// Of the group's title: where it was said last.
@@ -91,6 +93,9 @@ struct GroupState: Sendable {
     static let lapseGrace: Int64 = 604_800
     /// Seconds by which each further leaf waits for those before it to do so.
     static let lapseTurn: Int64 = 3600
+    /// Seconds in which whoever made an epoch publishes its GroupInfo, and by which each further leaf waits longer to do it instead.
+    static let infoPatience: Int64 = 30
+    static let infoTurn: Int64 = 15
     /// Seconds that first messages are held, while connected.
     static let gatheringPatience: Int64 = 30
 

@@ -229,6 +229,7 @@ extension Messenger {
             try removedFromGroup(id, remaining: change.roster)
             return
         }
+        infoPlanned(id, change.roster)
         try renewalPlanned(id, next)
         if group.isPersonal {
             try personalRosterChanged(change)
@@ -237,6 +238,21 @@ extension Messenger {
         }
         try refreshMembers(of: group.thread)
         try leftAlone(id, change)
+    }
+
+    /// Whoever makes an epoch publishes its GroupInfo, and may be gone before: without it nobody comes in, or back, by itself. M§6.8
+    private mutating func infoPlanned(_ id: GroupID, _ roster: GroupRoster) {
+        let rank = roster.entries.firstIndex { $0.device == device } ?? 0
+        let due = now + GroupState.infoPatience + Int64(min(rank, 48)) * GroupState.infoTurn
+        update(id) { $0.infoDueAt = due }
+    }
+
+    /// Publishes the GroupInfo of the present epoch when the mailbox has brought none of it.
+    mutating func publishMissingInfo(of id: GroupID) throws(MessagingError) {
+        update(id) { $0.infoDueAt = nil }
+        let known = try groupInfoItem(id)?.mls?.bytes.flatMap { try? MLSMessage(decoding: $0) }?.claimedEpoch
+        guard let epoch = try mlsGroup(id)?.epoch, known.map({ $0 < epoch }) ?? true else { return }
+        try publishGroupInfo(of: id)
     }
 
     /// Forgets a commit that the hub did not order.

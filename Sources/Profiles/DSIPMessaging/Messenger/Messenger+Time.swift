@@ -16,6 +16,7 @@ extension Messenger {
             // What is overdue waits for the mailbox.
             times += [group.retryAt, group.passUntil, group.leaveAt, group.handover?.publishAt].compactMap(\.self)
                 .filter { isBound || $0 > now }
+            if isBound, group.phase == .active, let due = group.infoDueAt { times.append(due) }
             if isBound, let gathers = group.gathersUntil, gathers > now { times.append(gathers) }
             if group.phase == .active, group.renewAt != .max, group.renewAt < delegationRenewal {
                 times.append(group.renewAt)
@@ -101,6 +102,7 @@ extension Messenger {
                 if !lapsed.isEmpty { plan(.removeLapsed(lapsed.map(\.device)), in: id) }
             }
             try foundMoved(id)
+            if group.phase == .active, group.infoDueAt.map({ $0 <= now }) ?? false { try publishMissingInfo(of: id) }
             if group.phase == .active, group.leaveAt.map({ $0 <= now }) ?? false {
                 update(id) { $0.leaveAt = nil }
                 plan(.leave, in: id)

@@ -272,7 +272,7 @@ extension MailboxHost {
     final class Wants {
         private(set) var wanted: [Wanted] = []
         /// A document that was asked for could not be had.
-        private var isBlind = false
+        private(set) var isBlind = false
         private let documents: @Sendable (DID) -> DocumentLookup
 
         init(_ documents: @escaping @Sendable (DID) -> DocumentLookup) { self.documents = documents }

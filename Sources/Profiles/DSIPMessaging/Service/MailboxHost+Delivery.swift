@@ -101,6 +101,8 @@ extension MailboxHost {
         case here
         case there(HubReference)
         case nowhere
+        /// Its document, which would say, cannot be had now.
+        case unknown
     }
 
     /// Its document's word, else its leaf's, else here when it is served here. M§4.2
@@ -119,11 +121,16 @@ extension MailboxHost {
         if let service = hosted.hint(of: identity), service.mailbox != self.service.did {
             return .there(HubReference(did: service.mailbox, uri: service.uri))
         }
-        return .nowhere
+        return wants.isBlind ? .unknown : .nowhere
     }
 
     /// Lanes with something that its member's mailbox has not taken.
-    package var undelivered: Int { outbound.lanes.count }
+    package var undelivered: [String] {
+        outbound.lanes.map { key, lane in
+            "\(key.kind) of \(key.group.text.suffix(6)) to \(key.identity.string.suffix(6)), \(lane.attempt) failures, "
+                + "due \(lane.due.map(String.init) ?? "never")\(lane.inFlight == nil ? "" : ", under way")"
+        }.sorted()
+    }
 
     /// Carries a hub's actions out, and those that follow from what mailboxes here say.
     func perform(_ first: [HubAction], at hosted: HostedHub, _ arrival: Arrival?, _ now: Int64) throws(HostStop) {
@@ -154,7 +161,7 @@ extension MailboxHost {
     }
 
     /// The latest GroupInfo to whom it is owed and who may have it.
-    private func sendInfo(_ hosted: HostedHub, at now: Int64) throws(HostStop) {
+    func sendInfo(_ hosted: HostedHub, at now: Int64) throws(HostStop) {
         hosted.owesInfo.formIntersection(hosted.hub.roster.identities)
         for identity in hosted.owesInfo.sorted() where hosted.hub.queues[identity]?.isUnregistered == false {
             _ = try send(LaneKey(group: hosted.group, identity: identity, kind: .info), hosted, sender: nil, at: now)
@@ -194,6 +201,9 @@ extension MailboxHost {
             return []
         case .nowhere:
             outbound.retry(key, at: now, after: 600, using: &random)
+            return []
+        case .unknown:
+            outbound.retry(key, at: now, after: nil, using: &random)
             return []
         }
     }
@@ -246,6 +256,11 @@ extension MailboxHost {
         at now: Int64
     ) throws(HostStop) -> [HubAction] {
         guard let target = try mailbox(of: key.identity) else { return [] }
+        if key.kind == .info, target.mailbox.groups[key.group] == nil {
+            // Its owner has left it. It stays owed, and is brought should they come back.
+            outbound.settled(key)
+            return []
+        }
         let reply = Reply(nil, sender: sender)
         let id = id(at: now)
         if case .welcome(let welcome) = deposit.content {
@@ -349,7 +364,7 @@ extension MailboxHost {
                     isAnswered: false
                 )
             )
-        case .nowhere: break
+        case .nowhere, .unknown: break
         }
     }
 

@@ -141,6 +141,12 @@ extension MailboxHost {
             outbound.hasten(entry.group, hosted.owner, at: now)
         }
         try perform(actions, at: hosted, Reply(connection), at: now)
+        for entry in config.groups where entry.state == .joined {
+            // What waited for a mailbox here to have the group.
+            guard let hub = try hub(of: entry.group), hub.owesInfo.contains(hosted.owner) else { continue }
+            try sendInfo(hub, at: now)
+            try ask { () throws(StoreFailure) in try hub.save() }
+        }
     }
 
     /// Whether the device's present delegation, as far as it is known, falls under the revocation.

@@ -1,0 +1,106 @@
+import DSIPIdentity
+import Encoding
+import MLS
+import Testing
+
+@testable import DSIPMessaging
+@testable import MessagingSimulation
+
+/// Devices that come back to their conversations, and what stands in their way. M§6.2, M§6.8
+@Suite struct ReturningTests {
+    private func say(
+        _ text: String,
+        _ device: SimulatedWorld.Device,
+        _ thread: ULID,
+        _ world: SimulatedWorld
+    ) throws {
+        _ = try world.act(device) { try $0.send(MessageDraft(text: text), in: thread, at: world.time(of: device)) }
+    }
+
+    private func conversation(_ device: SimulatedWorld.Device) throws -> ULID {
+        try #require(device.store.conversations().first).id
+    }
+
+    private func lose(_ group: GroupID, _ device: SimulatedWorld.Device, _ world: SimulatedWorld) throws {
+        try world.act(device) { messenger in
+            try messenger.turn(at: world.time(of: device)) { messenger throws(MessagingError) in
+                try messenger.lose(group)
+            }.1
+        }
+    }
+
+    @Test func `A device comes back although the last that did was gone before it published the GroupInfo`() throws {
+        let world = try SimulatedWorld(seed: 21)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let alice = try world.device(people[0])
+        let bob = try world.device(people[1])
+        let gone = try world.device(people[1])
+        try world.run(60)
+        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        try say("before", alice, thread, world)
+        try world.run(60)
+        let there = try conversation(bob)
+        let group = try #require(bob.messenger.current(there)?.id)
+        // Every way takes three seconds: the GroupInfo is on its own when the device is cut off for good.
+        world.setLinks(.init(latency: 3000...3000))
+        let epoch = try #require(try alice.messenger.mlsGroup(group)?.epoch)
+        try lose(group, gone, world)
+        for _ in 0..<60 where gone.messenger.groups[group]?.phase != .active { try world.run(1) }
+        #expect(gone.messenger.groups[group]?.phase == .active)
+        try world.disconnect(gone)
+        world.setLinks(.init(latency: 5...50))
+        try world.run(10)
+        #expect(try alice.messenger.mlsGroup(group)?.epoch == epoch + 1)
+        try lose(group, bob, world)
+        try world.run(10)
+        #expect(bob.messenger.groups[group]?.phase == .lost)
+        try world.run(180)
+        #expect(bob.messenger.groups[group]?.phase == .active)
+        try say("after", alice, thread, world)
+        try world.run(10)
+        #expect(world.texts(bob, there) == ["before", "after"])
+    }
+
+    @Test func `A GroupInfo for who has left the group here waits for them to be back, and is not tried meanwhile`()
+        throws
+    {
+        let world = try SimulatedWorld(seed: 22)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let devices = try people.map { try world.device($0) }
+        let alice = devices[0]
+        try world.run(20)
+        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        try say("hello", alice, thread, world)
+        try world.run(60)
+        let group = try #require(alice.messenger.current(thread)?.id)
+        try world.act(alice) { messenger in
+            try messenger.turn(at: world.now) { messenger throws(MessagingError) in
+                messenger.configure(group, .left)
+            }.1
+        }
+        try world.run(10)
+        try world.act(alice) { messenger in
+            try messenger.turn(at: world.now) { messenger throws(MessagingError) in
+                messenger.ledger.set(.groupInfo, "", group.text, nil)
+                try messenger.publishGroupInfo(of: group)
+            }.1
+        }
+        try world.run(60)
+        #expect(world.services[0].host.undelivered.isEmpty)
+        #expect(try alice.messenger.groupInfoItem(group) == nil)
+        let hub = world.services[0].did
+        try world.act(alice) { messenger in
+            try messenger.turn(at: world.now) { messenger throws(MessagingError) in
+                messenger.addErrand(
+                    .config,
+                    .mailboxConfig(
+                        MailboxConfig(subject: people[0].did, groups: [.init(group, .joined, hub: hub)])
+                    ),
+                    via: MailboxRoute(mailbox: hub)
+                )
+            }.1
+        }
+        try world.run(10)
+        #expect(try alice.messenger.groupInfoItem(group) != nil)
+    }
+}
