@@ -45,14 +45,15 @@ struct IDCreate: Subcommand {
         abstract: "Make an identity, and on the first run the wallet that holds it.",
         discussion: """
             The wallet is locked with a key file beside it, or with --passphrase by a passphrase that is asked for (or read from the file \
-            that \(SecretInput.walletVariable) names). The identity is its own key: write down its recovery phrase with dsip id phrase.
+            that \(SecretInput.walletVariable) names). The identity is its own key: write down its recovery phrase with dsip id phrase. With \
+            --hosted-as the relay publishes its document under a name instead: the key can then be replaced (dsip id rotate), and the relay \
+            must be there for others to find it.
             """
     )
 
     @Argument(help: "What you are called.") var name: String
     @Flag(help: "Lock a new wallet with a passphrase.") var passphrase = false
-    @Option(help: ArgumentHelp("The name under which the relay publishes the identity.", visibility: .hidden))
-    var hostedAs: String?
+    @Option(help: "The name under which the relay publishes the identity, such as alice.") var hostedAs: String?
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
 

@@ -9,7 +9,8 @@ struct IDMove: Subcommand {
         abstract: "Say that you are another of your identities from now on.",
         discussion: """
             Both identities sign it. Your contacts hear of it in your conversations and when they call the old one, and each decides; \
-            strangers are not told. Keep the old identity for as long as people may call it.
+            strangers are not told. An identity that is its own key (did:key) can thus be followed by one whose key can be replaced: \
+            dsip id create NAME --hosted-as name, then dsip id move NAME. Keep the old identity for as long as people may call it.
             """
     )
 

@@ -10,7 +10,7 @@ struct IDRotate: Subcommand {
         discussion: """
             The old key vouches for the new one, so those who know you follow without being asked. Your devices go on as before, and what is \
             on its way arrives. The recovery phrase is another afterwards: write it down with dsip id phrase. An identity that is its own \
-            key (did:key) cannot do this; it can move to another one (dsip id move).
+            key (did:key) cannot do this; make one with dsip id create --hosted-as.
             """
     )
 

@@ -69,7 +69,12 @@ extension Messenger {
         inbox.created(id)
         dirtyGroups.insert(id)
         set(mls, for: id)
-        let (roster, _) = rosterAtEntry(of: mls)
+        // Who this device is itself it knows without a document.
+        var roster = GroupRoster()
+        roster.epoch = mls.epoch
+        roster.entries = [
+            .init(index: mls.ownLeaf.rawValue, identity: identity, device: device, expiresAt: delegationEnd)
+        ]
         set(roster, for: id)
         try renewalPlanned(id, mls)
         try publishGroupInfo(of: id)
