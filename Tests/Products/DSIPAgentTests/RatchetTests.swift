@@ -43,6 +43,13 @@ struct RatchetTests {
             try await Person("Bob", at: his, folder: folder, trusting: [hers])
         }
 
+        func bobsPhone() async throws -> Person {
+            let phone = try await Person("Bob", at: his, createsIdentity: false, kind: .phone, trusting: [hers])
+            let code = try await phone.agent.beginPairing().code
+            _ = try await bob.agent.approvePairing(code, name: "Phone")
+            return phone
+        }
+
         func stop() async {
             for person in [alice, bob] { await person.agent.stop() }
             await hers.stop()
@@ -150,15 +157,7 @@ struct RatchetTests {
     func secondDevice() async throws {
         let couple = try await Couple()
         let (alice, bob) = (couple.alice, couple.bob)
-        let phone = try await Person(
-            "Bob",
-            at: couple.his,
-            createsIdentity: false,
-            kind: .phone,
-            trusting: [couple.hers]
-        )
-        let code = try await phone.agent.beginPairing().code
-        _ = try await bob.agent.approvePairing(code, name: "Phone")
+        let phone = try await couple.bobsPhone()
         try await until("the phone is Bob’s", within: .seconds(60)) {
             (try? await phone.agent.messaging().isEnabled) == true
         }
@@ -191,15 +190,7 @@ struct RatchetTests {
         let here = try await bob.conversation(with: alice)
         try await bob.say("two", in: here)
         try await until("Alice has the answer", within: .seconds(60)) { await alice.texts(in: there).count == 2 }
-        let phone = try await Person(
-            "Bob",
-            at: couple.his,
-            createsIdentity: false,
-            kind: .phone,
-            trusting: [couple.hers]
-        )
-        let code = try await phone.agent.beginPairing().code
-        _ = try await bob.agent.approvePairing(code, name: "Phone")
+        let phone = try await couple.bobsPhone()
         try await until("the phone has the past", within: .seconds(120)) {
             await phone.texts(with: [alice]) == ["one", "two"]
         }

@@ -195,12 +195,15 @@ extension Agent {
 
     /// Publishes a new key, as the host of a document could: no record says that the old one agrees.
     fileprivate func replaceKeySilently() async throws {
+        try await publish { NameRegistration.Document(nextKey: $0.next) }
+    }
+
+    private func publish(_ document: (Keyring.Rotation) -> NameRegistration.Document) async throws {
         let (registration, rotation) = try rotation()
-        let document = NameRegistration.Document(nextKey: rotation.next)
         try await registration.claim(
             as: current,
             by: rotation.old,
-            publishing: document,
+            publishing: document(rotation),
             through: fetcher,
             id: makeID(),
             at: now()
@@ -209,20 +212,13 @@ extension Agent {
 
     /// Publishes the new key, and is gone before it heard so.
     fileprivate func rotateAndCrash() async throws {
-        let (registration, rotation) = try rotation()
-        let document = NameRegistration.Document(
-            nextKey: rotation.next,
-            delegations: Array(rotation.signed.delegations.values),
-            rotation: rotation.signed.record
-        )
-        try await registration.claim(
-            as: current,
-            by: rotation.old,
-            publishing: document,
-            through: fetcher,
-            id: makeID(),
-            at: now()
-        )
+        try await publish { rotation in
+            NameRegistration.Document(
+                nextKey: rotation.next,
+                delegations: Array(rotation.signed.delegations.values),
+                rotation: rotation.signed.record
+            )
+        }
         await vanish()
     }
 }

@@ -116,17 +116,29 @@ extension AgentDoor {
     ///
     /// - Returns: the message as it stands then.
     func waitUntilAccepted(_ message: JSONValue, seconds: Int) async throws -> JSONValue {
-        guard let id = message["id"], let conversation = message["conversation"], let order = message["order"]?.int
+        guard let id = message["id"], let conversation = message["conversation"], message["order"]?.int != nil
         else {
             return message
         }
-        var current = message
-        for _ in 0..<(seconds * 5) {
-            guard current["state"]?.string == "pending" else { return current }
-            try await Task.sleep(for: .milliseconds(200))
+        return try await look(at: message, seconds: seconds, until: { $0["state"]?.string != "pending" }) { current in
             let page = try await call("messages.list", ["conversation": conversation, "around": id, "limit": 20])
-            current = page["messages"]?.array?.first { $0["id"] == id } ?? current
-            _ = order
+            return page["messages"]?.array?.first { $0["id"] == id } ?? current
+        }
+    }
+
+    /// Looks five times a second at what changes by and by, until it is as wanted or the time is over.
+    ///
+    /// - Returns: it as it stands then.
+    func look<Value>(
+        at value: Value,
+        seconds: Int,
+        until isDone: (Value) -> Bool,
+        _ next: (Value) async throws -> Value
+    ) async throws -> Value {
+        var current = value
+        for _ in 0..<(seconds * 5) where !isDone(current) {
+            try await Task.sleep(for: .milliseconds(200))
+            current = try await next(current)
         }
         return current
     }

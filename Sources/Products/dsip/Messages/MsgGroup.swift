@@ -125,12 +125,9 @@ extension AgentDoor {
     ///
     /// - Returns: the group as it stands then.
     fileprivate func waitUntilMoved(_ group: ConversationView, seconds: Int) async throws -> ConversationView {
-        var current = group
-        for _ in 0..<(seconds * 5) where current.json["hub"]?["own"]?.bool != true {
-            try await Task.sleep(for: .milliseconds(200))
-            current = try await conversations().first { $0.id == group.id } ?? current
+        try await look(at: group, seconds: seconds, until: { $0.json["hub"]?["own"]?.bool == true }) { current in
+            try await conversations().first { $0.id == group.id } ?? current
         }
-        return current
     }
 }
 

@@ -8,8 +8,9 @@ struct CommitSize {
     static let people = 8
 
     private let grants: Int
-    private var commit = 0
-    private var welcome = 0
+    /// As they travel, encoded once.
+    private(set) var commit: [UInt8] = []
+    private(set) var welcome: [UInt8]?
 
     /// - Parameter grants: compact envelopes, as they go with the commit.
     init(grants: [String]) { self.grants = grants.reduce(0) { $0 + $1.utf8.count + 8 } }
@@ -17,14 +18,14 @@ struct CommitSize {
     mutating func set(_ bundle: CommitBundle) { set(bundle.commit.encoded, welcome: bundle.welcome?.message.encoded) }
 
     mutating func set(_ commit: [UInt8], welcome: [UInt8]?) {
-        (self.commit, self.welcome) = (commit.count, welcome?.count ?? 0)
+        (self.commit, self.welcome) = (commit, welcome)
     }
 
     var fits: Bool { fits(with: nil) }
 
     /// - Parameter info: the GroupInfo that goes with it, if any does.
     func fits(with info: [UInt8]?) -> Bool {
-        let info = info?.count ?? 0
+        let (commit, welcome, info) = (commit.count, welcome?.count ?? 0, info?.count ?? 0)
         guard max(commit, welcome, info) <= MessagingProfile.maximumMLSBytes else { return false }
         let deposit = (commit + welcome + info) * 4 / 3 + grants + 4096
         let origin = welcome == 0 ? 0 : deposit * 4 / 3 + 1024

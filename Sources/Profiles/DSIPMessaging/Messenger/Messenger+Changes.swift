@@ -176,15 +176,15 @@ extension Messenger {
         let isMove = if case .move = group.changes.first { true } else { false }
         let carriesInfo = options.includesRatchetTree && !isMove && made.fits(with: info)
         var handshake = Deposit.Handshake(
-            mls: EncodedBytes(bundle.commit.encoded),
-            welcome: bundle.welcome.map { EncodedBytes($0.message.encoded) },
+            mls: EncodedBytes(made.commit),
+            welcome: made.welcome.map { EncodedBytes($0) },
             groupInfo: carriesInfo ? info.map { EncodedBytes($0) } : nil
         )
         handshake.grants = grants
         var item = OutboxItem(number: nextNumber(), id: newULID(), thread: group.thread, purpose: .commit)
         item.group = id
         item.deposit = .handshake(handshake)
-        if bundle.welcome != nil, !options.includesRatchetTree { try publishTree(of: id, pending: mls, for: &item) }
+        if made.welcome != nil, !options.includesRatchetTree { try publishTree(of: id, pending: mls, for: &item) }
         save(item)
         update(id) { $0.commitItem = item.id }
         let actions = update(id) { $0.outage.deposit(item.id, at: now) } ?? []
