@@ -71,6 +71,48 @@ class People(unittest.IsolatedAsyncioTestCase):
         await a.get_by_role("button", name=f"Call {name} with video").first.click()
 
 
+class KeyTest(People):
+    """A relay with a name, which publishes people's documents."""
+
+    def make_network(self):
+        return Network(address="localhost", options=["--hostname", "localhost:{port}"])
+
+    async def test_a_key_is_replaced_on_the_page_and_the_contact_sees_who_vouches_for_it(self):
+        alice, bob = await self.network.person("Alice"), await self.network.person("Bob")
+        a = await self.open(alice)
+        await a.get_by_role("link", name="My identity", exact=True).click()
+        await a.get_by_role("button", name="New identity").click()
+        new = a.get_by_role("dialog", name="A new identity")
+        await new.get_by_label("Name", exact=True).fill("Alicia")
+        await new.get_by_label("Name at your relay").fill("alicia")
+        await new.get_by_role("button", name="Create identity").click()
+        await a.get_by_role("button", name="Use Alicia").click()
+        await expect(a.get_by_role("heading", name="Alicia")).to_be_visible()
+        did = await alice.did()
+        self.assertRegex(did, "^did:web:localhost%3A[0-9]+:users:alicia$")
+        await alice.connected()
+        await bob.add(alice)
+        await alice.add(bob)
+        await bob.down()
+        await a.get_by_role("button", name="Replace the key").click()
+        dialog = a.get_by_role("dialog", name="Replace the key of this identity")
+        await dialog.get_by_label("Why").select_option("compromised")
+        await dialog.get_by_role("button", name="Replace the key").click()
+        await expect(a.get_by_role("status", name="Notices").get_by_text("You have a new key.")).to_be_visible()
+        await expect(a.get_by_text("Not backed up.")).to_be_visible()
+        await bob.up()
+        await bob.connected()
+        b = await self.open(bob)
+        # The call makes Bob look at the document at once.
+        await a.get_by_role("link", name="Contacts", exact=True).first.click()
+        await self.call(a)
+        await expect(self.incoming(b)).to_be_visible()
+        await self.incoming(b).get_by_role("button", name="Decline").click()
+        await b.get_by_role("link", name=re.compile("^Show Alic")).click()
+        await expect(b.get_by_role("list", name="How the key came").get_by_text(re.compile("the old one was no longer safe.*vouches for it"))).to_be_visible()
+        await expect(b.get_by_text("The key of this contact has changed")).to_be_hidden()
+
+
 class FindingTest(People):
     async def test_a_bare_did_key_at_a_relay_nobody_named_is_found_and_called(self):
         async with Network(hosts=[]) as here, Network(hosts=[await here.host()], trusted=[here]) as there:

@@ -619,6 +619,8 @@ export const strings = {
     passphraseHelp: "Protects the key on this computer. Leave it empty to keep the key in a file that only you can read.",
     createGo: "Create identity",
     throwawayFor: (name) => `Only for ${name}`,
+    hostedAs: "Name at your relay",
+    hostedHelp: "With a name, your relay publishes the identity as name@relay and its key can be replaced later. Leave it empty for an identity that is its own key and needs no relay to be believed.",
     hosted: "Your relay publishes this identity; your agent holds its key. The key can be replaced, and the one before vouches for the new one, so those who know you follow by themselves.",
     move: "Move to another identity",
     moveTitle: "From now on you are another identity",

@@ -108,12 +108,13 @@ async function openRotate(app, identity) {
 }
 
 function openCreate(app) {
-  const state = { ...formState(), name: "", passphrase: "" };
+  const state = { ...formState(), name: "", hosted: "", passphrase: "" };
   openDialog({
     title: text.createTitle, className: "narrow",
-    view: (close) => form(state, { submit: () => app.agent.call("identity.create", { name: state.name.trim(), ...(state.passphrase ? { passphrase: state.passphrase } : {}) }), done: close, label: text.createGo, cancel: () => close(), disabled: !state.name.trim() },
+    view: (close) => form(state, { submit: () => app.agent.call("identity.create", { name: state.name.trim(), ...(state.hosted.trim() ? { hosted_as: state.hosted.trim() } : {}), ...(state.passphrase ? { passphrase: state.passphrase } : {}) }), done: close, label: text.createGo, cancel: () => close(), disabled: !state.name.trim() },
       h("p", {}, text.createText),
       textField(state, "name", { label: text.name, autofocus: true, maxlength: "64", changed: update }),
+      textField(state, "hosted", { label: text.hostedAs, help: text.hostedHelp, optional: true, autocapitalize: "none", maxlength: "32", changed: update }),
       textField(state, "passphrase", { label: text.passphrase, help: text.passphraseHelp, optional: true, type: "password", autocomplete: "new-password" })),
   });
 }
