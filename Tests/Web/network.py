@@ -241,3 +241,13 @@ class Network:
         if not paired:
             await person.connected()
         return person
+
+    async def second(self, person, name):
+        """One more device of theirs, paired by its code."""
+        device = await self.person(name, paired=True)
+        code = (await device.api("devices.pair.begin"))["code"]
+        await person.api("devices.pair.approve", code=code, name=name)
+        did = await person.did()
+        await device.until("paired", lambda s: (s["identity"] or {}).get("did") == did)
+        await device.connected()
+        return device

@@ -65,15 +65,6 @@ class ChatTest(People):
                     return await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=30).read())
         raise AssertionError(f"{person.name} has no {kind}")
 
-    async def second_device(self, person, name):
-        device = await self.network.person(name, paired=True)
-        code = (await device.api("devices.pair.begin"))["code"]
-        await person.api("devices.pair.approve", code=code, name=name)
-        did = await person.did()
-        await device.until("paired", lambda s: (s["identity"] or {}).get("did") == did)
-        await device.connected()
-        return device
-
     async def test_words_cross_and_ticks_say_how_far_they_came(self):
         alice, bob = await self.alice_and_bob()
         a, b = await self.open(alice), await self.open(bob)
@@ -137,7 +128,7 @@ class ChatTest(People):
         self.assertEqual(hashlib.sha256(received).digest(), hashlib.sha256(picture).digest())
         await expect(a.get_by_role("button", name=re.compile("^Read")).last).to_be_visible()
 
-        tablet = await self.second_device(bob, "Bob's tablet")
+        tablet = await self.network.second(bob, "Bob's tablet")
         t = await self.open(tablet)
         await expect(t.get_by_role("link", name=re.compile("^Messages"))).to_be_visible(timeout=30000)
         await self.conversation(t, "Alice")

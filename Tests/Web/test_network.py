@@ -196,12 +196,7 @@ class NetworkTest(People):
 
     async def test_second_device_rings_and_stops_within_a_second_without_a_missed_call(self):
         alice, bob = await self.alice_and_bob()
-        tablet = await self.network.person("Tablet", paired=True)
-        code = (await tablet.api("devices.pair.begin"))["code"]
-        await bob.api("devices.pair.approve", code=code, name="Bob's tablet")
-        did = await bob.did()
-        await tablet.until("paired", lambda s: (s["identity"] or {}).get("did") == did)
-        await tablet.connected()
+        tablet = await self.network.second(bob, "Tablet")
         a, b, t = await self.open(alice), await self.open(bob), await self.open(tablet)
         await self.call(a)
         await expect(self.incoming(b)).to_be_visible()
