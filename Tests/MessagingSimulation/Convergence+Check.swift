@@ -107,8 +107,9 @@ extension Convergence {
                     )
                     if settings.explains { explain(model, entry) }
                 } else {
-                    let more = Set(entry.lines.map { $0.prefix(26) }).subtracting(model.lines.map { $0.prefix(26) })
-                    if let line = more.first {
+                    let known = Set(model.lines.map { $0.prefix(26) })
+                    let more = entry.lines.filter { !known.contains($0.prefix(26)) && !isGone($0, from: model.device) }
+                    if let line = more.first?.prefix(26) {
                         problems.append("\(entry.device.name) alone has \(line) of \(key)")
                         if settings.explains { problems.append("    \(whereabouts(of: line))") }
                     }

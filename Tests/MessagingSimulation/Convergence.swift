@@ -88,7 +88,8 @@ public struct Convergence {
 
     public mutating func run() throws {
         for (name, isNamed) in [("alice", false), ("bob", true), ("carol", false), ("dave", true)] {
-            _ = world.person(name, isNamed: isNamed)
+            let person = world.person(name, isNamed: isNamed)
+            if world.people.count % 2 == 0 { world.silentReaders.insert(person.did) }
         }
         for person in world.people { try device(of: person) }
         // Who keeps nothing at its mailbox has one device: there is no history for another.

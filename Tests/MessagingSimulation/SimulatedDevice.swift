@@ -97,9 +97,10 @@ extension SimulatedWorld {
             try act(device) { try $0.resolved(device.person.did, own, at: now) }
         }
         var settings = device.messenger.settings
-        guard settings.admit != admission || !settings.sendsRead else { return }
+        let sendsRead = !silentReaders.contains(device.person.did)
+        guard settings.admit != admission || settings.sendsRead != sendsRead else { return }
         settings.admit = admission
-        settings.sendsRead = true
+        settings.sendsRead = sendsRead
         try act(device) { try $0.update(settings: settings, at: now) }
     }
 

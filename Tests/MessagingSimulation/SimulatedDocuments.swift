@@ -40,7 +40,7 @@ final class SimulatedDocuments: Sendable {
             if !state.down.contains(did), state.all[did] != nil {
                 state.found[service, default: []].insert(did)
             } else {
-                _ = state.found[service, default: []]
+                state.found[service] = state.found[service] ?? []
             }
         }
     }

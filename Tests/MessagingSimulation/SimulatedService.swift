@@ -24,6 +24,8 @@ final class SimulatedService {
     private(set) var fullUntil: Int64?
     /// Envelopes whose signer's document is being looked up.
     private var parked: [(envelope: Envelope, connection: ConnectionID, needs: DID)] = []
+    /// What is asked of the web at this moment.
+    var lookingUp: Set<DID> = []
     private(set) var rejected: [String] = []
 
     var did: DID { key.did }
@@ -83,6 +85,7 @@ final class SimulatedService {
         crashes += 1
         life += 1
         serviceConnections = [:]
+        lookingUp = []
         parked = []
         documents.forget(by: index)
         host = try Self.host(key, uri, index, store, documents, SeededRandom(seed: random.next()), now)
@@ -132,7 +135,13 @@ final class SimulatedService {
         case .refused(let fault, let id, let from, _): host.refused(fault, id: id, from: from, on: connection, at: now)
         case .rejected(let rejection):
             // Copies are expected, and so is who cannot be looked up.
-            if ![.duplicateID, .kidUnresolvable].contains(rejection.code) { rejected.append("\(rejection)") }
+            if ![.duplicateID, .kidUnresolvable].contains(rejection.code) {
+                let said = (try? JSONValue(parsing: envelope.decodedPayload())) ?? .null
+                rejected.append(
+                    "at \(now): \(rejection): \(said["type"] ?? .null) from \((said["from"]?.string ?? "").suffix(6)) "
+                        + "issued at \(said["issued_at"]?.int ?? 0) until \(said["expires_at"]?.int ?? 0)"
+                )
+            }
         case .needs(let did):
             if parked.count < 256 { parked.append((envelope, connection, did)) }
             return did

@@ -74,6 +74,7 @@ extension SimulatedWorld {
         case (_, .device(let to), .lookedUp(let did)):
             try guarded(devices[to]) { try lookedUp(did, for: devices[to]) }
         case (_, .service(let to), .lookedUp(let did)):
+            services[to].lookingUp.remove(did)
             documents.resolve(did, by: to)
             for other in services[to].resolved(did, at: now) { lookUp(other, by: services[to]) }
             try commit(services[to])
@@ -94,7 +95,9 @@ extension SimulatedWorld {
         try commit(service)
     }
 
+    /// One question at a time about each.
     private func lookUp(_ did: DID, by service: SimulatedService) {
+        guard service.lookingUp.insert(did).inserted else { return }
         network.send(.lookedUp(did), from: .web, to: .service(service.index))
     }
 

@@ -74,6 +74,8 @@ public final class SimulatedWorld {
     public var now: Int64 { network.clock.seconds }
     /// Who may begin a conversation with the devices made from here on.
     public var admission = AdmissionPolicy.open
+    /// Those whose devices tell nobody else how far they have read.
+    public var silentReaders: Set<DID> = []
 
     // MARK: Making
 

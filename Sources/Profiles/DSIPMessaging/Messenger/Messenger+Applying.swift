@@ -225,12 +225,15 @@ extension Messenger {
         for row in try ledger.rows(.early, scope) {
             ledger.set(.early, scope, row.key, nil)
             // It was archived when it came.
-            guard let said = RowReader(row.value).flatMap({ Saying($0, thread: line.conversation) }),
-                let object = try? MessagingObject(
-                    said.payload,
-                    in: ObjectContext(conversation: said.conversation, kind: .group, sender: said.sender)
-                )
-            else { continue }
+            guard let said = RowReader(row.value).flatMap({ Saying($0, thread: line.conversation) }) else { continue }
+            // M§10.5: what an identity has read may have been told in its personal group.
+            let isPrivate = said.payload["conversation"]?.string != said.conversation.description
+            let context = ObjectContext(
+                conversation: said.conversation,
+                kind: isPrivate ? .personal : .group,
+                sender: said.sender
+            )
+            guard let object = try? MessagingObject(said.payload, in: context) else { continue }
             try apply(object, said)
         }
     }

@@ -219,6 +219,12 @@ extension Messenger {
 
     private func isPersonalRecord(_ record: ArchiveRecord) -> Bool {
         if groups[record.group]?.isPersonal == true { return true }
+        // M§10.5: of a personal group that this device was never in.
+        if record.payload["object"]?.string == "receipt", record.sender == identity,
+            record.payload["conversation"]?.string != record.conversation.description
+        {
+            return true
+        }
         return personal.flatMap { groups[$0] }?.conversation == record.conversation
     }
 

@@ -107,8 +107,7 @@ extension Messenger {
             bytes += row.value.count
         }
         if !records.isEmpty { outgoing.append(.copy(Self.past(records), of: peer)) }
-        let mark = try ledger.row(.watermark, record.id.description, identity.string)
-        if let read = mark.flatMap({ RowReader($0) })?.ulid("message") {
+        if let read = try readMarks(of: identity.string, in: record.id).highest?.message {
             let receipt = Receipt(
                 id: newULID(),
                 conversation: conversation,

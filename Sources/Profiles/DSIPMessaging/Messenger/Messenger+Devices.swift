@@ -327,17 +327,20 @@ extension Messenger {
         update(id) { $0.phase = .left }
         set(nil, for: id)
         // M§5.7: only the last device of the identity says so.
-        if ExternalJoin.hasLeft(identity, remaining: Set(remaining.identities)) { configure(id, .left) }
+        let isIdentityOut = ExternalJoin.hasLeft(identity, remaining: Set(remaining.identities))
+        if isIdentityOut { configure(id, .left) }
         if group.isPersonal { ledger.set(.setting, "", "expelled", [1]) }
         guard !group.isPersonal, !group.isLeaving, current(group.thread) == nil,
             var record = try ledger.conversation(group.thread)
         else {
             return
         }
-        record.isRemoved = true
+        // A direct conversation is of two: whose leaves had lapsed goes on with what is said next. M§7.2
+        let goesOn = record.kind == .direct && isIdentityOut
+        record.isRemoved = !goesOn
         record.notice = nil
         show(record)
-        for item in outbox[group.thread] ?? [] {
+        for item in outbox[group.thread] ?? [] where !goesOn {
             if let content = item.content {
                 try failed(content, in: group.thread, "You are no longer in this conversation.")
             }

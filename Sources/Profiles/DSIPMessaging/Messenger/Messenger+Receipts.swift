@@ -6,8 +6,8 @@ extension Messenger {
 
     /// - Returns: whether what is shown changed, which is what is archived. M§12.2
     mutating func apply(_ receipt: Receipt, _ said: Saying) throws(MessagingError) -> Bool {
-        // M§10.5: a watermark in the personal group names the conversation it is about.
-        let isPrivate = groups[said.group]?.isPersonal ?? false
+        // M§10.5: a watermark in the personal group, be it one that is gone, names another conversation: the one it is about.
+        let isPrivate = receipt.conversation != said.conversation
         guard let thread = isPrivate ? thread(of: receipt.conversation) : said.thread else { return false }
         var said = said
         said.thread = thread
@@ -21,7 +21,11 @@ extension Messenger {
             }
             let isOwn = receipt.sender == identity && said.device == device && said.origin != .restored
             let advanced = try advance(receipt.sender, in: thread, to: line, at: receipt.sentAt)
-            if receipt.sender == identity { setWatermark(Self.toldKey, to: line) }
+            if receipt.sender == identity {
+                _ = try mark(Self.toldKey, through: line)
+                // M§10.3: a sibling has told what this device was about to tell.
+                if try !isUntold(in: thread) { readTold[thread]?.isUntold = false }
+            }
             return advanced || isOwn
         case .unknown: return false
         }
@@ -60,16 +64,15 @@ extension Messenger {
 
     /// An identity has read up to `line`. M§10.3
     ///
-    /// - Returns: whether that is further than before.
+    /// - Returns: whether that is further than before in the group of `line`.
     mutating func advance(
         _ reader: DID,
         in thread: ULID,
         to line: MessageRecord,
         at time: Int64
     ) throws(MessagingError) -> Bool {
-        let before = try watermark(of: reader, in: thread)
-        guard line.order > before, line.order < Self.pendingOrder else { return false }
-        setWatermark(reader.string, to: line)
+        let before = try readMarks(of: reader.string, in: thread).order
+        guard line.order < Self.pendingOrder, try mark(reader.string, through: line) else { return false }
         var from = before
         while true {
             let page = try ledger.messages(in: thread, after: from, limit: 500)
@@ -88,39 +91,8 @@ extension Messenger {
             record.readOrder = max(record.readOrder, line.order)
             record.unread = try unread(in: record)
             show(record)
-            // M§10.3: a sibling has told what this device was about to tell.
-            if let unsent = readTold[thread]?.unsent, let kept = try ledger.message(unsent, in: thread),
-                kept.order <= line.order
-            {
-                readTold[thread]?.unsent = nil
-            }
         }
         return true
-    }
-
-    private mutating func setWatermark(_ key: String, to line: MessageRecord) {
-        var row = RowWriter()
-        row.put("order", line.order)
-        row.put("message", line.id)
-        ledger.set(.watermark, line.conversation.description, key, row.bytes)
-    }
-
-    /// Lines have moved: what was read through one of them is where it is now.
-    mutating func settleWatermarks(of thread: ULID) throws(MessagingError) {
-        for row in try ledger.rows(.watermark, thread.description) {
-            guard let id = RowReader(row.value)?.ulid("message"), let line = try ledger.message(id, in: thread) else {
-                continue
-            }
-            setWatermark(row.key, to: line)
-        }
-        guard var record = try ledger.conversation(thread) else { return }
-        record.readOrder = try watermark(of: identity, in: thread)
-        record.unread = try unread(in: record)
-        show(record)
-    }
-
-    func watermark(of reader: DID, in thread: ULID) throws(MessagingError) -> Int64 {
-        try ledger.row(.watermark, thread.description, reader.string).flatMap { RowReader($0) }?.int("order") ?? 0
     }
 
     /// How far a message of ours came: as far as with everybody it was for. M§9.2
@@ -193,37 +165,45 @@ extension Messenger {
             guard let line = try messenger.ledger.message(message, in: conversation) else {
                 throw MessagingError(.refused, "There is no such message.")
             }
-            guard try messenger.advance(messenger.identity, in: conversation, to: line, at: now), line.isContent else {
-                return
-            }
+            // Told is content that has its place: by it others know how far.
+            guard let seen = try messenger.lastContent(through: line),
+                try seen.order > messenger.readMarks(of: messenger.identity.string, in: conversation).order,
+                try messenger.advance(messenger.identity, in: conversation, to: seen, at: now)
+            else { return }
             let told = messenger.readTold[conversation]
             if let told, now - told.toldAt < ConversationClient.readInterval {
-                messenger.readTold[conversation]?.unsent = message
+                messenger.readTold[conversation]?.isUntold = true
             } else {
-                try messenger.tellRead(through: message, in: conversation)
+                try messenger.tellRead(in: conversation)
             }
         }.1
     }
 
-    mutating func tellRead(through message: ULID, in thread: ULID) throws(MessagingError) {
-        // How far this identity has told, by any device, that it has read: what is beyond is told after a restart.
-        if let line = try ledger.message(message, in: thread) { setWatermark(Self.toldKey, to: line) }
-        readTold[thread] = ReadThrottle(toldAt: now, unsent: nil)
-        if readTold.count > 4096 { readTold = readTold.filter { $0.value.unsent != nil } }
-        try tell(.read(through: message), in: thread, privately: !settings.sendsRead)
+    private func lastContent(through line: MessageRecord) throws(MessagingError) -> MessageRecord? {
+        guard !line.isContent || line.order >= Self.pendingOrder else { return line }
+        let end = min(line.order, Self.pendingOrder)
+        return try ledger.messages(in: line.conversation, before: end, limit: 256).last(where: \.isContent)
     }
 
-    private static var toldKey: String { "told" }
+    /// Tells how far this identity has read.
+    mutating func tellRead(in thread: ULID) throws(MessagingError) {
+        guard let read = try readMarks(of: identity.string, in: thread).highest else { return }
+        // What is beyond is told after a restart.
+        var told = try readMarks(of: Self.toldKey, in: thread)
+        if told.insert(read) { ledger.set(.watermark, thread.description, Self.toldKey, told.encoded) }
+        readTold[thread] = ReadThrottle(toldAt: now)
+        if readTold.count > 4096 { readTold = readTold.filter { $0.value.isUntold } }
+        try tell(.read(through: read.message), in: thread, privately: !settings.sendsRead)
+    }
+
+    func isUntold(in thread: ULID) throws(MessagingError) -> Bool {
+        try readMarks(of: identity.string, in: thread).order > readMarks(of: Self.toldKey, in: thread).order
+    }
 
     /// What was read and not told before the program ended.
     mutating func restartReceipts() throws(MessagingError) {
         for record in try ledger.store.conversations() where record.readOrder > 0 && !record.isRemoved {
-            let told = try ledger.row(.watermark, record.id.description, Self.toldKey).flatMap { RowReader($0) }
-            guard record.readOrder > told?.int("order") ?? 0,
-                let line = try ledger.messages(in: record.id, after: record.readOrder - 1, limit: 1).first,
-                line.order == record.readOrder
-            else { continue }
-            try tellRead(through: line.id, in: record.id)
+            if try isUntold(in: record.id) { try tellRead(in: record.id) }
         }
     }
 

@@ -26,7 +26,7 @@ extension Messenger {
             if group.phase == .active, !group.unopened.isEmpty { times.append(group.askedAt + Self.resendInterval) }
         }
         for progress in syncs.values { times += [progress.acknowledgeAt, progress.askAt].compactMap(\.self) }
-        times += readTold.values.filter { $0.unsent != nil }.map { $0.toldAt + ConversationClient.readInterval }
+        times += readTold.values.filter(\.isUntold).map { $0.toldAt + ConversationClient.readInterval }
         times += expiries.values.map(\.at)
         times += clients.values.compactMap(\.deadline)
         times += blobJobs.values.compactMap(\.retryAt)
@@ -55,8 +55,8 @@ extension Messenger {
                 }
             }
             for (thread, told) in messenger.readTold {
-                guard let unsent = told.unsent, now - told.toldAt >= ConversationClient.readInterval else { continue }
-                try messenger.tellRead(through: unsent, in: thread)
+                guard told.isUntold, now - told.toldAt >= ConversationClient.readInterval else { continue }
+                try messenger.tellRead(in: thread)
             }
             try messenger.disappear()
             for (thread, var client) in messenger.clients {

@@ -181,6 +181,6 @@ struct Batch: Sendable {
 /// The 5 seconds between two read watermarks. M§10.3
 struct ReadThrottle: Hashable, Sendable {
     var toldAt: Int64
-    /// What was read since and not told.
-    var unsent: ULID?
+    /// Something was read since, and not told.
+    var isUntold = false
 }
