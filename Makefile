@@ -55,6 +55,8 @@ unit:
 	  run "--filter=$$failed" || { list; exit 1; }
 	  echo "==> Passed the second time: $$failed"
 	}
+	echo "==> Meeting by IPv6 multicast"
+	scripts/in-namespace --lan swift test --skip-build --filter LocalDiscoveryHostTests $(SWIFT_FLAGS)
 
 conformance:
 	@vectors="$${DSIP_VECTORS:-../shared/vectors}"
@@ -73,8 +75,8 @@ interop:
 	$(PYTHON) -m pytest -q Interop/test_ratchet.py
 	echo "==> Web Push with the http-ece, pywebpush and py-vapid packages of PyPI"
 	$(PYTHON) -m pytest -q Interop/test_webpush.py
-	echo "==> did:ethr with the py-evm, eth-tester and vyper packages of PyPI"
-	$(PYTHON) -m pytest -q Interop/test_ethr.py
+	echo "==> did:ethr and names of Ethereum with the py-evm, eth-tester and vyper packages of PyPI"
+	$(PYTHON) -m pytest -q Interop/test_ethr.py Interop/test_ens.py
 	if [ -n "$(QUIC)" ]; then
 	  echo "==> QUIC with the aioquic package of PyPI"
 	  $(PYTHON) -m pytest -q Interop/test_quic.py

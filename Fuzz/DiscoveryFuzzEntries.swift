@@ -117,7 +117,7 @@ let discoveryFuzzEntries: [FuzzEntry] = [
         _ = try? history.document(of: did, at: Int64(fuzzTime))
         let text = String(decoding: bytes, as: UTF8.self)
         if let did = DID("did:ethr:\(text)") { _ = try? EthrIdentifier(did) }
-        _ = EthrNetwork.isValid(text)
+        _ = EthereumNetwork.isValid(text)
     },
     FuzzEntry(
         "derived-did",

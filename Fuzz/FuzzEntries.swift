@@ -54,6 +54,7 @@ let fuzzEntries: [FuzzEntry] =
             _ = try? IdentityURI(entered: text)
             _ = try? PairingRequest(parsing: text)
             _ = Alias(text)
+            _ = Alias(ledger: text)
         },
         FuzzEntry(
             "message",

@@ -70,25 +70,40 @@ enum Swarm {
         return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
+    /// Asks from another thread and is told on the node's own, as whoever gives OpenDHT a callback.
+    private actor Watcher {
+        nonisolated let dht: KademliaService
+        nonisolated var unownedExecutor: UnownedSerialExecutor { dht.unownedExecutor }
+
+        init(_ dht: KademliaService) { self.dht = dht }
+
+        /// - Returns: nil when the node kept the record itself.
+        func get(_ key: [UInt8], since start: ContinuousClock.Instant) async -> (
+            first: Duration?, end: Duration, requests: Int
+        )? {
+            var first: Duration?
+            for await event in await dht.records(key) {
+                switch event {
+                case .found(_, let hops):
+                    guard hops > 0 else { return nil }
+                    if first == nil { first = start.duration(to: .now) }
+                case .finished(let result): return (first, start.duration(to: .now), result.requests)
+                case .providers: continue
+                }
+            }
+            return nil
+        }
+    }
+
     /// - Returns: false when the reader kept the record itself.
     private static func get(_ key: [UInt8], from reader: Node) async throws -> Bool {
+        let watcher = Watcher(reader.dht)
         let before = processorTime
-        let start = ContinuousClock.now
-        var first: Duration?
-        for await event in await reader.dht.records(key) {
-            switch event {
-            case .found(_, let hops):
-                guard hops > 0 else { return false }
-                if first == nil { first = start.duration(to: .now) }
-            case .finished(let result):
-                let end = start.duration(to: .now)
-                try await Task.sleep(for: pause)
-                let told = first.map { "\(microseconds($0))" } ?? "null"
-                let figures = "\(microseconds(end)), \(microseconds(processorTime - before)), \(result.requests)"
-                FileHandle.standardOutput.write(Data("[\(told), \(figures)]\n".utf8))
-            case .providers: continue
-            }
-        }
+        guard let got = await watcher.get(key, since: .now) else { return false }
+        try await Task.sleep(for: pause)
+        let told = got.first.map { "\(microseconds($0))" } ?? "null"
+        let figures = "\(microseconds(got.end)), \(microseconds(processorTime - before)), \(got.requests)"
+        FileHandle.standardOutput.write(Data("[\(told), \(figures)]\n".utf8))
         return true
     }
 

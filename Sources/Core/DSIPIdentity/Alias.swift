@@ -1,11 +1,21 @@
 import Encoding
 
-/// A name for people, `user@host`, that WebFinger resolves to a DID (DSIP §8.2, RFC 7033).
+/// A name for people that is looked up and leads to a DID (DSIP §8.2): `alice@example.com`, for which a host answers, or `alice.eth`, for
+/// which a ledger does (proposal 0.3 §4.3).
 ///
 /// The alias finds the identity and is none: what a session is secured by is the DID (DSIP §8.2).
 public struct Alias: Hashable, Sendable, CustomStringConvertible {
+    public enum Form: Hashable, Sendable {
+        /// `user@host`: WebFinger, the DNS or a file at the host tells (RFC 7033).
+        case account
+        /// `user.host`: the Ethereum Name Service or Handshake tells.
+        case ledger
+    }
+
+    public let form: Form
+    /// Of a ledger's name the first label.
     public let user: String
-    /// Lower case, with `:port` when one was given.
+    /// Lower case, with `:port` when one was given; of a ledger's name what is behind the first label.
     public let host: String
 
     /// Reads `user@host`, `@user@host` or `acct:user@host`; ASCII only, at most 64 bytes of user.
@@ -18,14 +28,39 @@ public struct Alias: Hashable, Sendable, CustomStringConvertible {
             parts[0].utf8.allSatisfy({ PercentEncoding.isUnreserved($0) || $0 == UInt8(ascii: "+") }),
             let host = Hostname.normalizedAuthority(parts[1])
         else { return nil }
+        self.form = .account
         self.user = String(parts[0])
         self.host = host
     }
 
-    public var description: String { "\(user)@\(host)" }
+    /// Reads `alice.eth`, in lower case whatever it was: 2 to 8 labels of letters, digits, hyphens and leading underscores.
+    ///
+    /// What is read means the same by ENSIP-15 and in the DNS. Other names that ENSIP-15 allows, those beyond ASCII, are refused: two that
+    /// look alike could be two people. So are labels with `--` at their third place, which stand for such names.
+    public init?(ledger text: some StringProtocol) {
+        guard text.utf8.count <= 253 else { return nil }
+        let labels = text.split(separator: ".", maxSplits: 8, omittingEmptySubsequences: false)
+        guard (2...8).contains(labels.count), labels.allSatisfy({ Alias.isLedgerLabel(Array($0.utf8)) }),
+            let last = labels.last, !last.utf8.allSatisfy(Hostname.isDigit), !last.lowercased().hasPrefix("0x")
+        else { return nil }
+        self.form = .ledger
+        self.user = labels[0].lowercased()
+        self.host = labels.dropFirst().joined(separator: ".").lowercased()
+    }
+
+    private static func isLedgerLabel(_ label: [UInt8]) -> Bool {
+        let (hyphen, underscore) = (UInt8(ascii: "-"), UInt8(ascii: "_"))
+        let body = label.drop { $0 == underscore }
+        guard (1...63).contains(label.count), let first = body.first, let last = body.last, first != hyphen,
+            last != hyphen, !(label.count >= 4 && label[2] == hyphen && label[3] == hyphen)
+        else { return false }
+        return body.allSatisfy { Hostname.isLetter($0) || Hostname.isDigit($0) || $0 == hyphen }
+    }
+
+    public var description: String { form == .account ? "\(user)@\(host)" : "\(user).\(host)" }
     public var resource: String { "acct:\(self)" }
 
-    /// Where the alias is asked for (RFC 7033 §4).
+    /// Where an account is asked for (RFC 7033 §4).
     public var webFingerURL: String {
         "https://\(host)/.well-known/webfinger?resource=\(PercentEncoding.encode(resource))"
     }
@@ -96,6 +131,9 @@ public enum WebFinger {
     public static func resolve(_ alias: Alias, fetcher: any DocumentFetcher) async throws(IdentityError)
         -> ResolvedAlias
     {
+        guard alias.form == .account else {
+            throw IdentityError(.unsupported, "for the name of a ledger no host answers")
+        }
         let fetched = try await fetcher.fetch(url: alias.webFingerURL, limit: FetchLimit.webFingerBytes)
         return try parse(fetched.content(of: "the alias"))
     }

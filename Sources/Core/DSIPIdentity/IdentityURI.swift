@@ -4,6 +4,7 @@ import Encoding
 ///
 ///     dsip:did:key:z6Mk…?relay=wss%3A%2F%2Frelay.example%2Fdsip&name=Alice&token=…
 ///     dsip:alice@example.com
+///     dsip:alice.eth
 ///
 /// Everything but the target is a hint: `name` is shown as the link's claim, `relay` has no authority (DSIP §8.1),
 /// `token` is a contact token for an introduction (DSIP §19.4).
@@ -93,7 +94,7 @@ public struct IdentityURI: Hashable, Sendable, CustomStringConvertible {
 
     private static func target(_ text: Substring) -> Target? {
         if text.hasPrefix("did:") { return DID(text).map(Target.did) }
-        return Alias(text).map(Target.alias)
+        return (Alias(text) ?? Alias(ledger: text)).map(Target.alias)
     }
 
     public var description: String {

@@ -98,7 +98,8 @@ public actor Agent {
             fetcher: fetcher,
             ethereum: configuration.ethereum,
             dht: configuration.mode == .full ? configuration.dht : .off,
-            dns: configuration.dns,
+            aliases: configuration.aliases,
+            pkarr: configuration.pkarr,
             seen: SeenMemory(store: store, clock: configuration.clock),
             clock: configuration.clock
         )

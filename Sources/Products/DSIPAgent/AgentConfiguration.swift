@@ -28,10 +28,12 @@ public struct AgentConfiguration: Sendable {
     public var hubTimeout = MessagingProfile.hubTimeout
     /// The DHT in which people are found by their address alone. Joined in `full` mode only.
     public var dht = DHT.off
-    /// Asked for aliases beside their domains' web servers; nil where nothing validates DNSSEC.
-    public var dns: (any ValidatingDNS)?
+    /// Asked for aliases beside their domains' web servers.
+    public var aliases = AliasPlaces()
     /// Networks whose accounts are identities (did:ethr), with the nodes that are believed for them.
-    public var ethereum: [EthrNetwork] = []
+    public var ethereum: [EthereumNetwork] = []
+    /// Pkarr relays, `https://…`: asked for did:dht and for where bare keys are reached, and told the same of identities whose key is here.
+    public var pkarr: [String] = []
     /// Unix seconds.
     public var clock: @Sendable () -> Int64
     public var version: String

@@ -201,7 +201,7 @@ extension Engine {
             roots: TrustRoots(additionalFiles: configuration.trustedRoots)
         )
         let networks = configuration.resolver.ethereum.compactMap { setting in
-            EthrNetwork(setting) { (url, body, limit) async throws(IdentityError) in
+            EthereumNetwork(setting) { (url, body, limit) async throws(IdentityError) in
                 try await chosen.post(url: url, body, limit: limit)
             }
         }

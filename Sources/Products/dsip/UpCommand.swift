@@ -35,7 +35,8 @@ struct UpCommand: Subcommand {
     var passphrase = false
 
     @OptionGroup var dht: DHTOptions
-    @OptionGroup var dns: DNSOptions
+    @OptionGroup var pkarr: PkarrOptions
+    @OptionGroup var aliases: AliasOptions
     @OptionGroup var ethereum: EthereumOptions
     @OptionGroup var state: StateOptions
 
@@ -78,7 +79,8 @@ struct UpCommand: Subcommand {
             allowedAddresses: try state.network.allowed(with: url),
             createsIdentity: !pair
         )
-        configuration.dns = try dns.resolver()
+        configuration.aliases = try aliases.places(state.network)
+        configuration.pkarr = pkarr.pkarr
         configuration.ethereum = ethereum.networks(state.network)
         configuration.dht = try embedded?.overlay.map { .shared($0) } ?? dht.own()
         let (agent, server) = try await Household.page(configuration, port: port, logger: Household.logger)

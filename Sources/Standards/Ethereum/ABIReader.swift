@@ -59,4 +59,13 @@ public enum ABICall {
     public static func argument(_ address: EthereumAddress) -> [UInt8] {
         [UInt8](repeating: 0, count: 12) + address.bytes
     }
+
+    public static func argument(_ number: UInt32) -> [UInt8] {
+        [UInt8](repeating: 0, count: 28) + (0..<4).map { UInt8(truncatingIfNeeded: number >> (24 - 8 * $0)) }
+    }
+
+    /// `bytes` or `string`, as it stands behind the offset that points to it: its length, itself, zeros up to a whole word.
+    public static func tail(_ bytes: [UInt8]) -> [UInt8] {
+        argument(UInt32(bytes.count)) + bytes + [UInt8](repeating: 0, count: (32 - bytes.count % 32) % 32)
+    }
 }

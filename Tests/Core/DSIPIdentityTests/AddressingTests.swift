@@ -26,6 +26,22 @@ import Testing
     )
     func malformed(text: String) { #expect(Alias(text) == nil) }
 
+    @Test("a name of a ledger is read in lower case, and only what no other name looks like")
+    func ledgerNames() throws {
+        let alias = try #require(Alias(ledger: "Alice.ETH"))
+        #expect(alias.form == .ledger && alias.description == "alice.eth" && alias == Alias(ledger: "alice.eth"))
+        #expect(try #require(Alias(ledger: "a.b.example-1")).host == "b.example-1")
+        #expect(Alias(ledger: "_x.alice.eth")?.user == "_x")
+        #expect(Alias("alice.eth") == nil && alias != Alias("alice@eth"))
+        for bad in [
+            "alice", "alice.", ".eth", "a..eth", "älice.eth", "al ice.eth", "alice@eth", "xn--lice-5qa.eth", "-a.eth",
+            "a-.eth", "a_b.eth", "_.eth", "127.0.0.1", "a.0x1", "a$.eth", "a.b.c.d.e.f.g.h.i",
+            String(repeating: "a", count: 64) + ".eth",
+        ] {
+            #expect(Alias(ledger: bad) == nil, "\(bad)")
+        }
+    }
+
     @Test("the DID is found in our relation, then self, then the subject, then the aliases")
     func places() throws {
         func parse(_ json: String) throws -> ResolvedAlias { try WebFinger.parse(Array(json.utf8)) }
@@ -109,6 +125,8 @@ import Testing
         let did = SigningKey(seeded: 1).did
         #expect(try IdentityURI(entered: " \n\(did)\t").target == .did(did))
         #expect(try IdentityURI(entered: "alice@example.com").target == .alias(Alias("alice@example.com")!))
+        #expect(try IdentityURI(entered: " Alice.eth ").target == .alias(Alias(ledger: "alice.eth")!))
+        #expect(try IdentityURI(parsing: "dsip:alice.eth").description == "dsip:alice.eth")
         #expect(try IdentityURI(entered: "DSIP:\(did)?future=1&name=A%20B").name == "A B")
         for bad in ["", "alice", "https://example.com", "dsip:", "dsip:alice"] {
             #expect(throws: IdentityError(.malformed, "")) { try IdentityURI(entered: bad) }

@@ -189,7 +189,7 @@ final class Person: Sendable {
             clock: clock
         )
         configuration.dht = dht
-        configuration.dns = dns
+        configuration.aliases.dns = dns
         adjust(&configuration)
         agent = try Agent(configuration, log: Person.logger(name))
         if watching { watch() }

@@ -14,7 +14,7 @@ private final class TableNode: EthereumNode {
         var topic: [UInt8]
         var data: [UInt8]
         var account: EthereumAddress
-        var contract = EthrNetwork.mainRegistry!
+        var contract = EthereumNetwork.mainRegistry!
         var removed = false
     }
 
@@ -81,7 +81,7 @@ private enum Words {
     private let later = Cast.now + 1000
 
     private func resolver(_ node: TableNode, memory: any VersionMemory = ShortVersionMemory()) -> EthrResolver {
-        let network = EthrNetwork(chain: 1, registry: EthrNetwork.mainRegistry!, node: node)
+        let network = EthereumNetwork(chain: 1, registry: EthereumNetwork.mainRegistry!, node: node)
         return EthrResolver(networks: [network], memory: memory, clock: { Cast.now })
     }
 
@@ -223,12 +223,12 @@ private enum Words {
     @Test("a setting says network, registry and node")
     func settings() {
         for text in ["mainnet=https://node.example", "0x5@\(account)=https://node.example/key"] {
-            #expect(EthrNetwork.isValid(text))
+            #expect(EthereumNetwork.isValid(text))
         }
         for text in [
             "", "mainnet", "mainnet=http://node.example", "0x5=https://node.example", "0x5@0x1=https://a.example",
         ] {
-            #expect(!EthrNetwork.isValid(text), "\(text)")
+            #expect(!EthereumNetwork.isValid(text), "\(text)")
         }
     }
 

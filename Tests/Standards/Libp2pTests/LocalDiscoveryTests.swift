@@ -1,4 +1,5 @@
 import Encoding
+import NIOCore
 import Support
 import Testing
 
@@ -147,17 +148,32 @@ struct LocalDiscoveryTests {
 
 @Suite("Local discovery over multicast", .timeLimit(.minutes(5)))
 struct LocalDiscoveryHostTests {
+    /// The address of a network that is this machine alone: `scripts/in-namespace --lan` makes one, for loopback does no IPv6 multicast.
+    private static let lan = "fd00:d51b::1"
+
+    private static var isOnLAN: Bool {
+        ((try? System.enumerateDevices()) ?? []).contains { $0.address?.ipAddress == lan && $0.multicastSupported }
+    }
+
     @Test("Two hosts that know nothing of each other are connected")
-    func meet() async throws {
+    func meet() async throws { try await meet(on: "127.0.0.1", at: "/ip4/127.0.0.1/tcp/0") }
+
+    @Test(
+        "Two hosts are connected by IPv6 alone",
+        .enabled(if: isOnLAN, "no network for it (scripts/in-namespace --lan)")
+    )
+    func meetV6() async throws { try await meet(on: LocalDiscoveryHostTests.lan, at: "/ip6/fd00:d51b::1/tcp/0") }
+
+    private func meet(on interface: String, at address: String) async throws {
         let port = Int.random(in: 20_000...50_000)
         var limits = LocalDiscovery.Limits()
         limits.allowsLoopback = true
-        let loopback = try #require(IPAddress("127.0.0.1"))
+        let interface = try #require(IPAddress(interface))
         var services: [LocalDiscoveryService] = []
         for _ in 0..<2 {
             let host = PeerHost(identity: IdentityKey())
-            try await host.listen(on: Multiaddr("/ip4/127.0.0.1/tcp/0"))
-            services.append(LocalDiscoveryService(host: host, limits: limits, interfaces: [loopback], port: port))
+            try await host.listen(on: Multiaddr(address))
+            services.append(LocalDiscoveryService(host: host, limits: limits, interfaces: [interface], port: port))
         }
         for service in services { try await service.start() }
         var met = false

@@ -47,6 +47,18 @@ public struct HTTPDocumentFetcher: DocumentFetcher {
         )
         return FetchedDocument(response)
     }
+
+    /// Puts what an identity signed in its place, such as a packet on a Pkarr relay. Redirects are not followed.
+    ///
+    /// - Returns: the server's answer, whatever its status.
+    public func put(url: String, _ body: [UInt8], type: String, limit: Int = 64 << 10) async throws(IdentityError)
+        -> FetchedDocument
+    {
+        let headers = [(name: "Content-Type", value: type)]
+        return FetchedDocument(
+            try await client.send(.init(.PUT, url, headers: headers, body: body), limit: limit, redirects: 0)
+        )
+    }
 }
 
 extension FetchedDocument {

@@ -54,9 +54,22 @@ extension Agent {
             for record in records where await !publish(record, at: relay) && isFindable {
                 desks[owner]?.announceAt = self.now() + Agent.retryTime
             }
+            if isFindable, await !publishZone(of: owner, naming: relay) {
+                desks[owner]?.announceAt = self.now() + Agent.retryTime
+            }
             reschedule()
         }
         reschedule()
+    }
+
+    /// The same hint in the identity's own zone, which only its own key can sign.
+    ///
+    /// - Returns: whether it need not be tried again soon.
+    private func publishZone(of identity: DID, naming relay: String) async -> Bool {
+        guard !directory.pkarr.relays.isEmpty, let key = try? keyring.controllerKey(of: identity), key.did == identity,
+            let lifetime = desks[identity]?.hint.lifetime
+        else { return true }
+        return await directory.pkarr.publish(relay, for: lifetime, at: now(), by: key)
     }
 
     /// Gives a record to the relay, and to the DHT where we are a host ourselves.

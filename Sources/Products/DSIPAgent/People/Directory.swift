@@ -28,7 +28,8 @@ final class Directory: Sendable {
     private let fetcher: HTTPDocumentFetcher
     private let clock: @Sendable () -> Int64
     private let seen: SeenMemory
-    private let dns: (any ValidatingDNS)?
+    private let aliases: AliasPlaces
+    let pkarr: PkarrPlaces
     /// Those who look for people without a document, by the relay they ask.
     /// Relays of ours, which may carry what proves a document.
     private let relays: NIOLockedValueBox<[String]>
@@ -36,17 +37,26 @@ final class Directory: Sendable {
 
     init(
         fetcher: HTTPDocumentFetcher,
-        ethereum: [EthrNetwork],
+        ethereum: [EthereumNetwork],
         dht: AgentConfiguration.DHT,
-        dns: (any ValidatingDNS)?,
+        aliases: AliasPlaces,
+        pkarr: [String],
         seen: SeenMemory,
         clock: @escaping @Sendable () -> Int64
     ) {
         self.fetcher = fetcher
         self.clock = clock
         let relays = NIOLockedValueBox<[String]>([])
+        let pkarr = PkarrPlaces(relays: pkarr, fetcher: fetcher)
+        self.pkarr = pkarr
         let mesh = MeshResolver(
-            MethodResolver(fetcher: fetcher, ethereum: ethereum, memory: seen, clock: clock),
+            MethodResolver(
+                fetcher: fetcher,
+                pkarr: pkarr.source,
+                ethereum: ethereum,
+                memory: seen,
+                clock: clock
+            ),
             carriers: { relays.withLockedValue { $0 }.map { RelayCarrier($0, fetcher: fetcher) } },
             memory: seen,
             clock: clock
@@ -58,7 +68,7 @@ final class Directory: Sendable {
         self.relays = relays
         self.contacts = contacts
         self.seen = seen
-        self.dns = dns
+        self.aliases = aliases
         self.resolver = resolver
         self.overlay =
             switch dht {
@@ -121,51 +131,23 @@ final class Directory: Sendable {
 
     /// Whom an alias means, as all say who are asked at once. Where they differ nobody is found, and it is said (DSIP §8.3).
     private func claim(_ alias: Alias, _ steps: inout [String]) async throws(AgentError) -> AliasClaim {
-        async let web = webFinger(alias)
-        async let name = signedName(alias)
-        var (claims, failures): ([AliasClaim], [AliasClaim.Source: IdentityError]) = ([], [:])
-        for (source, answer) in [(AliasClaim.Source.webFinger, await web), (.dns, await name)] {
-            switch answer {
-            case .success(let claim)?: claims.append(claim)
-            case .failure(let error)?: failures[source] = error
-            case nil: break
-            }
-        }
-        let finding = AliasFinding(alias: alias, claims: claims, failures: failures)
+        // The file at the host rests on the same certificate as WebFinger, and says no more.
+        let sources = aliases.sources.filter { $0 != .wellKnown }
+        let finding = await aliases.finding(of: alias, from: sources, fetcher: fetcher)
         steps += finding.suspicions.map { "\($0.rawValue) gave an answer that must not be believed." }
-        switch finding.verdict {
-        case .agreed(let did):
-            for claim in claims {
-                steps.append("\(alias.host) says who \(alias) is, by \(claim.source.rawValue): \(claim.basis.text).")
+        do {
+            let claim = try finding.agreed()
+            for claim in finding.claims {
+                let who = alias.form == .account ? "\(alias.host) says who \(alias) is, by" : "Who \(alias) is says"
+                steps.append("\(who) \(claim.source.rawValue): \(claim.basis.text).")
             }
-            return AliasClaim(source: claims[0].source, did: did, relay: finding.relay, basis: claims[0].basis)
-        case .conflict:
-            let words = claims.map { "\($0.source.rawValue) says \($0.did) (\($0.basis.text))" }
+            return claim
+        } catch {
             throw AgentError(
                 .unresolvable,
-                "\(alias) means different identities: \(words.joined(separator: "; ")). Ask them which is right."
+                error.code == .refused && !finding.claims.isEmpty
+                    ? "\(error.reason)." : "\(alias) could not be found: \(error.reason)."
             )
-        case .nobody:
-            let reason = (failures[.webFinger] ?? failures[.dns])?.reason ?? "nobody knows it"
-            throw AgentError(.unresolvable, "\(alias) could not be found: \(reason).")
-        }
-    }
-
-    private func webFinger(_ alias: Alias) async -> Result<AliasClaim, IdentityError>? {
-        do throws(IdentityError) {
-            let found = try await WebFinger.resolve(alias, fetcher: fetcher)
-            return .success(AliasClaim(source: .webFinger, did: found.did, relay: found.relay, basis: .certificate))
-        } catch {
-            return .failure(error)
-        }
-    }
-
-    private func signedName(_ alias: Alias) async -> Result<AliasClaim, IdentityError>? {
-        guard let dns else { return nil }
-        do throws(IdentityError) {
-            return .success(try await AliasDNS.resolve(alias, through: dns))
-        } catch {
-            return .failure(error)
         }
     }
 
@@ -190,7 +172,7 @@ final class Directory: Sendable {
 
     private func discoverer(asking relay: String?) -> Discoverer? {
         let base = relay.flatMap { RelayDirectory.base(of: $0) }
-        guard base != nil || overlay != nil else { return nil }
+        guard base != nil || overlay != nil || !pkarr.relays.isEmpty else { return nil }
         let relay = relay ?? ""
         return discoverers.withLockedValue { discoverers in
             if let known = discoverers[relay] { return known }
@@ -206,6 +188,7 @@ final class Directory: Sendable {
             )
             var sources = Discovery.Sources()
             sources.hints = (base.map { [.relay($0)] } ?? []) + (overlay == nil ? [] : [.overlay])
+            sources.hints += pkarr.relays.prefix(PkarrRelays.maximumRelays).map { .pkarr($0) }
             sources.directory = true
             let made = Discoverer(source: source, sources: sources, verifier: HintVerifier()) { [clock] in
                 clock() * 1000

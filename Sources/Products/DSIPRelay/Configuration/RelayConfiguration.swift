@@ -219,7 +219,7 @@ public struct RelayConfiguration: Sendable {
         }
         for node in resolver.ethereum {
             try demand(
-                EthrNetwork.isValid(node),
+                EthereumNetwork.isValid(node),
                 "resolver.ethereum has “\(node)”; a node looks like mainnet=https://node.example or 0x5@0x…registry=https://node.example."
             )
         }

@@ -9,14 +9,6 @@ import Foundation
 struct PlaceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "With --explain: a Pkarr relay that is asked for the zones of keys; may be given several times.",
-            valueName: "https://…"
-        )
-    )
-    var pkarr: [String] = []
-
-    @Option(
-        help: ArgumentHelp(
             "With --explain: a node that serves reachability hints over HTTP; may be given several times.",
             valueName: "https://…"
         )
@@ -32,7 +24,7 @@ struct PlaceOptions: ParsableArguments {
     var mesh: [String] = []
 
     func validate() throws {
-        for url in pkarr + hints + mesh where !url.hasPrefix("https://") || url.hasSuffix("/") {
+        for url in hints + mesh where !url.hasPrefix("https://") || url.hasSuffix("/") {
             throw ValidationError("“\(url)” is no such place; one looks like https://node.example")
         }
     }
@@ -47,9 +39,10 @@ struct Explanation {
     init(
         _ address: String,
         _ places: PlaceOptions,
+        _ pkarr: [String],
         _ fetcher: HTTPDocumentFetcher,
-        _ dns: (any ValidatingDNS)?,
-        _ ethereum: [EthrNetwork]
+        _ aliases: AliasPlaces,
+        _ ethereum: [EthereumNetwork]
     ) throws {
         let uri: IdentityURI
         do {
@@ -59,17 +52,17 @@ struct Explanation {
         }
         (target, relay) = (uri.target, uri.relay)
         let seconds = { @Sendable in Int64(Date().timeIntervalSince1970) }
-        let pkarr = places.pkarr.isEmpty ? nil : PkarrRelays(places.pkarr, fetcher: fetcher)
+        let zones = pkarr.isEmpty ? nil : PkarrRelays(pkarr, fetcher: fetcher)
         var sources = Discovery.Sources()
-        sources.aliases = [.webFinger, .wellKnown] + (dns == nil ? [] : [.dns])
+        sources.aliases = aliases.sources
         sources.carriers = places.mesh
-        sources.hints = places.hints.map { .relay($0) } + places.pkarr.map { .pkarr($0) }
+        sources.hints = places.hints.map { .relay($0) } + pkarr.map { .pkarr($0) }
         var source = NetworkSource(
-            resolver: MethodResolver(fetcher: fetcher, pkarr: pkarr, ethereum: ethereum, clock: seconds),
+            resolver: MethodResolver(fetcher: fetcher, pkarr: zones, ethereum: ethereum, clock: seconds),
             fetcher: fetcher,
             clock: seconds
         )
-        source.dns = dns
+        source.aliases = aliases
         source.carriers = places.mesh.map { RelayCarrier($0, fetcher: fetcher) }
         discoverer = Discoverer(
             source: source,

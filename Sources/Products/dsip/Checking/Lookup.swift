@@ -17,7 +17,9 @@ struct Lookup: Sendable {
     }
 
     let fetcher: any DocumentFetcher
-    private let ethereum: [EthrNetwork]
+    private let aliases: AliasPlaces
+    private let pkarr: [String]
+    private let ethereum: [EthereumNetwork]
 
     private(set) var steps: [Step] = []
     private(set) var alias: Alias?
@@ -28,8 +30,13 @@ struct Lookup: Sendable {
     private(set) var relaySource: String?
     private(set) var name: String?
 
-    init(fetcher: any DocumentFetcher, ethereum: [EthrNetwork] = []) {
-        (self.fetcher, self.ethereum) = (fetcher, ethereum)
+    init(
+        fetcher: any DocumentFetcher,
+        aliases: AliasPlaces = AliasPlaces(),
+        pkarr: [String] = [],
+        ethereum: [EthereumNetwork] = []
+    ) {
+        (self.fetcher, self.aliases, self.pkarr, self.ethereum) = (fetcher, aliases, pkarr, ethereum)
     }
 
     /// - Throws: `CommandFailure` with the step that failed; `steps` tells how far it came.
@@ -51,19 +58,33 @@ struct Lookup: Sendable {
 
     private mutating func find(_ alias: Alias) async throws {
         self.alias = alias
-        let fetcher = fetcher
-        let resolved = try await step("ask \(alias.host) who \(alias) is (WebFinger)") {
-            () async throws(IdentityError) in
-            try await WebFinger.resolve(alias, fetcher: fetcher)
+        let (fetcher, aliases) = (fetcher, aliases)
+        guard alias.form == .ledger else {
+            let claim = try await step(DiscoveryStep.alias(alias, .webFinger)) { () async throws(IdentityError) in
+                try await aliases.claim(alias, .webFinger, fetcher: fetcher)
+            }
+            return take(claim)
         }
-        did = resolved.did
-        set(relay: resolved.relay, from: "the alias")
+        // Either ledger may have the name, so both are asked.
+        let sources = aliases.sources.filter { $0.knows(.ledger) }
+        let what = sources.map { DiscoveryStep.alias(alias, $0) }.joined(separator: ", ")
+        let claim = try await step(what.isEmpty ? "ask for \(alias)" : what) { () async throws(IdentityError) in
+            let finding = await aliases.finding(of: alias, from: sources, fetcher: fetcher)
+            return try finding.agreed()
+        }
+        take(claim)
+    }
+
+    private mutating func take(_ claim: AliasClaim) {
+        did = claim.did
+        set(relay: claim.relay, from: "the alias")
     }
 
     private mutating func findDocument() async throws {
         guard let did else { return }
         let clock = { @Sendable in Int64(Date().timeIntervalSince1970) }
-        let resolver = MethodResolver(fetcher: fetcher, ethereum: ethereum, clock: clock)
+        let zones = pkarr.isEmpty ? nil : PkarrRelays(pkarr, fetcher: fetcher)
+        let resolver = MethodResolver(fetcher: fetcher, pkarr: zones, ethereum: ethereum, clock: clock)
         let resolved = try await step(DiscoveryStep.document(did)) { () async throws(IdentityError) in
             try await resolver.resolve(did)
         }

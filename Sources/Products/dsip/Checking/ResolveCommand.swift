@@ -10,7 +10,7 @@ import Foundation
 struct ResolveCommand: Subcommand {
     static let configuration = CommandConfiguration(
         commandName: "resolve",
-        abstract: "Find whom a did:…, name@host or dsip: link means, and where they are reached.",
+        abstract: "Find whom a did:…, name@host, name.eth or dsip: link means, and where they are reached.",
         discussion:
             "An agent that is up is asked too, for what its relay and the DHT know of an address that names no relay."
     )
@@ -19,7 +19,8 @@ struct ResolveCommand: Subcommand {
     @Flag(help: "Show the DID document too.") var document = false
     @Flag(help: "Ask every place there is at once, and tell what each answer rests on.") var explain = false
     @OptionGroup var places: PlaceOptions
-    @OptionGroup var dns: DNSOptions
+    @OptionGroup var pkarr: PkarrOptions
+    @OptionGroup var aliases: AliasOptions
     @OptionGroup var ethereum: EthereumOptions
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
@@ -28,11 +29,17 @@ struct ResolveCommand: Subcommand {
         let fetcher = try state.network.fetcher()
         if explain {
             let networks = ethereum.networks(state.network)
-            return try await Explanation(address, places, fetcher, try dns.resolver(), networks).show(
+            let aliases = try aliases.places(state.network)
+            return try await Explanation(address, places, pkarr.pkarr, fetcher, aliases, networks).show(
                 asJSON: output.json
             )
         }
-        var lookup = Lookup(fetcher: fetcher, ethereum: ethereum.networks(state.network))
+        var lookup = Lookup(
+            fetcher: fetcher,
+            aliases: try aliases.places(state.network),
+            pkarr: pkarr.pkarr,
+            ethereum: ethereum.networks(state.network)
+        )
         do {
             try await lookup.find(address)
             if FileManager.default.fileExists(atPath: state.folder),

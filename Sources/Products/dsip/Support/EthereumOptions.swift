@@ -14,19 +14,22 @@ struct EthereumOptions: ParsableArguments {
     var ethereum: [String] = []
 
     func validate() throws {
-        for node in ethereum where !EthrNetwork.isValid(node) {
+        for node in ethereum where !EthereumNetwork.isValid(node) {
             throw ValidationError("“\(node)” is no such node; one looks like mainnet=https://node.example")
         }
     }
 
-    /// The nodes, wherever they are: they were named by the person.
-    func networks(_ options: NetworkOptions) -> [EthrNetwork] {
+    func networks(_ options: NetworkOptions) -> [EthereumNetwork] {
+        let post = EthereumOptions.post(options)
+        return ethereum.compactMap { EthereumNetwork($0, post: post) }
+    }
+
+    /// Asks a node, wherever it is: it was named by the person.
+    static func post(_ options: NetworkOptions) -> EthereumEndpoint.Post {
         let everywhere = ["0.0.0.0/0", "::/0"].compactMap(AddressRange.init)
         let fetcher = HTTPDocumentFetcher(policy: AddressPolicy(allowing: everywhere), roots: options.roots)
-        return ethereum.compactMap { node in
-            EthrNetwork(node) { (url, body, limit) async throws(IdentityError) in
-                try await fetcher.post(url: url, body, limit: limit)
-            }
+        return { (url, body, limit) async throws(IdentityError) in
+            try await fetcher.post(url: url, body, limit: limit)
         }
     }
 }

@@ -7,7 +7,8 @@ public protocol EthereumNode: Sendable {
     /// One question of the execution API (JSON-RPC 2.0).
     ///
     /// - Returns: the member `result`.
-    /// - Throws: `.unreachable` when it does not answer or answers with an error, `.malformed`, `.tooLarge`.
+    /// - Throws: `.unreachable` when it does not answer or answers with an error, `.unsupported` for what a contract keeps elsewhere, `.malformed`,
+    ///   `.tooLarge`.
     func ask(_ method: String, _ parameters: [JSONValue]) async throws(IdentityError) -> JSONValue
 }
 
@@ -20,6 +21,8 @@ public struct EthereumEndpoint: EthereumNode {
 
     /// Bytes of an answer.
     public static let limit = 1 << 20
+    /// The selector of `OffchainLookup(address,string[],bytes,bytes4,bytes)` (ERC-3668).
+    private static let offchainLookup = "0x556f1830"
     private static let limits = JSONDocument.Limits(bytes: limit, depth: 16, members: 32_768)
 
     private let url: String
@@ -39,6 +42,13 @@ public struct EthereumEndpoint: EthereumNode {
             )
         }
         if let error = json["error"], !error.isNull {
+            // Nodes put what a contract returned as its failure into `data`.
+            guard error["data"]?.string?.hasPrefix(EthereumEndpoint.offchainLookup) != true else {
+                throw IdentityError(
+                    .unsupported,
+                    "the contract keeps it off the ledger, behind a gateway (CCIP-read), which is not asked"
+                )
+            }
             let message = String((error["message"]?.string ?? "no reason given").prefix(120))
             throw IdentityError(.unreachable, "the Ethereum node refused: \(message)")
         }

@@ -10,7 +10,7 @@ import Ethereum
 public struct EthrResolver: Resolver {
     private static let lifetime: Int64 = 300
 
-    private let networks: [EthrNetwork]
+    private let networks: [EthereumNetwork]
     private let memory: any VersionMemory
     private let clock: @Sendable () -> Int64
 
@@ -19,7 +19,7 @@ public struct EthrResolver: Resolver {
     ///   - memory: the last change that was seen of each account.
     ///   - clock: Unix seconds.
     public init(
-        networks: [EthrNetwork],
+        networks: [EthereumNetwork],
         memory: any VersionMemory = ShortVersionMemory(),
         clock: @escaping @Sendable () -> Int64
     ) {
@@ -33,10 +33,7 @@ public struct EthrResolver: Resolver {
         guard let network = networks.first(where: { $0.chain == identifier.chain }) else {
             throw IdentityError(.unsupported, "no Ethereum node of network \(identifier.chain) is known")
         }
-        guard try await network.node.number("eth_chainId") == identifier.chain else {
-            throw IdentityError(.refused, "the Ethereum node is of another network")
-        }
-        let head = try await network.node.number("eth_blockNumber")
+        let head = try await network.head()
         let argument = ABICall.argument(identifier.address)
         let changed = try await network.node.call(
             network.registry,
@@ -63,7 +60,7 @@ public struct EthrResolver: Resolver {
     private func history(
         of account: EthereumAddress,
         from last: Int64,
-        _ network: EthrNetwork
+        _ network: EthereumNetwork
     ) async throws(IdentityError) -> EthrHistory {
         var (block, count) = (last, 0)
         var blocks: [[EthrHistory.Change]] = []
@@ -87,7 +84,7 @@ public struct EthrResolver: Resolver {
     private func events(
         of account: EthereumAddress,
         in block: Int64,
-        _ network: EthrNetwork
+        _ network: EthereumNetwork
     ) async throws(IdentityError) -> [(change: EthrHistory.Change, previous: Int64)] {
         let kinds = [EthrHistory.ownerTopic, EthrHistory.delegateTopic, EthrHistory.attributeTopic]
         let account = Quantity.data(ABICall.argument(account))

@@ -78,7 +78,11 @@ public actor Overlay: RecordDirectory {
     public func start() async throws {
         for address in configuration.listen { try await host.listen(on: address) }
         // Who wants to be met on the own network has to be there for it.
-        if configuration.listen.isEmpty, local != nil { try await host.listen(on: Overlay.anyPort) }
+        if configuration.listen.isEmpty, local != nil {
+            try await host.listen(on: Overlay.anyPort)
+            // Where there is IPv6.
+            _ = try? await host.listen(on: Overlay.anyPortV6)
+        }
         await directory.start()
         await hints.start()
         let events = await host.subscribe()
@@ -108,6 +112,7 @@ public actor Overlay: RecordDirectory {
     }
 
     static let anyPort = Multiaddr(IPAddress("0.0.0.0")!, tcp: 0)
+    private static let anyPortV6 = Multiaddr(IPAddress("::")!, tcp: 0)
 
     /// Whether this host listens at all.
     nonisolated var isDialled: Bool { !configuration.listen.isEmpty || configuration.local != nil }

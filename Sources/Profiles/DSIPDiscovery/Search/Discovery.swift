@@ -87,8 +87,8 @@ public struct Discovery: Sendable {
         case .did(let did): begin(did, at: now)
         case .alias(let alias):
             result.alias = AliasFinding(alias: alias, claims: [])
-            for source in sources.aliases { ask(.alias(alias, source), at: now) }
-            if sources.aliases.isEmpty { finish() }
+            for source in sources.aliases where source.knows(alias.form) { ask(.alias(alias, source), at: now) }
+            if asked.isEmpty { proceed(at: now) }
         }
     }
 
@@ -183,10 +183,7 @@ public struct Discovery: Sendable {
                 if now < deadline { begin(did, at: now) } else { result.did = did }
             case .conflict(let dids, _):
                 result.failure = IdentityError(.refused, "the alias means \(dids.count) different identities")
-            case .nobody:
-                result.failure =
-                    failures[.webFinger] ?? failures.first?.value
-                    ?? IdentityError(.notFound, "nobody knows the alias")
+            case .nobody: result.failure = finding.reason
             }
         }
         if asked.isEmpty { finish() }

@@ -30,11 +30,20 @@ public struct DiscoveryStep: Hashable, Sendable {
         }
     }
 
+    /// How `source` is asked whom `alias` means.
+    public static func alias(_ alias: Alias, _ source: AliasClaim.Source) -> String {
+        switch source {
+        case .webFinger: "ask \(alias.host) who \(alias) is (WebFinger)"
+        case .dns: "ask the DNS for \(AliasDNS.name(of: alias) ?? alias.description)"
+        case .wellKnown: "fetch \(AliasFile.url(of: alias))"
+        case .ens: "ask an Ethereum node for the text record “\(EthereumNames.key)” of \(alias) (ENS)"
+        case .handshake: "ask a Handshake resolver for \(AliasDNS.name(of: alias) ?? alias.description)"
+        }
+    }
+
     private static func text(_ query: Discovery.Query) -> String {
         switch query {
-        case .alias(let alias, .webFinger): "ask \(alias.host) who \(alias) is (WebFinger)"
-        case .alias(let alias, .dns): "ask the DNS for \(AliasDNS.name(of: alias) ?? alias.description)"
-        case .alias(let alias, .wellKnown): "fetch \(AliasFile.url(of: alias))"
+        case .alias(let alias, let source): DiscoveryStep.alias(alias, source)
         case .document(let did): DiscoveryStep.document(did)
         case .proof(_, let carrier): "ask \(carrier) for what proves the document"
         case .presence(let did): "look for the presence of \(did)"

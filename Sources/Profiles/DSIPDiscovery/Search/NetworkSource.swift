@@ -10,14 +10,13 @@ public protocol RecordDirectory: Sendable {
     func put(_ key: [UInt8], _ value: [UInt8]) async
 }
 
-/// The network as a discovery asks it: the web by a fetcher, names by a validating resolver, records by a directory. What is absent is
+/// The network as a discovery asks it: the web by a fetcher, aliases by those who know them, records by a directory. What is absent is
 /// simply not asked.
 public struct NetworkSource: DiscoverySource {
     private let resolver: any Resolver
     private let fetcher: any DocumentFetcher
     private let clock: @Sendable () -> Int64
-    /// For `AliasClaim.Source.dns`.
-    public var dns: (any ValidatingDNS)?
+    public var aliases = AliasPlaces()
     /// Presence, home records, and hints where the DHT sorts its keys by namespaces.
     public var directory: (any RecordDirectory)?
     /// What was seen of the directory's records; to be kept, so that nobody can take a record back after a restart.
@@ -39,7 +38,7 @@ public struct NetworkSource: DiscoverySource {
     public func answer(_ query: Discovery.Query) async -> Discovery.Answer {
         do throws(IdentityError) {
             switch query {
-            case .alias(let alias, let source): return .claim(try await claim(alias, source))
+            case .alias(let alias, let source): return .claim(try await aliases.claim(alias, source, fetcher: fetcher))
             case .document(let did): return .document(try await resolver.resolve(did))
             case .proof(let did, let name):
                 guard let carrier = carriers.first(where: { $0.name == name }) else {
@@ -58,18 +57,6 @@ public struct NetworkSource: DiscoverySource {
     public func repair(_ place: HintSearch.Place, _ did: DID, bytes: [UInt8]) async {
         guard place == .overlay else { return }
         await directory?.put(HintKey.path(of: did), bytes)
-    }
-
-    private func claim(_ alias: Alias, _ source: AliasClaim.Source) async throws(IdentityError) -> AliasClaim {
-        switch source {
-        case .webFinger:
-            let resolved = try await WebFinger.resolve(alias, fetcher: fetcher)
-            return AliasClaim(source: .webFinger, did: resolved.did, relay: resolved.relay, basis: .certificate)
-        case .wellKnown: return try await AliasFile.resolve(alias, through: fetcher)
-        case .dns:
-            guard let dns else { throw IdentityError(.unsupported, "there is no validating resolver") }
-            return try await AliasDNS.resolve(alias, through: dns)
-        }
     }
 
     // MARK: Records
@@ -148,7 +135,7 @@ extension MethodResolver {
     public init(
         fetcher: any DocumentFetcher,
         pkarr: (any PkarrSource)? = nil,
-        ethereum: [EthrNetwork] = [],
+        ethereum: [EthereumNetwork] = [],
         memory: any VersionMemory = ShortVersionMemory(),
         clock: @escaping @Sendable () -> Int64
     ) {

@@ -28,6 +28,8 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var isLoopback: Bool { isV4 ? bytes[0] == 127 : bytes[..<15].allSatisfy { $0 == 0 } && bytes[15] == 1 }
+    /// Of one link only (RFC 3927, RFC 4291 §2.5.6).
+    public var isLinkLocal: Bool { isV4 ? bytes[..<2] == [169, 254] : bytes[0] == 0xfe && bytes[1] & 0xc0 == 0x80 }
     public var isUnspecified: Bool { bytes.allSatisfy { $0 == 0 } }
 
     /// Loopback, link-local, private (RFC 1918, RFC 4193) or shared (RFC 6598) space: not reachable from the internet.
@@ -36,7 +38,7 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         guard isV4 else {
             let mapped = unmapped
             if mapped.isV4 { return mapped.isPrivate }
-            return bytes[0] & 0xfe == 0xfc || (bytes[0] == 0xfe && bytes[1] & 0xc0 == 0x80)
+            return bytes[0] & 0xfe == 0xfc || isLinkLocal
         }
         return switch (bytes[0], bytes[1]) {
         case (10, _), (192, 168), (169, 254), (172, 16...31), (100, 64...127): true

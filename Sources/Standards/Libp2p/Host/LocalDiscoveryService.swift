@@ -8,19 +8,20 @@ import NIOPosix
 /// try await local.start()        // after `host.listen`
 /// ```
 ///
-/// One IPv4 socket for each interface, joined to 224.0.0.251 there and nowhere else.
+/// One socket for each interface and family, joined to 224.0.0.251 or ff02::fb there and nowhere else. A network without one of the families
+/// is spoken to in the other.
 public actor LocalDiscoveryService {
     public nonisolated let host: PeerHost
     private let limits: LocalDiscovery.Limits
     private let port: Int
     private let interfaces: [IPAddress]?
     private var machine: LocalDiscovery?
-    private var channels: [any Channel] = []
+    private var sockets: [(channel: any Channel, group: SocketAddress)] = []
     private var timer: Task<Void, Never>?
     private var receiver: Task<Void, Never>?
     private var dialling = 0
 
-    private static let group = "224.0.0.251"
+    private static let (groupV4, groupV6) = (IPAddress("224.0.0.251")!, IPAddress("ff02::fb")!)
     private static let maximumDialling = 8
     /// Datagrams that wait to be read; more are dropped.
     private static let maximumWaiting = 64
@@ -58,9 +59,9 @@ public actor LocalDiscoveryService {
         )
         var failure: any Error = Libp2pError(.unreachable, "no interface that can do multicast")
         for device in try devices() {
-            do { channels.append(try await open(device, continuation)) } catch { failure = error }
+            do { sockets.append(try await open(device, continuation)) } catch { failure = error }
         }
-        guard !channels.isEmpty else {
+        guard !sockets.isEmpty else {
             machine = nil
             throw failure
         }
@@ -73,54 +74,90 @@ public actor LocalDiscoveryService {
         machine?.leave()
         send()
         machine = nil
-        for channel in channels { try? await channel.close() }
-        channels = []
+        for socket in sockets { try? await socket.channel.close() }
+        sockets = []
         receiver?.cancel()
     }
 
+    /// For IPv4 those with an address, which names the interface; for IPv6 one of each, for there its number does.
     private func devices() throws -> [NIONetworkDevice] {
-        try System.enumerateDevices().filter { device in
-            guard let address = device.address?.ipAddress.flatMap({ IPAddress($0) }), address.isV4 else { return false }
-            guard let interfaces else { return device.multicastSupported && !address.isLoopback }
-            return interfaces.contains(address)
+        var numbered: Set<Int> = []
+        return try System.enumerateDevices().filter { device in
+            guard let address = device.address?.ipAddress.flatMap({ IPAddress(withoutZone: $0) }) else { return false }
+            let isWanted = interfaces.map { $0.contains(address) } ?? (device.multicastSupported && !address.isLoopback)
+            return isWanted && (address.isV4 || numbered.insert(device.interfaceIndex).inserted)
         }
     }
 
     private func open(
         _ device: NIONetworkDevice,
         _ datagrams: AsyncStream<[UInt8]>.Continuation
-    ) async throws -> any Channel {
-        let group = try SocketAddress(ipAddress: LocalDiscoveryService.group, port: port)
+    ) async throws -> (channel: any Channel, group: SocketAddress) {
+        guard let address = device.address?.ipAddress.flatMap({ IPAddress(withoutZone: $0) }) else {
+            throw Libp2pError(.unsupported, "an interface without an address")
+        }
+        let group = try SocketAddress(
+            ipAddress: (address.isV4 ? LocalDiscoveryService.groupV4 : LocalDiscoveryService.groupV6).description,
+            port: port
+        )
         let channel = try await DatagramBootstrap(group: host.loop)
             .channelOption(.socketOption(.so_reuseaddr), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    // The two families have sockets of their own on the same port.
+                    if !address.isV4, let options = channel as? any SocketOptionProvider {
+                        _ = options.unsafeSetSocketOption(level: .ipv6, name: .ipv6_v6only, value: CInt(1))
+                    }
                     try channel.pipeline.syncOperations.addHandler(DatagramReceiver(datagrams, port: group.port))
                 }
             }
-            .bind(host: "0.0.0.0", port: port).get()
+            .bind(host: address.isV4 ? "0.0.0.0" : "::", port: port).get()
         do {
-            guard let options = channel as? any SocketOptionProvider,
-                let address = device.address?.ipAddress.flatMap({ IPAddress($0) }), address.isV4,
-                let all = IPAddress(LocalDiscoveryService.group)
-            else { throw Libp2pError(.unsupported, "a socket without multicast") }
-            let membership = Membership(group: all.networkOrder, interface: address.networkOrder)
-            try await options.unsafeSetSocketOption(level: .ip, name: .ip_add_membership, value: membership).get()
-            try await options.unsafeSetSocketOption(level: .ip, name: .ip_multicast_if, value: address.networkOrder)
-                .get()
-            try await options.setIPMulticastTTL(255).get()
-            try await options.setIPMulticastLoop(1).get()
+            guard let options = channel as? any SocketOptionProvider else {
+                throw Libp2pError(.unsupported, "a socket without multicast")
+            }
+            if address.isV4 {
+                try await LocalDiscoveryService.join(on: address, options)
+            } else {
+                try await LocalDiscoveryService.join(on: CUnsignedInt(device.interfaceIndex), options)
+            }
         } catch {
             try? await channel.close()
             throw error
         }
-        return channel
+        return (channel, group)
     }
 
-    /// An `ip_mreq`. NIO's `joinGroup` refuses loopback, which a network of one machine consists of.
-    private struct Membership: Sendable {
-        var group: UInt32
-        var interface: UInt32
+    // NIO's `joinGroup` refuses loopback, which a network of one machine consists of.
+
+    private static func join(on interface: IPAddress, _ options: any SocketOptionProvider) async throws {
+        /// An `ip_mreq`.
+        struct Membership: Sendable {
+            var group: UInt32
+            var interface: UInt32
+        }
+        let membership = Membership(group: groupV4.networkOrder, interface: interface.networkOrder)
+        try await options.unsafeSetSocketOption(level: .ip, name: .ip_add_membership, value: membership).get()
+        try await options.unsafeSetSocketOption(level: .ip, name: .ip_multicast_if, value: interface.networkOrder).get()
+        try await options.setIPMulticastTTL(255).get()
+        try await options.setIPMulticastLoop(1).get()
+    }
+
+    private static func join(on interface: CUnsignedInt, _ options: any SocketOptionProvider) async throws {
+        /// An `ipv6_mreq`.
+        struct Membership: Sendable {
+            var group: (UInt64, UInt64)
+            var interface: CUnsignedInt
+        }
+        let halves = (groupV6.bytes.prefix(8).bigEndianValue, groupV6.bytes.suffix(8).bigEndianValue)
+        let membership = Membership(
+            group: (UInt64(bigEndian: halves.0), UInt64(bigEndian: halves.1)),
+            interface: interface
+        )
+        try await options.unsafeSetSocketOption(level: .ipv6, name: .ipv6_join_group, value: membership).get()
+        try await options.setIPv6MulticastIF(interface).get()
+        try await options.setIPv6MulticastHops(255).get()
+        try await options.setIPv6MulticastLoop(1).get()
     }
 
     private func received(_ datagram: [UInt8]) async {
@@ -143,9 +180,8 @@ public actor LocalDiscoveryService {
     }
 
     private func send() {
-        guard let group = try? SocketAddress(ipAddress: LocalDiscoveryService.group, port: port) else { return }
         while let datagram = machine?.pollOutput() {
-            for channel in channels {
+            for (channel, group) in sockets {
                 let buffer = channel.allocator.buffer(bytes: datagram)
                 channel.writeAndFlush(AddressedEnvelope(remoteAddress: group, data: buffer), promise: nil)
             }
@@ -187,6 +223,9 @@ private final class DatagramReceiver: ChannelInboundHandler {
 }
 
 extension IPAddress {
+    /// Reads an address of an interface, which may name it at its end (RFC 4007 §11).
+    fileprivate init?(withoutZone text: String) { self.init(text.prefix { $0 != "%" }) }
+
     /// An IPv4 address as an `in_addr`.
     fileprivate var networkOrder: UInt32 { UInt32(bigEndian: UInt32(truncatingIfNeeded: bytes.bigEndianValue)) }
 }

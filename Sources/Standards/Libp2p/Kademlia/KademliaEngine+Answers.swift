@@ -43,8 +43,11 @@ extension KademliaEngine {
             _ = lookups[id]?.answered(peer, naming: [], limit: 0)
             return
         }
-        let named = message.closerPeers.filter { !offences.isBanned($0.id, at: now) }
+        // Whom it names that had the record itself is of use only when more have to agree on it than are known.
+        let isPostponed = if case .getValue = purpose { message.value != nil } else { false }
+        let named = isPostponed ? [] : message.closerPeers.filter { !offences.isBanned($0.id, at: now) }
         guard let hops = lookups[id]?.answered(peer, naming: named, limit: configuration.k) else { return }
+        if isPostponed { lookups[id]?.postpone(message.closer, of: peer) }
         switch purpose {
         case .findPeer(let wanted):
             guard let found = named.first(where: { $0.id == wanted && !$0.addresses.isEmpty }) else { return }

@@ -15,21 +15,14 @@ extension KademliaEngine {
         guard !key.isEmpty || request.kind == .ping else { return nil }
         switch request.kind {
         case .ping: return KademliaMessage(.ping)
-        case .findNode: return KademliaMessage(.findNode, key: key, closerPeers: nearest(key, for: peer))
-        case .getValue:
-            return KademliaMessage(
-                .getValue,
-                key: key,
-                value: records.record(key, at: now)?.value,
-                closerPeers: nearest(key, for: peer)
-            )
-        case .getProviders:
-            return KademliaMessage(
-                .getProviders,
-                key: key,
-                closerPeers: nearest(key, for: peer),
-                providerPeers: Array(providers.peers(key, at: now).prefix(KademliaMessage.maximumPeers))
-            )
+        case .findNode, .getValue, .getProviders:
+            var answer = KademliaMessage(request.kind, key: key)
+            answer.closer = nearest(key, for: peer)
+            if request.kind == .getValue { answer.value = records.record(key, at: now)?.value }
+            if request.kind == .getProviders {
+                answer.providerPeers = Array(providers.peers(key, at: now).prefix(KademliaMessage.maximumPeers))
+            }
+            return answer
         case .putValue:
             guard let value = request.value else { return nil }
             guard let isStored = store(key, value, at: now) else {
@@ -48,7 +41,8 @@ extension KademliaEngine {
         }
     }
 
-    private func nearest(_ key: [UInt8], for peer: PeerID) -> [KademliaPeer] {
-        table.closest(to: KademliaKey(hashing: key), count: configuration.k, excluding: peer).map(\.peer)
+    private func nearest(_ key: [UInt8], for peer: PeerID) -> PeerList {
+        let nearest = table.closest(to: KademliaKey(hashing: key), count: configuration.k, excluding: peer)
+        return PeerList(written: nearest.map { $0.wire[...] })
     }
 }

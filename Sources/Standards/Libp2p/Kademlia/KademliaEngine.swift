@@ -279,22 +279,32 @@ public struct KademliaEngine: Sendable {
             if !waiting { finish(id, at: now) }
             return
         }
-        while let peer = lookups[id]?.next(at: now, stall: stall) {
-            if offences.isBanned(peer.id, at: now) {
-                lookups[id]?.failed(peer.id)
-                continue
-            }
-            let kind: KademliaMessage.Kind =
-                switch purpose {
-                case .findPeer, .refresh: .findNode
-                // A record's key is asked for as such: peers exist that answer FIND_NODE for peer ids only.
-                case .getValue, .putValue: .getValue
-                case .getProviders, .provide: .getProviders
+        repeat {
+            while let peer = lookups[id]?.next(at: now, stall: stall) {
+                if offences.isBanned(peer.id, at: now) {
+                    lookups[id]?.failed(peer.id)
+                    continue
                 }
-            send(KademliaMessage(kind, key: key), to: peer, for: id, isStore: false, at: now)
-        }
+                let kind: KademliaMessage.Kind =
+                    switch purpose {
+                    case .findPeer, .refresh: .findNode
+                    // A record's key is asked for as such: peers exist that answer FIND_NODE for peer ids only.
+                    case .getValue, .putValue: .getValue
+                    case .getProviders, .provide: .getProviders
+                    }
+                send(KademliaMessage(kind, key: key), to: peer, for: id, isStore: false, at: now)
+            }
+        } while readOn(id, at: now, stall: stall)
         // The search goes on beside a slow peer soon, and ends without it late: a peer that must be dialled first takes longer.
         if lookups[id]?.isExhausted(at: now, stall: configuration.stallTime) == true { searched(id, at: now) }
+    }
+
+    private mutating func readOn(_ id: LookupID, at now: Int64, stall: Int64) -> Bool {
+        let offences = offences
+        let readOn = lookups[id]?.readOn(at: now, stall: stall, limit: configuration.k) {
+            offences.isBanned($0, at: now)
+        }
+        return readOn ?? false
     }
 
     /// The search is over; a put or provide goes on with its second phase.

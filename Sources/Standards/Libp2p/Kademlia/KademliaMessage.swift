@@ -5,8 +5,7 @@
 /// peer { 1 id 2 addrs … 3 connection }
 /// ```
 ///
-/// Decoding is bounded: over-long keys and values are errors, surplus peers and addresses are passed over, and so are peers whose id
-/// means nothing.
+/// Decoding is bounded: over-long keys and values are errors, surplus peers and addresses are passed over, and so is what is no peer.
 public struct KademliaMessage: Hashable, Sendable {
     public enum Kind: UInt64, Sendable {
         case putValue = 0
@@ -27,8 +26,14 @@ public struct KademliaMessage: Hashable, Sendable {
     public var key: [UInt8]
     /// The record's value; its key is always `key`.
     public var value: [UInt8]?
-    public var closerPeers: [KademliaPeer]
     public var providerPeers: [KademliaPeer]
+    var closer: PeerList
+
+    /// Read when they are asked for.
+    public var closerPeers: [KademliaPeer] {
+        get { closer.peers }
+        set { closer = PeerList(newValue) }
+    }
 
     public init(
         _ kind: Kind,
@@ -40,7 +45,7 @@ public struct KademliaMessage: Hashable, Sendable {
         self.kind = kind
         self.key = key
         self.value = value
-        self.closerPeers = closerPeers
+        self.closer = PeerList(closerPeers)
         self.providerPeers = providerPeers
     }
 
@@ -51,6 +56,7 @@ public struct KademliaMessage: Hashable, Sendable {
         self.init(.putValue)
         var recordKey: [UInt8]?
         var hasRecord = false
+        var named: [ArraySlice<UInt8>] = []
         while let field = try reader.next() {
             switch field.number {
             case 1:
@@ -66,11 +72,14 @@ public struct KademliaMessage: Hashable, Sendable {
                     if part.number == 1 { recordKey = try KademliaMessage.bounded(part, KademliaMessage.maximumKey) }
                     if part.number == 2 { value = try KademliaMessage.bounded(part, KademliaMessage.maximumValue) }
                 }
-            case 8: try KademliaMessage.append(field, to: &closerPeers)
-            case 9: try KademliaMessage.append(field, to: &providerPeers)
+            case 8: if named.count < KademliaMessage.maximumPeers { named.append(try field.bytes()) }
+            case 9:
+                guard providerPeers.count < KademliaMessage.maximumPeers else { continue }
+                if let peer = KademliaPeer(wire: try field.bytes()) { providerPeers.append(peer) }
             default: break
             }
         }
+        closer = PeerList(written: named)
         // An answer may repeat the request's key in the record only.
         if key.isEmpty, let recordKey { key = recordKey }
         if hasRecord, value != nil, let recordKey, recordKey != key {
@@ -88,8 +97,8 @@ public struct KademliaMessage: Hashable, Sendable {
             record.bytes(2, value)
             writer.bytes(3, record.bytes)
         }
-        for peer in closerPeers { writer.bytes(8, KademliaMessage.encode(peer)) }
-        for peer in providerPeers { writer.bytes(9, KademliaMessage.encode(peer)) }
+        closer.write(8, to: &writer)
+        for peer in providerPeers { writer.bytes(9, peer.wire) }
         return writer.bytes
     }
 
@@ -97,34 +106,5 @@ public struct KademliaMessage: Hashable, Sendable {
         let bytes = try field.bytes()
         guard bytes.count <= limit else { throw Libp2pError(.limit, "a key or value of \(bytes.count) bytes") }
         return Array(bytes)
-    }
-
-    private static func append(_ field: ProtobufField, to peers: inout [KademliaPeer]) throws(Libp2pError) {
-        guard peers.count < maximumPeers else { return }
-        var reader = ProtobufReader(try field.bytes())
-        var id: PeerID?
-        var addresses: [Multiaddr] = []
-        while let part = try reader.next() {
-            if part.number == 1 { id = PeerID(bytes: try part.bytes()) }
-            if part.number == 2, addresses.count < KademliaPeer.maximumAddresses,
-                let address = try? Multiaddr(bytes: try part.bytes())
-            {
-                addresses.append(address)
-            }
-        }
-        guard let id else { return }
-        // An address that ends in another peer's name is not this peer's.
-        let own = addresses.compactMap { address in
-            guard let named = address.peerID else { return Optional(address) }
-            return named == id ? address.transport : nil
-        }
-        peers.append(KademliaPeer(id: id, addresses: own))
-    }
-
-    private static func encode(_ peer: KademliaPeer) -> [UInt8] {
-        var writer = ProtobufWriter()
-        writer.bytes(1, peer.id.bytes)
-        for address in peer.addresses { writer.bytes(2, address.bytes) }
-        return writer.bytes
     }
 }

@@ -44,6 +44,8 @@ struct Lookup: Sendable {
     /// By distance.
     private var paths: [[Candidate]]
     private var pathOf: [PeerID: Int] = [:]
+    /// Peers named beside a record, and the answer that named them.
+    private var postponed: [(peers: PeerList, path: Int, hops: Int)] = []
     private(set) var requests = 0
     /// The longest chain of requests that was answered.
     private(set) var hops = 0
@@ -184,6 +186,24 @@ struct Lookup: Sendable {
             insert(named, KademliaKey(named.id), path: path, hops: depth + 1)
         }
         return depth
+    }
+
+    /// Keeps whom a peer named that has answered, for when they are needed.
+    mutating func postpone(_ peers: PeerList, of peer: PeerID) {
+        guard let path = pathOf[peer], let answered = paths[path].first(where: { $0.peer.id == peer }) else { return }
+        postponed.append((peers, path, answered.hops))
+    }
+
+    /// Reads on where those known are too few to agree on a record.
+    ///
+    /// - Returns: whether there may be more to ask.
+    mutating func readOn(at now: Int64, stall: Int64, limit: Int, isBanned: (PeerID) -> Bool) -> Bool {
+        guard !postponed.isEmpty, agreeing.count + underWay(at: now, stall: stall) < quorum else { return false }
+        let (peers, path, hops) = postponed.removeFirst()
+        for named in peers.peers.prefix(limit) where pathOf[named.id] == nil && !isBanned(named.id) {
+            insert(named, KademliaKey(named.id), path: path, hops: hops + 1)
+        }
+        return true
     }
 
     mutating func failed(_ peer: PeerID) {

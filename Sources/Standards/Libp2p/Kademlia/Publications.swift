@@ -32,8 +32,15 @@ struct PublicationList: Sendable {
 struct ResponseTime: Sendable {
     private var mean: Double?
     private var deviation = 0.0
+    /// The latest ones, in a ring.
+    private var latest: [Int64] = []
+    private var next = 0
+
+    private static let memory = 16
 
     mutating func add(_ sample: Int64) {
+        if latest.count < ResponseTime.memory { latest.append(sample) } else { latest[next] = sample }
+        next = (next + 1) % ResponseTime.memory
         let sample = Double(max(0, sample))
         guard let old = mean else {
             mean = sample
@@ -51,10 +58,13 @@ struct ResponseTime: Sendable {
     }
 
     /// How long a search for a record makes do with as many answers as it needs, before it asks more peers beside them; milliseconds.
-    /// Where answers come at once that spares most of the requests; where they take their time it would cost time.
+    /// Where answers come at once that spares most of the requests; where they take their time it would cost time. Of the latest the one in
+    /// the middle counts: some of them had to be dialled for first.
     var patience: Int64 {
-        guard let mean, mean + 4 * deviation < Double(ResponseTime.shortestStall) else { return 0 }
-        return Int64(mean + 2 * deviation) + 2
+        guard !latest.isEmpty, case let middle = latest.sorted()[latest.count / 2],
+            middle < ResponseTime.shortestStall / 2
+        else { return 0 }
+        return 2 * middle + 2
     }
 
     private static let shortestStall: Int64 = 20

@@ -11,12 +11,15 @@ public struct RoutingTable: Sendable {
         /// Requests in a row without an answer.
         public var failures = 0
         let ranges: Set<AddressRange>
+        /// As answers name it.
+        let wire: [UInt8]
 
         init(_ peer: KademliaPeer, _ key: KademliaKey, lastSeen: Int64, countingPrivate: Bool) {
             self.peer = peer
             self.key = key
             self.lastSeen = lastSeen
             self.ranges = peer.ranges(countingPrivate: countingPrivate)
+            self.wire = peer.wire
         }
     }
 

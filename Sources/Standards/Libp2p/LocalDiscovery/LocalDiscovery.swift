@@ -155,6 +155,7 @@ public struct LocalDiscovery: Sendable {
         message.records = [record(LocalDiscovery.service, pointing: name, lifetime)]
         var data: [UInt8] = []
         for address in addresses where limits.allowsLoopback || address.ipAddress?.isLoopback == false {
+            guard !LocalDiscovery.needsZone(address) else { continue }
             let text = LocalDiscovery.attribute + Array(address.naming(peer).description.utf8)
             // What fits one string of a TXT record, and an unfragmented packet.
             guard text.count < 256, data.count + text.count < 1100 else { continue }
@@ -197,9 +198,16 @@ public struct LocalDiscovery: Sendable {
         if isNews, events.count < limits.peers { events.append(found) }
     }
 
+    /// Whether an address means nothing without the name of an interface of whoever dials it (RFC 4007).
+    private static func needsZone(_ address: Multiaddr) -> Bool {
+        address.ipAddress.map { !$0.isV4 && $0.isLinkLocal } ?? false
+    }
+
     /// Whether an address is of this network: private, or of a range that this peer has an address in.
     private func isNear(_ address: Multiaddr) -> Bool {
-        guard let ip = address.ipAddress, address.transport.tcpEndpoint != nil, !ip.isUnspecified else { return false }
+        guard let ip = address.ipAddress, address.transport.tcpEndpoint != nil, !ip.isUnspecified,
+            !LocalDiscovery.needsZone(address)
+        else { return false }
         if ip.isLoopback { return limits.allowsLoopback }
         return ip.isPrivate || addresses.contains { $0.ipAddress?.range == ip.range }
     }

@@ -89,8 +89,11 @@ struct NoiseChannel: Sendable {
         while !rest.isEmpty {
             let part = rest.prefix(NoiseChannel.maximumPlaintext)
             rest = rest.dropFirst(part.count)
-            guard let sealed = try ciphers?.sending.encrypt(part) else { return }
-            output += NoiseChannel.frame(sealed)
+            guard ciphers != nil else { return }
+            let length = part.count + NoiseCipher.tagLength
+            output.append(UInt8(truncatingIfNeeded: length >> 8))
+            output.append(UInt8(truncatingIfNeeded: length))
+            try ciphers?.sending.encrypt(part, into: &output)
         }
     }
 

@@ -1,4 +1,5 @@
 import Crypto
+import FoundationEssentials
 
 /// The CipherState of the Noise framework §5.1 with ChaCha20-Poly1305.
 package struct NoiseCipher: Sendable {
@@ -19,6 +20,16 @@ package struct NoiseCipher: Sendable {
         } catch {
             throw Libp2pError(.unauthentic, "sealing failed")
         }
+    }
+
+    /// The same without associated data, behind what `output` holds.
+    mutating func encrypt(_ plaintext: ArraySlice<UInt8>, into output: inout [UInt8]) throws(Libp2pError) {
+        let nonce = try nextNonce()
+        guard let box = try? ChaChaPoly.seal(plaintext, using: key, nonce: nonce) else {
+            throw Libp2pError(.unauthentic, "sealing failed")
+        }
+        // The nonce stands in front of what was sealed.
+        box.combined.withUnsafeBytes { output.append(contentsOf: $0.dropFirst(12)) }
     }
 
     /// - Throws: `unauthentic` when the bytes were not sealed under this key, nonce and associated data.
