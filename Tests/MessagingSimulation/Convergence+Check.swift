@@ -152,7 +152,8 @@ extension Convergence {
         for device in world.devices {
             for record in device.store.conversations() {
                 for line in world.messages(device, record.id) where line.isContent {
-                    if record.isRemoved, let audience = audiences[line.id], !audience.contains(device.person.did) {
+                    let may = audiences[line.id]?.union(awaited[line.id] ?? [])
+                    if record.isRemoved, may?.contains(device.person.did) == false {
                         problems.append("\(device.name) reads \(line.text), which was not for it")
                     }
                     if device.isRevoked, line.text.hasSuffix("last") {

@@ -72,6 +72,8 @@ public struct Convergence {
     let settings: Settings
     /// For whom a message was when it was said.
     var audiences: [ULID: Set<DID>] = [:]
+    /// Who may have it besides: they were on their way in.
+    var awaited: [ULID: Set<DID>] = [:]
     var group: String { "Everybody" }
     private let seed: UInt64
 
@@ -302,6 +304,7 @@ public struct Convergence {
         let members = device.store.conversation(thread)?.members ?? []
         let id = try world.act(device) { try $0.send(draft, in: thread, at: now) }
         audiences[id] = Set(members + [device.person.did])
+        awaited[id] = Set(device.messenger.awaitedFounders(in: thread))
         said += 1
     }
 

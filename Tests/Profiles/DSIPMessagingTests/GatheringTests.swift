@@ -69,6 +69,18 @@ import Testing
         #expect(try texts(bob) == ["those who are here", "with carol"])
     }
 
+    @Test func `Who is taken out before they could come in is not brought in`() throws {
+        let thread = try group([bob.person.did, carol.person.did])
+        try world.run(10)
+        try world.act(alice) { try $0.remove([carol.person.did], from: thread, at: world.now) }
+        try say("the two of us", in: thread)
+        try world.run(10)
+        #expect(try texts(bob) == ["the two of us"])
+        try world.connect(carol)
+        try world.run(120)
+        #expect(carol.store.conversations().isEmpty)
+    }
+
     @Test func `The time runs only while the device is connected, and is kept over a restart`() throws {
         let thread = try group([bob.person.did, carol.person.did])
         try say("hello", in: thread)

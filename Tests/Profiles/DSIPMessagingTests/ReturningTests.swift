@@ -1,6 +1,7 @@
 import DSIPIdentity
 import Encoding
 import MLS
+import Support
 import Testing
 
 @testable import DSIPMessaging
@@ -102,5 +103,46 @@ import Testing
         }
         try world.run(10)
         #expect(try alice.messenger.groupInfoItem(group) != nil)
+    }
+
+    /// The first one back takes the other's leaf out; neither has to say anything twice.
+    @Test(arguments: [0, 1]) func `What two said who slept past their ends is said in the conversation that follows`(
+        first: Int
+    ) throws {
+        let world = try SimulatedWorld(seed: 23)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let devices = try people.map { try world.device($0, delegatedFor: 86_400) }
+        try world.run(20)
+        var threads = [try world.act(devices[0]) { try $0.open(with: people[1].did, at: world.now) }]
+        try say("before", devices[0], threads[0], world)
+        try world.run(10)
+        threads.append(try conversation(devices[1]))
+        for device in devices { try world.disconnect(device) }
+        try world.run(10)
+        // Nobody is there, and nothing under way.
+        let isQuiet = world.network.next(before: (world.now + 9 * 86_400) * 1000) == nil
+        #expect(isQuiet)
+        for device in devices { try say("\(device.name) asleep", device, threads[device.index], world) }
+        let (one, other) = (devices[first], devices[1 - first])
+        try world.renew(one)
+        try world.run(3 * 3600)
+        try say("\(one.name) alone", one, threads[one.index], world)
+        try world.run(60)
+        try world.renew(other)
+        try world.run(600)
+        try say("\(other.name) too", other, threads[other.index], world)
+        try world.run(60)
+        let said: Set = [
+            "before", "\(one.name) asleep", "\(one.name) alone", "\(other.name) asleep", "\(other.name) too",
+        ]
+        for device in devices {
+            #expect(device.store.conversations().count == 1)
+            #expect(Set(world.texts(device, threads[device.index])) == said)
+            let unsaid = world.messages(device, threads[device.index]).filter {
+                $0.state == .failed || $0.state == .pending
+            }
+            #expect(unsaid.map { "\($0.text) \($0.state) \($0.stateSentence ?? "")" }.isEmpty)
+        }
+        #expect(world.texts(devices[0], threads[0]) == world.texts(devices[1], threads[1]))
     }
 }

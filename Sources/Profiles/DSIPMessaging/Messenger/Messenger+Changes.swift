@@ -20,6 +20,16 @@ extension Messenger {
         }
     }
 
+    /// Who is not wanted any more is not brought in by what waits; what is under way is followed by taking them out.
+    mutating func withhold(_ members: [DID], from id: GroupID) {
+        update(id) { group in
+            for index in group.changes.indices.dropFirst(group.commitItem == nil ? 0 : 1) {
+                guard case .add(let list) = group.changes[index] else { continue }
+                group.changes[index] = .add(list.filter { !members.contains($0) })
+            }
+        }
+    }
+
     /// Makes the first change that is still wanted, when nothing stands in the way.
     mutating func drive(_ id: GroupID) throws(MessagingError) {
         guard let group = groups[id], group.phase == .active, group.commitItem == nil, group.passing == nil,

@@ -135,6 +135,7 @@ extension Messenger {
     ) throws(MessagingError) -> [MessengerAction] {
         try change(conversation, at: now) { messenger, record throws(MessagingError) in
             let group = try messenger.changeable(record)
+            messenger.withhold(members, from: group)
             messenger.plan(.remove(members.filter { $0 != messenger.identity }), in: group)
             messenger.hasten(group)
         }

@@ -90,7 +90,11 @@ extension Messenger {
         let old = try roster(of: group.id)
         var entries: [GroupRoster.Entry] = []
         let fresh = Set(summary.added + summary.updated + [summary.committerLeaf])
-        for member in next.members {
+        // Whoever is taken out does not see the next epoch: of its roster they know who is not in it.
+        if next.status == .removed {
+            entries = old.entries.filter { !summary.removed.map(\.rawValue).contains($0.index) }
+        }
+        for member in next.members where next.status != .removed {
             if let known = old.entries.first(where: { $0.index == member.index.rawValue }),
                 !fresh.contains(member.index), known.device == DeviceCredentials.device(member.credential)
             {

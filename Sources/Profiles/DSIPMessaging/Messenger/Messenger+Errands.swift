@@ -15,9 +15,10 @@ extension Messenger {
         via route: MailboxRoute,
         group: GroupID? = nil
     ) {
-        // A newer GroupInfo takes the place of one that has not left.
-        if purpose == .groupInfo {
-            for (number, old) in errands where old.purpose == .groupInfo && old.group == group {
+        // A newer word about a group takes the place of one that has not arrived.
+        if let group {
+            for (number, old) in errands
+            where old.purpose == purpose && old.group == group && old.via == route.mailbox {
                 errands[number] = nil
                 ledger.set(.errand, "", old.key, nil)
             }
@@ -114,13 +115,16 @@ extension Messenger {
 
     /// Tells every own mailbox what became of a group. M§6.6
     mutating func configure(_ id: GroupID, _ state: MailboxConfig.Group.State) {
-        guard groups[id] != nil else { return }
-        let entry = MailboxConfig.Group(id, state)
+        guard let hub = groups[id]?.hub else { return }
+        // Who was out, and is in again, may have said so last: then the mailbox has to hear where the group is ordered.
+        let isIn = state == .joined
+        let entry = MailboxConfig.Group(id, state, hub: isIn ? hub.did : nil, hubURI: isIn ? hub.uri : nil)
         for service in configuration.mailboxes {
             addErrand(
                 .config,
                 .mailboxConfig(MailboxConfig(subject: identity, groups: [entry])),
-                via: MailboxRoute(mailbox: service.mailbox)
+                via: MailboxRoute(mailbox: service.mailbox),
+                group: id
             )
         }
         update(id) { $0.isConfirmed = true }

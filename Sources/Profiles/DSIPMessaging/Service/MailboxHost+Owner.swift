@@ -118,7 +118,11 @@ extension MailboxHost {
             return try perform(actions, at: hosted, Reply(connection), at: now)
         }
         for entry in config.groups {
-            if let uri = entry.hubURI, hosted.mailbox.groups[entry.group] != nil { hosted.hubURIs[entry.group] = uri }
+            // A device that has not read of the group's move yet does not lead back to the hub before.
+            guard let uri = entry.hubURI, let registration = hosted.mailbox.groups[entry.group],
+                entry.hub.map({ $0 == registration.hub }) ?? true
+            else { continue }
+            hosted.hubURIs[entry.group] = uri
         }
         for device in devices {
             try ask { () throws(StoreFailure) in try hosted.discardPackages(of: device) }
