@@ -14,6 +14,8 @@ import opendht
 
 # Behind a put and behind a get, for what it leaves to be done; as in Libp2pPeer/Swarm.swift.
 PAUSE = 0.02
+# Of each node before anything is measured, as a node in use has had them.
+SEARCHES = 4
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 OPERATIONS = int(os.environ.get("OPERATIONS", "60"))
 
@@ -39,6 +41,9 @@ class OpenDHT:
         time.sleep(2)
         while time.monotonic() < deadline and not self.get(self.nodes[-1], self.put(0), 5)[0]:
             time.sleep(0.5)
+        for node in self.nodes:
+            for _ in range(SEARCHES):
+                self.get(node, opendht.InfoHash.get(f"nothing-{random.random()}"))
 
     def put(self, number):
         key = opendht.InfoHash.get(f"key-{number}-{random.random()}")

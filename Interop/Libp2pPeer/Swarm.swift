@@ -1,6 +1,7 @@
 import Foundation
 import Libp2p
 import NIOPosix
+import Synchronization
 
 /// `libp2p-peer swarm NODES OPERATIONS`: many nodes in this process, over loopback. Each operation puts a signed record on one and gets
 /// it on another that does not keep it; a line tells the microseconds to the first value and to the end, those of processor time that
@@ -34,8 +35,11 @@ enum Swarm {
             }
             nodes.append(Node(host: host, dht: dht))
         }
-        // As after some minutes: everybody has looked at its neighbourhood once more.
+        // As after some minutes: everybody has looked at its neighbourhood once more, and for a few things that are not there.
         for node in nodes { await node.dht.bootstrap() }
+        for node in nodes {
+            for _ in 0..<searches { _ = await node.dht.get(Array("/s/\(UInt64.random(in: 0 ... .max))".utf8)) }
+        }
         return nodes
     }
 
@@ -60,6 +64,8 @@ enum Swarm {
         exit(0)
     }
 
+    /// Of each node before anything is measured.
+    private static let searches = 4
     /// Behind a put and behind a get, for what it leaves to be done.
     private static let pause = Duration.milliseconds(20)
 
@@ -70,36 +76,46 @@ enum Swarm {
         return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
-    /// Asks from another thread and is told on the node's own, as whoever gives OpenDHT a callback.
-    private actor Watcher {
-        nonisolated let dht: KademliaService
-        nonisolated var unownedExecutor: UnownedSerialExecutor { dht.unownedExecutor }
+    /// What a get told, and when.
+    private struct Got {
+        var first: Duration?
+        var end = Duration.zero
+        var requests = 0
+        var wasHere = false
+    }
 
-        init(_ dht: KademliaService) { self.dht = dht }
-
-        /// - Returns: nil when the node kept the record itself.
-        func get(_ key: [UInt8], since start: ContinuousClock.Instant) async -> (
-            first: Duration?, end: Duration, requests: Int
-        )? {
-            var first: Duration?
-            for await event in await dht.records(key) {
-                switch event {
-                case .found(_, let hops):
-                    guard hops > 0 else { return nil }
-                    if first == nil { first = start.duration(to: .now) }
-                case .finished(let result): return (first, start.duration(to: .now), result.requests)
-                case .providers: continue
+    /// Asks from another thread and is told on the node's own, as OpenDHT tells a callback.
+    private static func got(_ key: [UInt8], from reader: Node) async -> Got {
+        let start = ContinuousClock.now
+        let got = Mutex(Got())
+        let (ends, told) = AsyncStream.makeStream(of: Got.self)
+        await reader.dht.records(key) { event in
+            let passed = start.duration(to: .now)
+            switch event {
+            case .found(_, let hops):
+                got.withLock { got in
+                    if hops == 0 { got.wasHere = true }
+                    if got.first == nil { got.first = passed }
                 }
+            case .finished(let result):
+                told.yield(
+                    got.withLock { got in
+                        (got.end, got.requests) = (passed, result.requests)
+                        return got
+                    }
+                )
+            case .providers: return
             }
-            return nil
         }
+        for await got in ends { return got }
+        return Got()
     }
 
     /// - Returns: false when the reader kept the record itself.
     private static func get(_ key: [UInt8], from reader: Node) async throws -> Bool {
-        let watcher = Watcher(reader.dht)
         let before = processorTime
-        guard let got = await watcher.get(key, since: .now) else { return false }
+        let got = await got(key, from: reader)
+        guard !got.wasHere else { return false }
         try await Task.sleep(for: pause)
         let told = got.first.map { "\(microseconds($0))" } ?? "null"
         let figures = "\(microseconds(got.end)), \(microseconds(processorTime - before)), \(got.requests)"

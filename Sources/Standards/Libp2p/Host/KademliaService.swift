@@ -13,7 +13,8 @@ public actor KademliaService {
     public nonisolated let host: PeerHost
     private let configuration: KademliaConfiguration
     private var engine: KademliaEngine
-    private var waiting: [KademliaEngine.LookupID: AsyncStream<KademliaEvent>.Continuation] = [:]
+    /// Who is told of each lookup, on this executor.
+    private var watchers: [KademliaEngine.LookupID: (KademliaEvent) -> Void] = [:]
     private var watcher: Task<Void, Never>?
     private var timer: Scheduled<Void>?
     private var timerAt: Int64 = .max
@@ -58,8 +59,9 @@ public actor KademliaService {
         timer?.cancel()
         host.kept.withLockedValue { $0[configuration.protocolID] = nil }
         await host.stopHandling(configuration.protocolID)
-        for continuation in waiting.values { continuation.finish() }
-        waiting = [:]
+        let told = watchers.values
+        watchers = [:]
+        for tell in told { tell(.finished(KademliaResult())) }
     }
 
     /// Serves others from now on, or no longer.
@@ -90,19 +92,35 @@ public actor KademliaService {
     }
 
     /// What a get tells as it goes: the first valid record at once, better ones after it, then the end.
-    public func records(_ key: [UInt8]) -> AsyncStream<KademliaEvent> { events(engine.get(key, at: host.clock.now)) }
+    public func records(_ key: [UInt8]) -> AsyncStream<KademliaEvent> {
+        let lookup = engine.get(key, at: host.clock.now)
+        return AsyncStream(bufferingPolicy: .bufferingNewest(64)) { continuation in
+            continuation.onTermination = { [weak self] reason in
+                guard case .cancelled = reason else { return }
+                Task { await self?.cancel(lookup) }
+            }
+            watch(lookup) { event in
+                continuation.yield(event)
+                if case .finished = event { continuation.finish() }
+            }
+        }
+    }
+
+    /// The same, told on the host's executor: no thread stands between an answer and who waits for it. Ends with `.finished`.
+    public func records(_ key: [UInt8], tell: @escaping @Sendable (KademliaEvent) -> Void) {
+        watch(engine.get(key, at: host.clock.now), tell)
+    }
 
     /// The first valid record; the search goes on behind and repairs.
     public func first(_ key: [UInt8]) async -> [UInt8]? {
         let lookup = engine.get(key, at: host.clock.now)
-        for await event in events(lookup, cancelsWithReader: false) {
+        return await wait(for: lookup, endsWithWaiter: false) { event in
             switch event {
-            case .found(let value, _): return value
-            case .finished(let result): return result.value
-            case .providers: continue
+            case .found(let value, _): .some(value)
+            case .finished(let result): .some(result.value)
+            case .providers: .none
             }
         }
-        return nil
     }
 
     /// The best record of those nearest to the key.
@@ -112,20 +130,20 @@ public actor KademliaService {
     /// - Returns: who took it, and how many.
     @discardableResult
     public func put(_ key: [UInt8], _ value: [UInt8]) async throws(Libp2pError) -> KademliaResult {
-        await end(events(try engine.put(key, value, at: host.clock.now)))
+        await end(try engine.put(key, value, at: host.clock.now))
     }
 
     /// Puts a record now and again until `withdraw`.
     @discardableResult
     public func publish(_ key: [UInt8], _ value: [UInt8]) async throws(Libp2pError) -> KademliaResult {
-        await end(events(try engine.publish(key, value, at: host.clock.now)))
+        await end(try engine.publish(key, value, at: host.clock.now))
     }
 
     /// Tells that this node provides `key`, now and again until `withdraw`.
     @discardableResult
     public func announce(_ key: [UInt8]) async throws(Libp2pError) -> KademliaResult {
         engine.ownAddresses = await host.listenAddresses
-        return await end(events(try engine.announce(key, at: host.clock.now)))
+        return await end(try engine.announce(key, at: host.clock.now))
     }
 
     public func withdraw(_ key: [UInt8]) { engine.withdraw(key) }
@@ -140,31 +158,51 @@ public actor KademliaService {
     private func result(
         _ begin: (inout KademliaEngine, Int64) -> KademliaEngine.LookupID
     ) async -> KademliaResult {
-        await end(events(begin(&engine, host.clock.now)))
+        await end(begin(&engine, host.clock.now))
     }
 
-    private func end(_ events: AsyncStream<KademliaEvent>) async -> KademliaResult {
-        for await event in events { if case .finished(let result) = event { return result } }
-        return KademliaResult()
-    }
-
-    private func events(
-        _ lookup: KademliaEngine.LookupID,
-        cancelsWithReader: Bool = true
-    ) -> AsyncStream<KademliaEvent> {
-        let stream = AsyncStream<KademliaEvent>(bufferingPolicy: .bufferingNewest(64)) { continuation in
-            waiting[lookup] = continuation
-            continuation.onTermination = { [weak self] reason in
-                guard case .cancelled = reason, cancelsWithReader else { return }
-                Task { await self?.cancel(lookup) }
-            }
+    private func end(_ lookup: KademliaEngine.LookupID) async -> KademliaResult {
+        await wait(for: lookup, endsWithWaiter: true) { event in
+            if case .finished(let result) = event { result } else { nil }
         }
+    }
+
+    /// Waits until `answer` makes something of an event, as it does of `.finished`.
+    ///
+    /// - Parameter endsWithWaiter: whether the lookup ends when nobody waits any more.
+    private func wait<Value: Sendable>(
+        for lookup: KademliaEngine.LookupID,
+        endsWithWaiter: Bool,
+        _ answer: @escaping (KademliaEvent) -> Value?
+    ) async -> Value {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                var waiting: CheckedContinuation<Value, Never>? = continuation
+                watch(lookup) { event in
+                    guard let value = answer(event) else { return }
+                    waiting?.resume(returning: value)
+                    waiting = nil
+                }
+            }
+        } onCancel: {
+            Task { await abandon(lookup, ending: endsWithWaiter) }
+        }
+    }
+
+    private func abandon(_ lookup: KademliaEngine.LookupID, ending: Bool) {
+        guard let tell = watchers.removeValue(forKey: lookup) else { return }
+        if ending { engine.cancel(lookup) }
+        tell(.finished(KademliaResult()))
+    }
+
+    /// - Parameter tell: called once with `.finished`, and never after.
+    private func watch(_ lookup: KademliaEngine.LookupID, _ tell: @escaping (KademliaEvent) -> Void) {
+        watchers[lookup] = tell
         drain()
-        return stream
     }
 
     private func cancel(_ lookup: KademliaEngine.LookupID) {
-        waiting[lookup] = nil
+        watchers[lookup] = nil
         engine.cancel(lookup)
     }
 
@@ -211,8 +249,11 @@ public actor KademliaService {
                 queue.append((id, peer, message, expectsAnswer))
             }
         case .event(let lookup, let event):
-            waiting[lookup]?.yield(event)
-            if case .finished = event { waiting.removeValue(forKey: lookup)?.finish() }
+            guard case .finished = event else {
+                watchers[lookup]?(event)
+                return
+            }
+            watchers.removeValue(forKey: lookup)?(event)
         }
     }
 

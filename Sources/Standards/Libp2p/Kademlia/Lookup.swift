@@ -46,6 +46,8 @@ struct Lookup: Sendable {
     private var pathOf: [PeerID: Int] = [:]
     /// Peers named beside a record, and the answer that named them.
     private var postponed: [(peers: PeerList, path: Int, hops: Int)] = []
+    /// How far from the key those are who may have the record, by the word of those who have it.
+    private var radius: KademliaKey.Distance?
     private(set) var requests = 0
     /// The longest chain of requests that was answered.
     private(set) var hops = 0
@@ -91,8 +93,13 @@ struct Lookup: Sendable {
         if !agreeing.isEmpty || now < patientUntil, agreeing.count + underWay(at: now, stall: stall) >= quorum {
             return nil
         }
-        // Who is to agree on a record may be any of the nearest: those known from before need not be dialled.
-        if !agreeing.isEmpty, let (path, index) = nearestKnown { return ask(path, index, at: now) }
+        if !agreeing.isEmpty {
+            // Who is to agree on a record may be any of the nearest: those known from before need not be dialled.
+            if let (path, index) = nearest(knownWithin: radius) { return ask(path, index, at: now) }
+            // Nobody farther has it: whom its holders name is read first.
+            if !postponed.isEmpty { return nil }
+            if let radius, let (path, index) = nearest(within: radius) { return ask(path, index, at: now) }
+        }
         for path in paths.indices {
             var considered = 0
             var underWay = 0
@@ -123,15 +130,24 @@ struct Lookup: Sendable {
         return paths[path][index].peer
     }
 
-    /// The nearest of our own neighbours that was not asked and is among those to be asked.
-    private var nearestKnown: (path: Int, index: Int)? {
+    /// The nearest that was not asked and is among those to be asked, of our own neighbours alone.
+    private func nearest(knownWithin radius: KademliaKey.Distance?) -> (path: Int, index: Int)? {
+        nearest { candidate in candidate.hops == 1 && (radius.map { candidate.distance <= $0 } ?? true) }
+    }
+
+    /// The same, of all that are so near.
+    private func nearest(within radius: KademliaKey.Distance) -> (path: Int, index: Int)? {
+        nearest { $0.distance <= radius }
+    }
+
+    private func nearest(where isWanted: (Candidate) -> Bool) -> (path: Int, index: Int)? {
         var nearest: (path: Int, index: Int)?
         for path in paths.indices {
             var considered = 0
             for (index, candidate) in paths[path].enumerated() where considered < width {
                 if case .failed = candidate.state { continue }
                 considered += 1
-                guard case .waiting = candidate.state, candidate.hops == 1 else { continue }
+                guard case .waiting = candidate.state, isWanted(candidate) else { continue }
                 let best = nearest.map { paths[$0.path][$0.index].distance }
                 if best.map({ candidate.distance < $0 }) ?? true { nearest = (path, index) }
                 break
@@ -192,6 +208,9 @@ struct Lookup: Sendable {
     mutating func postpone(_ peers: PeerList, of peer: PeerID) {
         guard let path = pathOf[peer], let answered = paths[path].first(where: { $0.peer.id == peer }) else { return }
         postponed.append((peers, path, answered.hops))
+        // A holder names the nearest it knows, the farthest of them last: beyond, few have the record.
+        guard let last = peers.last, case let distance = KademliaKey(last.id).distance(to: target) else { return }
+        if radius.map({ distance < $0 }) ?? true { radius = distance }
     }
 
     /// Reads on where those known are too few to agree on a record.

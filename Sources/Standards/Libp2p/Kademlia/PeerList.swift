@@ -30,6 +30,13 @@ struct PeerList: Hashable, Sendable {
         }
     }
 
+    var last: KademliaPeer? {
+        switch form {
+        case .read(let peers): peers.last
+        case .written(let written): written.last.flatMap { KademliaPeer(wire: $0) }
+        }
+    }
+
     func write(_ number: UInt64, to writer: inout ProtobufWriter) {
         switch form {
         case .read(let peers): for peer in peers { writer.bytes(number, peer.wire) }

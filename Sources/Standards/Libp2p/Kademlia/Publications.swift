@@ -62,9 +62,9 @@ struct ResponseTime: Sendable {
     /// the middle counts: some of them had to be dialled for first.
     var patience: Int64 {
         guard !latest.isEmpty, case let middle = latest.sorted()[latest.count / 2],
-            middle < ResponseTime.shortestStall / 2
+            middle < ResponseTime.shortestStall
         else { return 0 }
-        return 2 * middle + 2
+        return middle + 2
     }
 
     private static let shortestStall: Int64 = 20
