@@ -62,6 +62,15 @@ import Testing
         }
     }
 
+    @Test func `A mark that was written before there was one a group still counts`() {
+        let known = mark(1, 1, 5, 10)
+        var row = RowWriter()
+        row.put("order", known.order)
+        row.put("message", known.message)
+        #expect(ReadMarks(decoding: row.bytes)?.order == known.order)
+        #expect(ReadMarks(decoding: row.bytes)?.highest?.message == known.message)
+    }
+
     @Test func `Of many marks the highest of each group stay`() {
         var marks = ReadMarks()
         _ = marks.insert(mark(1, 1, 1, 10))

@@ -66,6 +66,10 @@ extension ReadMarks {
             guard let message = mark.ulid("message"), let order = mark.int("order") else { return nil }
             return Mark(message: message, group: mark.group("group"), seq: mark.int("seq"), order: order)
         }
+        // Written before marks were kept by group.
+        if marks.isEmpty, let message = row.ulid("message"), let order = row.int("order") {
+            marks = [Mark(message: message, order: order)]
+        }
     }
 }
 
