@@ -13,7 +13,12 @@ public enum PreKeyService {
     ///
     /// - Parameter retention: seconds that a message is kept at most.
     public static func capability(retention: Int64) -> JSONValue {
-        ["extension": .string(PreKeys.extensionID.description), "retention_s": .int(retention)]
+        ["extension": .string(PreKeys.extensionID.description), "retention_s": .int(retention), "stored": true]
+    }
+
+    /// Whether a relay that says this of itself keeps stored envelopes.
+    public static func keepsStored(_ capability: JSONValue?) -> Bool {
+        isOffered(capability) && capability?["stored"]?.bool == true
     }
 
     /// Whether a relay that says this of itself hands out prekeys in a way that is understood here.
