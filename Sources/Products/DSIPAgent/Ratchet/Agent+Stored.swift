@@ -24,7 +24,7 @@ extension Agent {
         func sendOpenly() { post(message.json, until: message.head.expiresAt, to: url, desk, in: form) }
         guard sealed != .never, RelayURL.isValid(url) else { return sendOpenly() }
         if let capabilities = links.capabilities(at: url) {
-            return send(message, sealed: sealed, keptBy: capabilities, at: url, desk, messages, sendOpenly)
+            return send(message, keptBy: capabilities, at: url, desk, messages, sendOpenly)
         }
         let (owner, mask) = (desk.identity, mask(of: messages))
         Task {
@@ -32,7 +32,7 @@ extension Agent {
             guard let (_, capabilities) = await links.ask(url, as: mask), let desk = desks[owner],
                 let messages = desk.mail
             else { return }
-            send(message, sealed: sealed, keptBy: capabilities, at: url, desk, messages) {
+            send(message, keptBy: capabilities, at: url, desk, messages) {
                 post(message.json, until: message.head.expiresAt, to: url, desk, in: form)
             }
         }
@@ -40,7 +40,6 @@ extension Agent {
 
     private func send(
         _ message: RatchetMessage,
-        sealed: RatchetSealing,
         keptBy capabilities: RelayCapabilities,
         at url: String,
         _ desk: Desk,
@@ -48,8 +47,8 @@ extension Agent {
         _ sendOpenly: () -> Void
     ) {
         guard PreKeyService.keepsStored(capabilities.other[PreKeyService.member]) else {
-            // To a device that opens envelopes nothing goes without one: it waits until the relay keeps them again.
-            return sealed == .always ? () : sendOpenly()
+            // Nobody could hand one in there, and a message that waits for that might wait for ever.
+            return sendOpenly()
         }
         var random = SystemRandomNumberGenerator()
         guard let agreement = DIDKey.keyAgreement(of: message.head.to),

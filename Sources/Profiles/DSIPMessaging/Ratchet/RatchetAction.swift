@@ -34,7 +34,7 @@ public enum RatchetSealing: Hashable, Sendable {
     case never
     /// Where the relay keeps them.
     case whereKept
-    /// The device itself has said that it opens them: what a relay says to the contrary counts for nothing.
+    /// Where the relay keeps them, too; but the device itself has said that it opens them, and a relay that says that it does not is not believed.
     case always
 }
 
