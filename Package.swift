@@ -297,7 +297,11 @@ let package = Package(
             ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding", "Ethereum", "Libp2p", crypto]
         ),
         tests("DSIPBroadcast", "Profiles", ["DSIPConformance", "DSIPSignaling", "DSIPIdentity", "Encoding"]),
-        tests("DSIPDialect03", "Profiles", ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
+        tests(
+            "DSIPDialect03",
+            "Profiles",
+            ["DSIPMedia", "DSIPSignaling", "DSIPIdentity", "Encoding", "WebRTC", crypto]
+        ),
         tests("DSIPMedia", "Profiles", ["DSIPConformance", "DSIPSignaling", "Encoding", "WebRTC"]),
         tests(
             "DSIPMessaging",
@@ -333,7 +337,7 @@ let package = Package(
             "Products",
             [
                 "DSIPDialect03", "DSIPDiscovery", "DSIPIdentity", "DSIPMedia", "DSIPMessaging", "DSIPRelay",
-                "DSIPSignaling", "DSIPTransport", "Encoding", "Libp2p", "Unbound", crypto, log,
+                "DSIPSignaling", "DSIPTransport", "DoubleRatchet", "Encoding", "Libp2p", "Unbound", crypto, log,
             ] + nio
         ),
     ]

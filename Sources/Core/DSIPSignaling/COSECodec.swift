@@ -34,8 +34,16 @@ public struct COSECodec: WireCodec {
         by key: SigningKey,
         delegations: [Envelope]
     ) throws(IdentityError) -> Envelope {
+        try sign(payload: message.json, by: key, delegations: delegations)
+    }
+
+    public func sign(
+        payload: JSONValue,
+        by key: SigningKey,
+        delegations: [Envelope]
+    ) throws(IdentityError) -> Envelope {
         let frame = try COSEStatement.signed(
-            message.json,
+            payload,
             contentType: Self.contentType,
             by: key,
             delegations: delegations

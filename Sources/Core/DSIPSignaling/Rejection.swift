@@ -16,6 +16,8 @@ public struct Rejection: Error, Hashable, Sendable, CustomStringConvertible {
     public var from: DID?
     /// Unix seconds; tells a wrong clock from an old message.
     public var issuedAt: Int64?
+    /// What a relay that kept the frame calls it, where it is an envelope around the message that was refused.
+    public var keptAs: ULID?
 
     public init(
         _ code: VerdictCode,

@@ -19,6 +19,19 @@ public protocol WireCodec: Sendable {
     ///
     /// - Throws: `.unsupported` for what the form has no word for, `.signing`.
     func sign(_ message: Message, by key: SigningKey, delegations: [Envelope]) throws(IdentityError) -> Envelope
+
+    /// Writes and signs a message of a profile.
+    ///
+    /// - Parameter payload: as DSIP-JOSE would have it.
+    /// - Throws: `.unsupported` for what the form has no word for, `.signing`.
+    func sign(payload: JSONValue, by key: SigningKey, delegations: [Envelope]) throws(IdentityError) -> Envelope
+
+    /// What a relay that keeps a frame calls it, where the message in it has an id that the relay does not see.
+    func name(of frame: [UInt8]) -> ULID?
+}
+
+extension WireCodec {
+    public func name(of frame: [UInt8]) -> ULID? { nil }
 }
 
 /// A frame of another form, taken apart and not yet verified.
@@ -73,5 +86,23 @@ extension Message {
     ) throws(IdentityError) -> Envelope {
         guard let codec else { return try signed(by: key, delegations: delegations) }
         return try codec.sign(self, by: key, delegations: delegations)
+    }
+}
+
+extension Envelope {
+    /// Signs a message of a profile in DSIP-JOSE, or in the form of `codec`.
+    ///
+    /// - Throws: as ``WireCodec/sign(payload:by:delegations:)``.
+    public init(
+        signing payload: JSONValue,
+        by key: SigningKey,
+        delegations: [Envelope] = [],
+        with codec: (any WireCodec)?
+    ) throws(IdentityError) {
+        if let codec {
+            self = try codec.sign(payload: payload, by: key, delegations: delegations)
+        } else {
+            try self.init(signing: payload.utf8, by: key, delegations: delegations)
+        }
     }
 }

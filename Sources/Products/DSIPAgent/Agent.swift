@@ -206,9 +206,13 @@ public actor Agent {
 
     private func handle(_ event: RelayLinks.Event) {
         switch event {
-        case .message(let message, let owner, let path): received(message, owner: owner, path: path)
-        case .mail(let message, let owner, let path): receivedMail(message, owner: owner, path: path)
+        case .message(let message, let owner, let path):
+            if !receivedStored(message, owner: owner) { received(message, owner: owner, path: path) }
+        case .mail(let message, let owner, let path):
+            if !receivedStored(message, owner: owner) { receivedMail(message, owner: owner, path: path) }
         case .ratchet(let message, let owner, let path): receivedRatchet(message, owner: owner, path: path)
+        case .unreadable(let id, let owner, let path):
+            if let desk = desks[owner], path == desk.relay { acknowledge(id, desk) }
         case .status(let owner, let url, let state):
             if state.isConnected, desks[owner]?.relay == url { announceSoon(owner) }
             if case .connected(_, let capabilities) = state { learnHosts(capabilities, of: url) }

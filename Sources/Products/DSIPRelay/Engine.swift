@@ -272,8 +272,10 @@ final class Engine: Sendable {
             }
             if let quic { capabilities.other[QUICBinding.capability] = .int(Int64(quic.port)) }
             if ratchet != nil {
+                // Whoever hands in an envelope is nobody that a closed relay lets in.
                 capabilities.other[PreKeyService.member] = PreKeyService.capability(
-                    retention: RatchetHost.Limits().retention
+                    retention: RatchetHost.Limits().retention,
+                    keepsStored: configuration.routing.scope.admitsHello(from: SigningKey().did)
                 )
             }
             if !running.overlay.isEmpty {

@@ -15,6 +15,8 @@ import Encoding
 /// checked the signature over the bytes it names.
 public struct ProposalCodec: WireCodec {
     public let form: WireForm
+    /// Of whom this end is: what is sealed to one of them is read as the message inside.
+    private let keys: [SigningKey]
 
     /// `dsip.v0.3+json`: text frames.
     public static let json = ProposalCodec(form: .proposal)
@@ -24,7 +26,15 @@ public struct ProposalCodec: WireCodec {
     public static let contentType = "application/dsip-0.3+cbor"
     private static let limits = JSONDocument.Limits(bytes: ProtocolLimits.frame, depth: 32)
 
-    private init(form: WireForm) { self.form = form }
+    /// JSON, and the messages inside stored envelopes (proposal 0.3 §21.B) that are sealed to `keys`. Others see of one where it goes.
+    public static func json(opening keys: [SigningKey]) -> ProposalCodec {
+        ProposalCodec(form: .proposal, opening: keys)
+    }
+
+    private init(form: WireForm, opening keys: [SigningKey] = []) {
+        self.form = form
+        self.keys = keys
+    }
 
     // MARK: Reading
 
@@ -33,7 +43,7 @@ public struct ProposalCodec: WireCodec {
     }
 
     private func openJSON(_ frame: [UInt8], at now: Int64) throws(Rejection) -> WireStatement? {
-        guard let message = ProposalCodec.message(frame) else { return nil }
+        guard let message = ProposalCodec.message(frame) else { return try openStored(frame, at: now) }
         let signature = try ProposalSignature(of: message)
         return WireStatement(
             form: form,
@@ -50,6 +60,39 @@ public struct ProposalCodec: WireCodec {
             identifierTellsTime: false,
             mayLackRecipient: true
         )
+    }
+
+    /// A stored envelope: for whom it is sealed to, what is inside; for others, where it goes.
+    private func openStored(_ frame: [UInt8], at now: Int64) throws(Rejection) -> WireStatement? {
+        guard let stored = try StoredEnvelope(reading: frame) else { return nil }
+        guard let key = keys.first(where: { $0.did == stored.to }) else {
+            try stored.checkTime(at: now)
+            return WireStatement(
+                form: form,
+                kid: DIDURL(did: stored.from, fragment: String(stored.from.identifier)),
+                algorithm: .edDSA,
+                delegations: [],
+                covered: stored.covered,
+                signature: stored.signature,
+                payload: { JSONValue.object(stored.payload(at: now)).utf8 },
+                identifierTellsTime: false
+            )
+        }
+        _ = try StoredEnvelope(frame, at: now)
+        let inner = try stored.opened(by: key)
+        guard ProposalCodec.message(inner) != nil, var statement = try openJSON(inner, at: now) else {
+            throw Rejection(.sealedPlaintextInvalid, "no message of the proposal in it", from: stored.from)
+        }
+        let payload = statement.payload
+        statement.payload = { () throws(Rejection) in
+            let said = try payload()
+            // Sealed anew for somebody else, by whom it was meant for.
+            guard (try? JSONValue(parsing: said))?["to"]?.string == stored.to.string else {
+                throw Rejection(.sealedPlaintextInvalid, "the message inside is for another", from: stored.from)
+            }
+            return said
+        }
+        return statement
     }
 
     private func openCBOR(_ frame: [UInt8], at now: Int64) throws(Rejection) -> WireStatement? {
@@ -93,6 +136,11 @@ public struct ProposalCodec: WireCodec {
         return document.root.value.object
     }
 
+    public func name(of frame: [UInt8]) -> ULID? {
+        guard form == .proposal, ProposalCodec.message(frame) == nil else { return nil }
+        return (try? StoredEnvelope(reading: frame))?.id
+    }
+
     /// The whole message of a verified envelope, for members that the core has no place for, such as `economics`.
     ///
     /// - Returns: nil for an envelope of another form.
@@ -113,6 +161,14 @@ public struct ProposalCodec: WireCodec {
     ) throws(IdentityError) -> Envelope {
         var writing = ProposalWriting(message)
         return try sign(writing.object(), by: key, delegations: delegations)
+    }
+
+    public func sign(
+        payload: JSONValue,
+        by key: SigningKey,
+        delegations: [Envelope]
+    ) throws(IdentityError) -> Envelope {
+        try sign(ProposalWriting.object(of: payload), by: key, delegations: delegations)
     }
 
     /// Signs a message as it is to be written, such as a `dsip.receipt`, or one with members of one's own.

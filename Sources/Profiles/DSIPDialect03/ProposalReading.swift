@@ -16,8 +16,14 @@ struct ProposalReading {
     private static let version = "1.0"
     /// Seconds a message may still be delivered when it says nothing else.
     static let lifetime: Int64 = 60
+    /// The same for what waits for its recipient, and as long as it may.
+    static let keptLifetime: Int64 = 30 * 86_400
+    /// The same for what is said now or never.
+    static let passingLifetime: Int64 = 30
     /// Types of the proposal that are kept as they are, for the profile that reads them.
     static let statements: Set = ["dsip.receipt", "dsip.typing", "dsip.msgUpdate"]
+    /// Types of ratchet conversations that the proposal has no word for: prekeys, and that something has arrived.
+    static let keys: Set = ["prekeys", "prekey-fetch", "accepted"]
 
     /// - Parameter message: without `sig`.
     init(_ message: JSONObject, signedBy kid: DIDURL, at now: Int64) {
@@ -41,6 +47,7 @@ struct ProposalReading {
         case "dsip.error": return try error()
         case "dsip.msg": return try ratchetMessage()
         case let type where Self.statements.contains(type): return try statement(type)
+        case let type where Self.keys.contains(String(type.dropFirst(5))): return try keys(String(type.dropFirst(5)))
         default:
             // The core's own types by their own names, such as `dsip.hello`.
             guard MessageType(rawValue: String(type.dropFirst(5))) != nil else {
@@ -141,7 +148,7 @@ struct ProposalReading {
     /// `dsip.msg`: the ratchet message of one device for one other (docs/messaging.md, `ratchet/1.0`).
     private func ratchetMessage() throws(Rejection) -> JSONObject {
         var payload = try head("dsip.msg", needsOwnTime: true)
-        payload["dsip"] = Self.block(profiles: ["messaging/1.0"], extensions: ["ratchet/1.0"])
+        payload["dsip"] = Self.ratchet
         guard let content = message["content"]?.object, content["enc"]?.string == "v1",
             let ciphertext = content["ciphertext"]
         else { throw ProposalMedia.fault("content is no v1 ciphertext") }
@@ -155,12 +162,30 @@ struct ProposalReading {
         return payload
     }
 
-    /// Receipts, typing and edits, with their own members as they are.
+    /// Receipts, typing and edits, with their own members as they are; what they are about in the core's spelling, where it is an id.
     private func statement(_ type: String) throws(Rejection) -> JSONObject {
-        var payload = try head(type, needsOwnTime: false)
+        // An old edit, played again, would take the place of a later one.
+        var payload = try head(type, needsOwnTime: type == "dsip.msgUpdate")
+        payload["dsip"] = Self.ratchet
         for member in message.members where payload[member.name] == nil && member.name != "sig" && member.name != "core"
         {
             payload[member.name] = member.value
+        }
+        for name in ["for", "thread"] {
+            if let id = message[name]?.string.flatMap(ProposalID.read) { payload[name] = .string(id.description) }
+        }
+        return payload
+    }
+
+    /// Prekeys, who asks for them, and that something has arrived: their members stand in `core`, what is answered in `correlates`.
+    private func keys(_ type: String) throws(Rejection) -> JSONObject {
+        var payload = try head(type, needsOwnTime: true)
+        payload["dsip"] = Self.ratchet
+        if let correlates = message["correlates"] {
+            guard let id = correlates.string.flatMap(ProposalID.read) else {
+                throw ProposalMedia.fault("correlates is no UUID")
+            }
+            payload["in_reply_to"] = .string(id.description)
         }
         return payload
     }
@@ -197,8 +222,9 @@ struct ProposalReading {
             throw ProposalMedia.fault("id or ts is missing")
         }
         let issuedAt = time ?? now
-        let lifetime = message["ttl"]?.int ?? Self.lifetime
-        guard (1...ProtocolLimits.introductionValidity).contains(lifetime), issuedAt >= 0, issuedAt < 1 << 40 else {
+        let (longest, usual) = Self.lifetimes(of: type)
+        let lifetime = message["ttl"]?.int ?? usual
+        guard (1...longest).contains(lifetime), issuedAt >= 0, issuedAt < 1 << 40 else {
             throw ProposalMedia.fault("ts or ttl is out of bounds")
         }
         var payload: JSONObject = [
@@ -215,6 +241,14 @@ struct ProposalReading {
         payload["issued_at"] = .int(issuedAt)
         payload["expires_at"] = .int(issuedAt + lifetime)
         return payload
+    }
+
+    private static func lifetimes(of type: String) -> (longest: Int64, usual: Int64) {
+        switch type {
+        case "dsip.msg", "dsip.receipt", "dsip.msgUpdate": (keptLifetime, keptLifetime)
+        case "dsip.typing": (keptLifetime, passingLifetime)
+        default: (ProtocolLimits.introductionValidity, lifetime)
+        }
     }
 
     /// A repetition has the same id as what it repeats: over what is said, not how, so that both forms of a message are one message.
@@ -252,6 +286,8 @@ struct ProposalReading {
             critical: critical
         )
     }
+
+    static let ratchet = block(profiles: ["messaging/1.0"], extensions: ["ratchet/1.0", "prekeys/1.0"])
 
     private static func block(
         core: String = version,

@@ -132,6 +132,45 @@ struct ProposalWriting {
         return .object(object)
     }
 
+    // MARK: Profiles
+
+    /// A message of ratchet conversations, without its signature.
+    ///
+    /// - Throws: `.unsupported` for other messages of profiles.
+    static func object(of payload: JSONValue) throws(IdentityError) -> JSONObject {
+        guard let source = payload.object, let type = payload["type"]?.string, let from = payload["from"]?.string,
+            let id = payload["id"]?.string.flatMap({ ULID($0) }), let issuedAt = payload["issued_at"]?.int,
+            let expiresAt = payload["expires_at"]?.int
+        else { throw IdentityError(.unsupported, "not a message") }
+        var object: JSONObject = [
+            "type": .string(type), "id": .string(ProposalID.text(id)), "ts": .int(issuedAt),
+            "ttl": .int(max(1, expiresAt - issuedAt)), "from": .string(from),
+        ]
+        object["to"] = payload["to"]
+        let rest = source.members.filter { !common.contains($0.name) && object[$0.name] == nil }
+        switch type {
+        case "dsip.msg":
+            let parts = [id.description, from, payload["to"]?.string ?? ""]
+            object["content"] = [
+                "enc": "v1", "ciphertext": payload["content"]?["ciphertext"] ?? .null, "aad": .string(aad(parts)),
+            ]
+        case _ where ProposalReading.statements.contains(type):
+            for member in rest {
+                let named = ["for", "thread"].contains(member.name) ? member.value.string.flatMap { ULID($0) } : nil
+                object[member.name] = named.map { .string(ProposalID.text($0)) } ?? member.value
+            }
+        case _ where ProposalReading.keys.contains(type):
+            object["type"] = .string("dsip." + type)
+            if let answered = payload["in_reply_to"]?.string.flatMap({ ULID($0) }) {
+                object["correlates"] = .string(ProposalID.text(answered))
+            }
+            let own = rest.filter { $0.name != "in_reply_to" }
+            if !own.isEmpty { object["core"] = .object(JSONObject(members: own)) }
+        default: throw IdentityError(.unsupported, "the proposal has no word for it")
+        }
+        return object
+    }
+
     /// What a `dsip.msg` is bound to: id, sender and recipient.
     static func aad(_ parts: [String]) -> String { Base64URL.encode(Array(parts.joined(separator: "\u{0}").utf8)) }
 }

@@ -20,8 +20,8 @@ public struct StoredEnvelope: Hashable, Sendable {
     public static let type = "dsip.envelope.v1"
     private static let suite = HPKE.Ciphersuite(kem: .Curve25519_HKDF_SHA256, kdf: .HKDF_SHA256, aead: .AES_GCM_256)
     private static let info = Data(type.utf8)
-    /// Seconds an envelope may wait.
-    public static let maximumLifetime: Int64 = 7 * 86_400
+    /// Seconds an envelope may wait: as long as what is in it.
+    public static let maximumLifetime = ProposalReading.keptLifetime
     private static let limits = JSONDocument.Limits(bytes: ProtocolLimits.frame, depth: 2, members: 16)
     private static let block = 256
 
@@ -34,12 +34,34 @@ public struct StoredEnvelope: Hashable, Sendable {
     public let bytes: [UInt8]
     private let outer: JSONObject
     private let sealed: [UInt8]
+    let signature: [UInt8]
+
+    /// By what a relay calls it, and the device that acknowledges it: of what is signed, so that a repetition has the same.
+    public var id: ULID {
+        // Sixteen bytes are always one.
+        ULID(bytes: Array(SHA256.hash(data: covered).prefix(16)))!
+    }
+
+    /// What the signature covers.
+    var covered: [UInt8] { JSONValue.object(outer).canonical }
 
     /// Reads and verifies an envelope.
     ///
     /// - Returns: nil for what is none.
     /// - Throws: `schema-invalid`, `expired`, `kid-unresolvable`, `signature-invalid`.
     public init?(_ bytes: [UInt8], at now: Int64) throws(Rejection) {
+        try self.init(reading: bytes)
+        try checkTime(at: now)
+        guard let key = DIDKey.publicKey(of: from) else {
+            throw Rejection(.kidUnresolvable, "an envelope is signed by a did:key", from: from)
+        }
+        guard key.isValidSignature(signature, for: covered) else {
+            throw Rejection(.signatureInvalid, "the signature does not verify", from: from)
+        }
+    }
+
+    /// The same, neither time nor signature checked.
+    init?(reading bytes: [UInt8]) throws(Rejection) {
         guard bytes.first == UInt8(ascii: "{"),
             let object = (try? JSONDocument(scanning: bytes, limits: Self.limits))?.root.value.object,
             object["type"]?.string == Self.type
@@ -48,28 +70,37 @@ public struct StoredEnvelope: Hashable, Sendable {
             let sender = DID(from.prefix { $0 != "#" }), object["nonce"]?.string.map({ !$0.isEmpty }) == true,
             let sealed = object["payload_enc"]?.string.flatMap({ Base64URL.decode($0) }), sealed.count > 32,
             let signature = object["sig"]?.string.flatMap({ Base64URL.decode($0) }),
-            let expiresAt = object["exp"]?.int, expiresAt <= now + Self.maximumLifetime + ProtocolLimits.replayWindow
+            let expiresAt = object["exp"]?.int, expiresAt >= 0
         else { throw Rejection(.schemaInvalid, "a malformed dsip.envelope.v1") }
-        guard now < expiresAt else { throw Rejection(.expired, "expired", from: sender) }
-        guard let key = DIDKey.publicKey(of: sender) else {
-            throw Rejection(.kidUnresolvable, "an envelope is signed by a did:key", from: sender)
-        }
         var outer = object
         outer["sig"] = nil
-        guard key.isValidSignature(signature, for: JSONValue.object(outer).canonical) else {
-            throw Rejection(.signatureInvalid, "the signature does not verify", from: sender)
-        }
         self.to = to
         self.from = sender
         self.expiresAt = expiresAt
         self.bytes = bytes
         self.outer = outer
         self.sealed = sealed
+        self.signature = signature
     }
 
-    private init(to: DID, from: DID, expiresAt: Int64, bytes: [UInt8], outer: JSONObject, sealed: [UInt8]) {
+    func checkTime(at now: Int64) throws(Rejection) {
+        guard expiresAt - Self.maximumLifetime <= now + ProtocolLimits.replayWindow else {
+            throw Rejection(.schemaInvalid, "good for longer than it may be", from: from)
+        }
+        guard now < expiresAt else { throw Rejection(.expired, "expired", from: from) }
+    }
+
+    private init(
+        to: DID,
+        from: DID,
+        expiresAt: Int64,
+        bytes: [UInt8],
+        outer: JSONObject,
+        sealed: [UInt8],
+        signature: [UInt8]
+    ) {
         (self.to, self.from, self.expiresAt) = (to, from, expiresAt)
-        (self.bytes, self.outer, self.sealed) = (bytes, outer, sealed)
+        (self.bytes, self.outer, self.sealed, self.signature) = (bytes, outer, sealed, signature)
     }
 
     /// Seals `message` to `recipient` under a key that is thrown away: nothing outside says who sends.
@@ -77,7 +108,7 @@ public struct StoredEnvelope: Hashable, Sendable {
     /// - Parameters:
     ///   - message: a signed message of the dialect.
     ///   - key: the recipient's X25519 key agreement key, raw.
-    ///   - expiry: Unix seconds, at most a week away.
+    ///   - expiry: Unix seconds, at most ``maximumLifetime`` away.
     /// - Throws: `.signing` when nothing can be sealed to the key, `.tooLarge`.
     public static func sealing(
         _ message: Envelope,
@@ -99,8 +130,9 @@ public struct StoredEnvelope: Hashable, Sendable {
         else { throw IdentityError(.signing, "nothing can be sealed to that key") }
         let sealed = Array(seal.encapsulatedKey + ciphertext)
         outer["payload_enc"] = .string(Base64URL.encode(sealed))
+        let signature = try sender.sign(JSONValue.object(outer).canonical)
         var signed = outer
-        signed["sig"] = .string(Base64URL.encode(try sender.sign(JSONValue.object(outer).canonical)))
+        signed["sig"] = .string(Base64URL.encode(signature))
         let bytes = JSONValue.object(signed).utf8
         guard bytes.count <= ProtocolLimits.frame else {
             throw IdentityError(.tooLarge, "a stored envelope is at most \(ProtocolLimits.frame) bytes")
@@ -111,8 +143,18 @@ public struct StoredEnvelope: Hashable, Sendable {
             expiresAt: expiry,
             bytes: bytes,
             outer: outer,
-            sealed: sealed
+            sealed: sealed,
+            signature: signature
         )
+    }
+
+    /// What a relay reads of it, as a message of the core that holds nothing but where it goes and until when.
+    func payload(at now: Int64) -> JSONObject {
+        [
+            "dsip": ProposalReading.ratchet, "type": .string(Self.type), "id": .string(id.description),
+            "from": .string(from.string), "to": .string(to.string), "issued_at": .int(now),
+            "expires_at": .int(expiresAt),
+        ]
     }
 
     /// The frame inside, to be verified as of when it was issued: it has waited.

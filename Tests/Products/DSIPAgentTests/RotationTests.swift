@@ -96,6 +96,42 @@ struct RotationTests {
         await relay.stop()
     }
 
+    @Test(
+        "an invite that waited while the key was replaced rings and is answered: its device signed it, for which the document speaks anew"
+    )
+    func waitingInvite() async throws {
+        let relay = try await TestRelay(isNamed: true)
+        let alice = try await hosted("Alice", at: relay)
+        let bob = try await Person("Bob", at: relay)
+        try await befriend(alice, bob)
+        let there = try await alice.conversation(with: bob)
+        try await alice.say("Hello", in: there)
+        try await until("Bob has the first", within: .seconds(60)) { await bob.texts(with: [alice]) == ["Hello"] }
+        let his = await bob.did.string
+        await bob.agent.stop()
+        let session = try await alice.agent.place(to: his, sdp: SDP.offer).session
+        // Behind the invite, on the same connection: when this is kept, that is.
+        let kept = try await alice.say("I am calling", in: there)
+        try await until("the relay has both", within: .seconds(60)) { await alice.state(of: kept) == .accepted }
+        _ = try await alice.agent.rotateKey()
+        let again = try await Person("Bob", at: relay, folder: bob.folder)
+        try await until("Bob has what waited beside it", within: .seconds(60)) {
+            await again.texts(with: [alice]) == ["Hello", "I am calling"]
+        }
+        #expect(try await again.incoming(from: "Alice") == session)
+        _ = try await again.agent.open(session)
+        _ = try await again.agent.answer(session, sdp: SDP.answer)
+        for person in [alice, again] {
+            try await until("\(person.name) is in the call", within: .seconds(60)) {
+                person.call(session)?.state == .active
+            }
+        }
+        _ = try await alice.agent.hangUp(session)
+        _ = try await again.ended(session)
+        for person in [alice, again] { await person.agent.stop() }
+        await relay.stop()
+    }
+
     @Test("a rotation that the old key does not vouch for is shown as a changed identity")
     func notVouched() async throws {
         let relay = try await TestRelay(isNamed: true)

@@ -184,7 +184,10 @@ struct ExampleTests {
         arguments: [
             ["type": "dsip.receipt", "for": "b9f80c1d", "kind": "read", "ts": 1_733_871_600, "from": "KID"],
             ["type": "dsip.typing", "thread": "th-123", "state": "on", "ts": 1_733_871_601],
-            ["type": "dsip.msgUpdate", "for": "b9f80c1d", "patch": ["text": "better"]],
+            [
+                "type": "dsip.msgUpdate", "id": "b9f80c1d-0000-4000-8000-000000000002", "ts": 1_733_871_542,
+                "for": "b9f80c1d", "patch": ["text": "better"],
+            ],
         ] as [JSONValue]
     )
     func statements(_ example: JSONValue) throws {
@@ -194,7 +197,9 @@ struct ExampleTests {
         let payload = try JSONValue(
             parsing: try #require(try ProposalCodec.json.open(envelope.bytes, at: Scene.now)).payload()
         )
-        for member in object.members where member.name != "from" { #expect(payload[member.name] == member.value) }
+        for member in object.members where !["from", "id"].contains(member.name) {
+            #expect(payload[member.name] == member.value)
+        }
         #expect(payload["from"]?.string == Scene.bobDID.string)
     }
 }

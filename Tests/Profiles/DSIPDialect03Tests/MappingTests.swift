@@ -13,8 +13,8 @@ struct MappingTests {
 
     static var bodies: [any MessageBody] {
         get throws {
-            let offer = try MediaPayload(describing: Scene.sdp("actpass"), on: .offer)
-            let answer = try MediaPayload(describing: Scene.sdp("active"), on: .answer)
+            let offer = try Scene.media("actpass", on: .offer)
+            let answer = try Scene.media("active", on: .answer)
             return [
                 Invite(
                     media: offer.media,

@@ -1,8 +1,10 @@
 import Crypto
 import DSIPIdentity
+import DSIPMedia
 import DSIPSignaling
 import Encoding
 import Foundation
+import WebRTC
 
 @testable import DSIPDialect03
 
@@ -34,6 +36,11 @@ enum Scene {
         return lines.joined(separator: "\r\n") + "\r\n"
     }
 
+    static func media(_ setup: String, on side: MediaBindingError.Side) throws -> MediaPayload {
+        let sdp = sdp(setup)
+        return try MediaPayload(describing: sdp, read: SessionDescription(parsing: sdp), on: side)
+    }
+
     static func document(_ did: DID) -> DocumentLookup {
         guard did == bobDID else { return .unresolvable }
         return .found(
@@ -62,8 +69,13 @@ enum Scene {
 
 /// A verifier of either side, with a window of its own.
 struct Reader {
-    var verifier = EnvelopeVerifier(codecs: [ProposalCodec.json, ProposalCodec.cbor, COSECodec()])
+    var verifier: EnvelopeVerifier
     var replay = ReplayWindow()
+
+    init(opening key: SigningKey? = nil) {
+        let json = key.map { ProposalCodec.json(opening: [$0]) } ?? .json
+        verifier = EnvelopeVerifier(codecs: [json, ProposalCodec.cbor, COSECodec()])
+    }
 
     mutating func read(_ frame: [UInt8], at now: Int64 = Scene.now) -> Verdict {
         verifier.verify(frame, at: now, replay: &replay, documents: Scene.document)

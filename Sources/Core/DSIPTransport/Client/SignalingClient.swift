@@ -32,6 +32,8 @@ public final class SignalingClient: Sendable {
         public var profiles = ProfileReader.none
         /// Forms beside DSIP-JOSE that are read; that of the proposal is named in the `hello`, so that the relay hands it on.
         public var codecs: [any WireCodec] = []
+        /// Named in the `hello` as well: what else this device understands that a relay has to know of.
+        public var extensions: [ProfileID] = []
         /// Spoken instead of DSIP-JOSE; its codec is among `codecs`.
         public var subprotocol: Subprotocol?
         /// Opens sealed bodies.
@@ -348,6 +350,7 @@ public final class SignalingClient: Sendable {
         if form == .jose, configuration.codecs.contains(where: { $0.form == .proposal }) {
             hello.version.extensions.append(.proposalDialect)
         }
+        hello.version.extensions += configuration.extensions
         let codec = configuration.codecs.first { $0.form == form }
         guard let envelope = try? hello.signed(by: configuration.key, delegations: delegations, with: codec) else {
             return nil

@@ -194,11 +194,11 @@ final class SignalingClientHandler: ChannelDuplexHandler {
             guard phase == .bound else { return fail(.policyViolation, "the relay sent traffic before its hello") }
             client.sink.yield(.profile(message))
         case .refused(let refusal, _, _):
-            rejected(Rejection(.schemaInvalid, reason: refusal.reason, refusal.detail))
-        case .rejected(let rejection): rejected(rejection)
+            rejected(Rejection(.schemaInvalid, reason: refusal.reason, refusal.detail), entry.frame)
+        case .rejected(let rejection): rejected(rejection, entry.frame)
         case .needs(let did):
             guard entry.resolutions < PendingFrames.maximumResolutions else {
-                return rejected(Rejection(.kidUnresolvable, "the signer cannot be resolved"))
+                return rejected(Rejection(.kidUnresolvable, "the signer cannot be resolved"), entry.frame)
             }
             pending.wait(entry)
             let link = link!
@@ -229,7 +229,7 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         }
     }
 
-    private func rejected(_ rejection: Rejection) {
+    private func rejected(_ rejection: Rejection, _ frame: [UInt8]) {
         if phase == .greeting, rejection.code == .replayWindow || rejection.code == .expired,
             let (ahead, overflow) = rejection.issuedAt.map({
                 client.configuration.clock().subtractingReportingOverflow($0)
@@ -242,6 +242,8 @@ final class SignalingClientHandler: ChannelDuplexHandler {
         } else if rejection.code == .helloInReplyToMismatch || phase == .greeting {
             fail(.policyViolation, "the relay's hello was not accepted: \(rejection.code.rawValue)")
         } else {
+            var rejection = rejection
+            rejection.keptAs = client.configuration.codecs.lazy.compactMap { $0.name(of: frame) }.first
             client.sink.yield(.rejected(rejection))
         }
     }

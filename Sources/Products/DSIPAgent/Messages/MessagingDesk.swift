@@ -23,6 +23,10 @@ final class MessagingDesk {
     /// Where blobs are put: of the mailbox's signed `hello`.
     var blobEndpoint: String?
     var isBound = false
+    /// Signs stored envelopes' connections for a while; no relay learns whose it is.
+    var mask: Mask?
+    /// The messages in stored envelopes that are under way, by what a relay calls those.
+    var stored: [ULID: ULID] = [:]
     /// Relays that links named for people who are no contacts (yet).
     var hints: [DID: String] = [:]
     /// Messages sent and not answered yet, by what the answer will name: refusals come as core errors.
@@ -42,6 +46,19 @@ final class MessagingDesk {
         self.dataKey = dataKey
         self.mail = mail
         self.ratchet = ratchet
+    }
+
+    struct Mask {
+        var key: SigningKey
+        /// Unix seconds.
+        var until: Int64
+    }
+
+    static let maximumStored = 256
+
+    func note(stored envelope: ULID, of message: ULID) {
+        if stored.count >= MessagingDesk.maximumStored { stored = [:] }
+        stored[envelope] = message
     }
 
     func note(hint: String, for did: DID) {

@@ -1,3 +1,4 @@
+import DSIPDialect03
 import DSIPIdentity
 import DSIPMessaging
 import DSIPSignaling
@@ -10,7 +11,7 @@ extension Agent {
     typealias Ratchet = MessagingDesk.Ratchet
 
     /// Seconds for which a frame is worth sending: whatever is not answered by then is made anew.
-    private static let frameLife: Int64 = 20
+    static let frameLife: Int64 = 20
 
     func hasSiblings(_ desk: Desk) -> Bool { keyring.devices(of: desk.identity).count > 1 }
 
@@ -63,10 +64,18 @@ extension Agent {
 
     func receivedRatchet(_ message: Verified<any Sendable>, owner: DID, path: String) {
         guard let desk = desks[owner], desk.mail != nil else { return }
+        let stored = message.envelope.form == .proposal ? ProposalCodec.json.name(of: message.envelope.bytes) : nil
         if let message = message.narrowed(as: RatchetMessage.self) {
             // Only there is it kept for us, and known by whom it was acknowledged.
             guard path == desk.relay else { return }
-            workRatchet(desk) { (ratchet, now) throws(MessagingError) in try ratchet.received(message, at: now) }
+            workRatchet(desk) { (ratchet, now) throws(MessagingError) in
+                try ratchet.received(message, keptAs: stored, at: now)
+            }
+        } else if let statement = message.narrowed(as: RatchetStatement.self) {
+            guard path == desk.relay else { return }
+            workRatchet(desk) { (ratchet, now) throws(MessagingError) in
+                try ratchet.received(statement, keptAs: stored, at: now)
+            }
         } else if let answer = message.narrowed(as: PreKeys.self)?.body {
             received(answer, desk)
         }
@@ -79,12 +88,18 @@ extension Agent {
         return true
     }
 
-    func receivedRatchet(_ report: ErrorReport, about id: ULID, _ desk: Desk) -> Bool {
+    func receivedRatchet(_ report: ErrorReport, about id: ULID, wasSealed: Bool = false, _ desk: Desk) -> Bool {
         guard desk.mail?.ratchet.awaits(id) == true else { return false }
         // Too much or too fast at present is no final word, said with a time or without.
         let isPassing = [Reason.policyRateLimited, .transportRateLimited, .mailboxQuotaExceeded].contains(report.reason)
         workRatchet(desk) { (ratchet, now) throws(MessagingError) in
-            try ratchet.refused(id, report.reason, retryAfter: report.retryAfter ?? (isPassing ? 60 : nil), at: now)
+            try ratchet.refused(
+                id,
+                report.reason,
+                wasSealed: wasSealed,
+                retryAfter: report.retryAfter ?? (isPassing ? 60 : nil),
+                at: now
+            )
         }
         return true
     }
@@ -93,8 +108,11 @@ extension Agent {
 
     private func perform(_ action: RatchetAction, _ desk: Desk, _ messages: MessagingDesk) {
         switch action {
-        case .send(let message, let person):
-            post(message.json, until: message.head.expiresAt, to: path(to: person, desk, messages), desk)
+        case .send(let message, let person, let form, let sealed):
+            send(message, to: person, in: form, sealed: sealed, desk, messages)
+        case .say(let statement, let person):
+            let url = path(to: person, desk, messages)
+            post(statement.json, until: statement.head.expiresAt, to: url, desk, in: .proposal)
         case .fetch(let id, let person, let device): fetch(id, of: person, device: device, desk, messages)
         case .publish(let bundles): post(bundles.json, until: bundles.head.expiresAt, to: desk.relay, desk)
         case .acknowledge(let id): acknowledge(id, desk)
@@ -125,7 +143,7 @@ extension Agent {
         workRatchet(desk) { (ratchet, now) throws(MessagingError) in try ratchet.handled(arrival.id, at: now) }
     }
 
-    private func acknowledge(_ id: ULID, _ desk: Desk) {
+    func acknowledge(_ id: ULID, _ desk: Desk) {
         guard let relay = links.connected(owner: desk.identity, url: desk.relay) else { return }
         let message = MailboxMessage(
             id: makeID(),
@@ -145,9 +163,15 @@ extension Agent {
             ?? desk.relay
     }
 
-    func post(_ payload: JSONValue, until end: Int64, to url: String, _ desk: Desk) {
+    func post(_ payload: JSONValue, until end: Int64, to url: String, _ desk: Desk, in form: WireForm = .jose) {
+        let codec: (any WireCodec)? = form == .proposal ? ProposalCodec.json : nil
         guard RelayURL.isValid(url),
-            let envelope = try? Envelope(signing: payload.utf8, by: desk.key, delegations: desk.delegations)
+            let envelope = try? Envelope(
+                signing: payload,
+                by: desk.key,
+                delegations: desk.delegations,
+                with: codec
+            )
         else { return logger.error("a message of a ratchet could not be signed") }
         var item = RelayLink.Item(envelope: envelope, expiresAt: min(end, now() + Agent.frameLife))
         item.isMail = true

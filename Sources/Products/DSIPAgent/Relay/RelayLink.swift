@@ -61,6 +61,8 @@ final class RelayLink: Sendable {
         case state(State)
         /// The relay's transport will never take this message.
         case undeliverable(Item)
+        /// The relay keeps something that can never be read here.
+        case unreadable(ULID)
         /// Nothing has gone either way for a while.
         case idle
         /// This device has come to another network.
@@ -128,7 +130,8 @@ final class RelayLink: Sendable {
             configuration.policy = .messaging()
             configuration.policy.supported = configuration.policy.supported.withRatchet()
             configuration.profiles = .messaging.joined(with: .ratchet)
-            configuration.codecs = [ProposalCodec.json]
+            configuration.codecs = [ProposalCodec.json(opening: [key])]
+            configuration.extensions = [StoredMessage.extensionID]
             configuration.policy.supported.extensions.append(.sealedBody)
             configuration.opener = SealOpener([key])
             client = SignalingClient(configuration, source: environment.source, replay: environment.replay)
@@ -279,6 +282,8 @@ final class RelayLink: Sendable {
             }
         case .rejected(let rejection):
             environment.log.info("envelope rejected", metadata: ["code": "\(rejection.code.rawValue)"])
+            // A signer whose document cannot be had now may be known by the next connection.
+            if let id = rejection.keptAs, rejection.code != .kidUnresolvable { deliver(.unreadable(id)) }
         case .networkChanged:
             box.withLockedValue { $0.hasMoved = true }
             deliver(.networkChanged)

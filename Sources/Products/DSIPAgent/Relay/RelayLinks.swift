@@ -3,6 +3,7 @@ import DSIPIdentity
 import DSIPMessaging
 import DSIPSignaling
 import DSIPTransport
+import Encoding
 import Logging
 import NIOConcurrencyHelpers
 
@@ -16,6 +17,8 @@ final class RelayLinks: Sendable {
         case ratchet(Verified<any Sendable>, owner: DID, path: String)
         case status(owner: DID, url: String, RelayLink.State)
         case undeliverable(RelayLink.Item, owner: DID)
+        /// What the relay keeps under this id can never be read.
+        case unreadable(ULID, owner: DID, path: String)
         /// Close it with `drop`, or `touch` it to keep it.
         case idle(owner: DID, url: String)
         case networkChanged
@@ -75,6 +78,11 @@ final class RelayLinks: Sendable {
     func add(owner: DID, key: SigningKey, delegations: [Envelope], home: String) {
         state.withLockedValue { $0.owners[owner] = Owner(key: key, delegations: delegations, home: home) }
         _ = link(owner: owner, url: home)
+    }
+
+    /// A key of the moment, under which links can be asked for; none is opened, and none stays.
+    func add(mask key: SigningKey) {
+        state.withLockedValue { $0.owners[key.did] = Owner(key: key, delegations: [], home: "") }
     }
 
     /// A device's delegation was renewed: say hello anew on every link it has.
@@ -262,6 +270,7 @@ final class RelayLinks: Sendable {
             }
             continuation.yield(.status(owner: key.owner, url: key.url, linkState))
         case .undeliverable(let item): continuation.yield(.undeliverable(item, owner: key.owner))
+        case .unreadable(let id): continuation.yield(.unreadable(id, owner: key.owner, path: key.url))
         case .idle: continuation.yield(.idle(owner: key.owner, url: key.url))
         case .networkChanged: continuation.yield(.networkChanged)
         }

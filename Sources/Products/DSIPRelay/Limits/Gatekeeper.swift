@@ -15,6 +15,7 @@ final class Gatekeeper: Sendable {
         var messages: RateLimiter<DID>
         var fetches: RateLimiter<DID>
         var envelopes: RateLimiter<DID>
+        var stored: RateLimiter<AddressKey>
         var open: [AddressKey: Int] = [:]
         var total = 0
     }
@@ -48,7 +49,8 @@ final class Gatekeeper: Sendable {
                 connects: RateLimiter(capacity: n),
                 messages: RateLimiter(capacity: n),
                 fetches: RateLimiter(capacity: n),
-                envelopes: RateLimiter(capacity: n)
+                envelopes: RateLimiter(capacity: n),
+                stored: RateLimiter(capacity: n)
             )
         )
     }
@@ -96,6 +98,17 @@ final class Gatekeeper: Sendable {
         guard let messaging, messaging.fetchesPerMinute > 0 else { return nil }
         let now = now
         return state.withLockedValue { $0.fetches.take(identity, .perMinute(messaging.fetchesPerMinute), at: now) }
+    }
+
+    /// Whether another stored envelope may come from `address`: as many as messages of a few identities.
+    /// - Returns: nil, or the seconds to wait.
+    func admitsStored(at address: AddressKey) -> Int? {
+        let count = messaging?.messagesPerMinute ?? limits.envelopesPerMinute
+        guard count > 0 else { return nil }
+        let now = now
+        return state.withLockedValue {
+            $0.stored.take(address, .perMinute(count * Gatekeeper.identitiesPerAddress), at: now)
+        }
     }
 
     /// - Returns: nil, or the seconds to wait.

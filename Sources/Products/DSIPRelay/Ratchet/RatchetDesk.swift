@@ -16,9 +16,11 @@ import Synchronization
 /// on their connection's event loop.
 final class RatchetDesk: Sendable {
     enum Input: Sendable {
-        case bound(DID, SignalingConnection)
+        case bound(DID, SignalingConnection, reads: Set<WireForm>, opensStored: Bool)
         case closed(SignalingConnection)
         case message(Verified<RatchetMessage>, SignalingConnection)
+        case statement(Verified<RatchetStatement>, SignalingConnection)
+        case stored(Verified<StoredMessage>, SignalingConnection)
         case upload(Verified<PreKeys>, SignalingConnection)
         case fetch(Verified<PreKeyFetch>, SignalingConnection)
         case acknowledged(ULID, SignalingConnection)
@@ -94,6 +96,14 @@ final class RatchetDesk: Sendable {
         submit(.message(message, connection), about: message.body.head, on: connection)
     }
 
+    func received(_ statement: Verified<RatchetStatement>, on connection: SignalingConnection) {
+        submit(.statement(statement, connection), about: statement.body.head, on: connection)
+    }
+
+    func received(_ stored: Verified<StoredMessage>, on connection: SignalingConnection) {
+        submit(.stored(stored, connection), about: stored.body.head, on: connection)
+    }
+
     func received(_ upload: Verified<PreKeys>, on connection: SignalingConnection) {
         submit(.upload(upload, connection), about: upload.body.head, on: connection)
     }
@@ -109,9 +119,14 @@ final class RatchetDesk: Sendable {
         retryAfter: Int? = nil
     ) {
         parts.metrics.refused.add(reason.token)
-        if let bytes = parts.voice.error(reason, to: head.from, inReplyTo: head.id, retryAfter: retryAfter) {
-            connection.send(bytes)
-        }
+        let bytes = parts.voice.error(
+            reason,
+            to: head.from,
+            inReplyTo: head.id,
+            retryAfter: retryAfter,
+            in: connection.form
+        )
+        if let bytes { connection.send(bytes) }
     }
 
     private func submit(_ input: Input, about head: ExtensionHead, on connection: SignalingConnection) {
@@ -194,14 +209,19 @@ final class RatchetDesk: Sendable {
 
     private func take(_ input: Input, _ office: inout Office, at now: Int64) {
         switch input {
-        case .bound(let device, let connection):
-            if let id = office.id(of: connection) { office.host.bound(device, on: id, at: now) }
+        case .bound(let device, let connection, let reads, let opensStored):
+            guard let id = office.id(of: connection) else { return }
+            office.host.bound(device, reading: reads, opensStored: opensStored, on: id, at: now)
         case .closed(let connection):
             guard let id = office.ids.removeValue(forKey: connection) else { return }
             office.connections[id] = nil
             office.host.unbound(id)
         case .message(let message, let connection):
             if let id = office.id(of: connection) { office.host.received(message, on: id, at: now) }
+        case .statement(let statement, let connection):
+            if let id = office.id(of: connection) { office.host.received(statement, on: id, at: now) }
+        case .stored(let stored, let connection):
+            if let id = office.id(of: connection) { office.host.received(stored, on: id, at: now) }
         case .upload(let upload, let connection):
             guard let id = office.id(of: connection) else { return }
             office.host.received(upload, isServed: parts.scope.serves(upload.principal), on: id, at: now)
@@ -216,20 +236,20 @@ final class RatchetDesk: Sendable {
     }
 
     private func perform(_ action: RatchetHost.Action, _ connection: SignalingConnection?) {
-        let (voice, metrics) = (parts.voice, parts.metrics)
+        let (voice, metrics, form) = (parts.voice, parts.metrics, connection?.form ?? .jose)
         func say(_ bytes: @escaping @Sendable () -> [UInt8]?) {
             connection?.eventLoop.execute { if let bytes = bytes() { connection?.send(bytes) } }
         }
         switch action {
         case .accepted(let id, let device, _):
             metrics.ratchet.add("accepted")
-            say { voice.accepted(Accepted(inReplyTo: id), to: device) }
+            say { voice.accepted(Accepted(inReplyTo: id), to: device, in: form) }
         case .refused(let reason, let id, let device, let retryAfter, _):
             metrics.refused.add(reason.token)
-            say { voice.error(reason, to: device, inReplyTo: id, retryAfter: retryAfter.map { Int($0) }) }
+            say { voice.error(reason, to: device, inReplyTo: id, retryAfter: retryAfter.map { Int($0) }, in: form) }
         case .preKeys(let answer, _):
             metrics.ratchet.add("prekeys")
-            say { try? Envelope(signing: answer.json.utf8, by: voice.key).bytes }
+            say { voice.sign(payload: answer.json, in: form) }
         case .deliver(let envelope, _):
             metrics.ratchet.add("delivered")
             // A peer that reads too slowly loses its connection here; what is kept for it stays kept.
@@ -245,6 +265,8 @@ extension RatchetDesk.Input {
     fileprivate var size: Int {
         switch self {
         case .message(let message, _): message.envelope.bytes.count
+        case .statement(let statement, _): statement.envelope.bytes.count
+        case .stored(let stored, _): stored.envelope.bytes.count
         case .upload(let upload, _): upload.envelope.bytes.count
         case .fetch(let fetch, _): fetch.envelope.bytes.count
         case .revoked(let record): record.envelope.count

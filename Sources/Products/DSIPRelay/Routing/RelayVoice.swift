@@ -32,7 +32,7 @@ struct RelayVoice: Sendable {
     }
 
     /// The mailbox has taken something, by other ways than its host's.
-    func accepted(_ accepted: Accepted, to recipient: DID) -> [UInt8]? {
+    func accepted(_ accepted: Accepted, to recipient: DID, in form: WireForm = .jose) -> [UInt8]? {
         let stamp = stamp(.core)
         let message = MailboxMessage(
             id: stamp.id,
@@ -42,7 +42,12 @@ struct RelayVoice: Sendable {
             expiresAt: stamp.expiresAt,
             body: .accepted(accepted)
         )
-        return try? message.signed(by: key).bytes
+        return sign(payload: message.json, in: form)
+    }
+
+    /// A message of a profile.
+    func sign(payload: JSONValue, in form: WireForm) -> [UInt8]? {
+        try? Envelope(signing: payload, by: key, with: codecs.first { $0.form == form }).bytes
     }
 
     /// Declines a subscription, which `session` names.

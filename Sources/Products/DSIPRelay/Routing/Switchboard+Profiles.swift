@@ -40,6 +40,16 @@ extension Switchboard {
         }
         if let message = message.narrowed(as: RatchetMessage.self) {
             if !limited(message.body.head) { ratchet.received(message, on: connection) }
+        } else if let statement = message.narrowed(as: RatchetStatement.self) {
+            if !limited(statement.body.head) { ratchet.received(statement, on: connection) }
+        } else if let stored = message.narrowed(as: StoredMessage.self) {
+            // Keys that sign envelopes cost nothing, so it counts by where they come from.
+            if let seconds = gate.admitsStored(at: AddressKey(connection.remoteAddress)) {
+                metrics.limited.add("stored")
+                ratchet.refuse(.policyRateLimited, stored.body.head, connection, retryAfter: seconds)
+            } else {
+                ratchet.received(stored, on: connection)
+            }
         } else if let upload = message.narrowed(as: PreKeys.self) {
             if !limited(upload.body.head) { ratchet.received(upload, on: connection) }
         } else if let fetch = message.narrowed(as: PreKeyFetch.self) {

@@ -149,7 +149,10 @@ final class Switchboard: SignalingServerDelegate {
         // One device, one line (DSIP §13.2): the new connection takes the place of the old.
         replaced?.close(.goingAway)
         say(utterances)
-        if previous?.device != device { ratchet?.submit(.bound(device, connection)) }
+        if previous?.device != device {
+            let opensStored = hello.body.version.extensions.contains(StoredMessage.extensionID)
+            ratchet?.submit(.bound(device, connection, reads: connection.reads, opensStored: opensStored))
+        }
     }
 
     func closed(_ connection: SignalingConnection, _ device: SignalingConnection.Device?) {

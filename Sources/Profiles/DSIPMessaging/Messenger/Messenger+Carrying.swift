@@ -14,7 +14,7 @@ extension Messenger {
         let peer = try known(did)
         return ConversationChoice(
             own: configuration.mailboxes,
-            peer: peer.mailboxes,
+            peer: peer.hasNone && peer.isHinted ? [] : peer.mailboxes,
             hasPreKeys: peer.preKeys != nil
         )
     }
@@ -151,9 +151,11 @@ extension Messenger {
                 let thread = try messenger.carriedThread(with: arrival.peer, by: arrival.sender)
             else { return }
             var peer = try messenger.peer(arrival.peer)
-            if peer.preKeys == nil, let relay = arrival.relay {
-                // Their device's word, until they are looked up.
-                peer.preKeys = relay
+            let before = peer
+            // Their device's word, until they are looked up.
+            if peer.preKeys == nil { peer.preKeys = arrival.relay }
+            if arrival.sender == arrival.peer, let isProposal = arrival.isProposal { peer.hasNone = isProposal }
+            if peer.preKeys != before.preKeys || peer.hasNone != before.hasNone {
                 messenger.set(peer, for: arrival.peer)
             }
             try messenger.apply(

@@ -40,6 +40,8 @@ struct Peer: Sendable {
     /// Usable mailboxes, the primary first.
     var mailboxes: [MailboxService] = []
     var isHinted = false
+    /// They were heard to speak the proposal, which knows no mailboxes: a hinted one is not theirs.
+    var hasNone = false
     /// A grant of this identity to ours, compact.
     var grant: String?
     var grantUntil: Int64 = 0
@@ -60,6 +62,7 @@ struct Peer: Sendable {
         var row = RowWriter()
         row.put("mailboxes", list: mailboxes.map(\.json))
         row.put("hinted", flag: isHinted)
+        row.put("none", flag: hasNone)
         row.put("grant", grant)
         row.put("until", grantUntil)
         row.put("introduction", introduction)
@@ -76,6 +79,7 @@ struct Peer: Sendable {
         guard let row = RowReader(bytes) else { return nil }
         mailboxes = row.list("mailboxes").compactMap { try? MailboxService($0.value) }
         isHinted = row.flag("hinted")
+        hasNone = row.flag("none")
         grant = row.text("grant")
         grantUntil = row.int("until") ?? 0
         introduction = row.ulid("introduction")

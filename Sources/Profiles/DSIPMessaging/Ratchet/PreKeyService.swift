@@ -11,9 +11,19 @@ public enum PreKeyService {
 
     /// What a relay says of itself.
     ///
-    /// - Parameter retention: seconds that a message is kept at most.
-    public static func capability(retention: Int64) -> JSONValue {
-        ["extension": .string(PreKeys.extensionID.description), "retention_s": .int(retention)]
+    /// - Parameters:
+    ///   - retention: seconds that a message is kept at most.
+    ///   - keepsStored: whether stored envelopes are taken, which come under keys that nobody knows.
+    public static func capability(retention: Int64, keepsStored: Bool) -> JSONValue {
+        [
+            "extension": .string(PreKeys.extensionID.description), "retention_s": .int(retention),
+            "stored": .bool(keepsStored),
+        ]
+    }
+
+    /// Whether a relay that says this of itself keeps stored envelopes.
+    public static func keepsStored(_ capability: JSONValue?) -> Bool {
+        isOffered(capability) && capability?["stored"]?.bool == true
     }
 
     /// Whether a relay that says this of itself hands out prekeys in a way that is understood here.

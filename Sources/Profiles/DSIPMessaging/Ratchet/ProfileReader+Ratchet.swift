@@ -4,6 +4,10 @@ import Encoding
 extension ProfileReader {
     /// Reads what a relay is sent of ratchet conversations, the device's `accepted` among it.
     public static let ratchetService = ratchet(isKept: false).joined(with: preKeys).joined(
+        with: ProfileReader([StoredMessage.type]) { payload throws(Refusal) in
+            try read { () throws(MessagingError) in try StoredMessage(payload) }
+        }
+    ).joined(
         with: ProfileReader([MailboxMessage.Kind.accepted.rawValue]) { payload throws(Refusal) in
             try read { () throws(MessagingError) in try MailboxMessage(payload) }
         }
@@ -15,7 +19,11 @@ extension ProfileReader {
     private static func ratchet(isKept: Bool) -> ProfileReader {
         ProfileReader([RatchetMessage.type], isKept: isKept) { payload throws(Refusal) in
             try read { () throws(MessagingError) in try RatchetMessage(payload) }
-        }
+        }.joined(
+            with: ProfileReader(RatchetStatement.types, isKept: isKept) { payload throws(Refusal) in
+                try read { () throws(MessagingError) in try RatchetStatement(payload) }
+            }
+        )
     }
 
     private static let preKeys = ProfileReader([PreKeys.type]) { payload throws(Refusal) in

@@ -15,6 +15,7 @@ extension RatchetConversations {
     func dialect(of object: JSONValue) -> [JSONValue] {
         if var content = object.object, object["object"] == "content" {
             if let relay = configuration.relay { content["relay"] = .string(relay) }
+            content["stored"] = true
             return [.object(content)]
         }
         // Of an own device, for an own device.
@@ -41,10 +42,27 @@ extension RatchetConversations {
         }
     }
 
+    /// `{"text": …}` alone, as others may write it: the rest is what its envelope says.
+    private mutating func message(of said: JSONValue, _ by: Said, with peer: DID) -> JSONValue? {
+        guard let text = said["text"]?.string, !text.isEmpty, by.sender == peer else { return nil }
+        // Ids of content tell the time, those of the proposal do not.
+        var id = ULID(milliseconds: UInt64(clamping: by.head.issuedAt) * 1000, using: &random)
+        id = ULID(bytes: id.bytes.prefix(6) + by.head.id.bytes.suffix(10)) ?? id
+        return Content(
+            id: id,
+            conversation: conversation(with: peer),
+            sender: by.sender,
+            sentAt: by.head.issuedAt,
+            body: .text(text, type: nil)
+        ).json
+    }
+
     /// What was written as an object of the profile; nil for what is none.
-    mutating func object(of said: JSONValue, by sender: DID, with peer: DID, at now: Int64) -> JSONValue? {
+    mutating func object(of said: JSONValue, _ by: Said, with peer: DID, at now: Int64) -> JSONValue? {
+        let sender = by.sender
+        if said["object"] == nil, said["type"] == nil { return message(of: said, by, with: peer) }
         if let content = said.object, said["object"] == "content" {
-            return .object(JSONObject(members: content.members.filter { $0.name != "relay" }))
+            return .object(JSONObject(members: content.members.filter { !["relay", "stored"].contains($0.name) }))
         }
         if said["object"] == Self.past { return sender == configuration.identity ? said : nil }
         guard let statement = ProposalStatement(said, signedBy: sender) else { return nil }

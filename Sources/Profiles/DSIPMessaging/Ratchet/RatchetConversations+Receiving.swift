@@ -5,39 +5,48 @@ import Encoding
 
 extension RatchetConversations {
     /// An envelope came. It is acknowledged when what it brought is on the disk, and also when it can bring nothing.
+    ///
+    /// - Parameter stored: the envelope around it, which is what the relay has kept; nil when it came as it is.
     public mutating func received(
         _ message: Verified<RatchetMessage>,
+        keptAs stored: ULID? = nil,
         at now: Int64
     ) throws(MessagingError) -> [RatchetAction] {
         guard message.mayMessage, message.body.head.from == message.device else {
-            return [.acknowledge(message.body.head.id)]
+            return [.acknowledge(stored ?? message.body.head.id)]
         }
-        return try received(message.body, from: message.principal, at: now)
+        let form = stored == nil ? message.envelope.form : nil
+        return try received(message.body, keptAs: stored, from: message.principal, in: form, at: now)
     }
 
-    /// - Parameter sender: the identity whose device signed it.
+    /// - Parameters:
+    ///   - sender: the identity whose device signed it.
+    ///   - form: how it was written, where that says how its sender speaks.
     mutating func received(
         _ message: RatchetMessage,
+        keptAs stored: ULID? = nil,
         from sender: DID,
+        in form: WireForm? = .jose,
         at now: Int64
     ) throws(MessagingError) -> [RatchetAction] {
         try event { (me: inout Self) throws(MessagingError) in
-            defer { me.actions.append(.acknowledge(message.head.id)) }
+            defer { me.actions.append(.acknowledge(stored ?? message.head.id)) }
             guard message.head.to == me.configuration.device.did, message.head.from != message.head.to,
                 let (reference, bytes) = try? message.opened(by: me.configuration.device),
                 try me.ledger.row(.seen, sender.string, reference.description) == nil
             else { return }
-            try me.open(bytes, reference: reference, from: message.head.from, of: sender, at: now)
+            let said = Said(head: message.head, form: form, sender: sender)
+            try me.open(bytes, reference: reference, said, at: now)
         }
     }
 
     private mutating func open(
         _ bytes: [UInt8],
         reference: ULID,
-        from device: DID,
-        of sender: DID,
+        _ said: Said,
         at now: Int64
     ) throws(MessagingError) {
+        let (device, sender) = (said.device, said.sender)
         guard let message = try? SessionMessage(bytes) else { return }
         var sessions = try sessions(with: sender)
         var ring = try ring(for: message, at: now)
@@ -52,6 +61,7 @@ extension RatchetConversations {
             return want(sender, device: device, at: now)
         }
         save(sessions, with: sender)
+        if let form = said.form { try note(form, of: device) }
         ledger.set(.seen, sender.string, reference.description, [])
         if opened.beganSession {
             save(ring)
@@ -60,56 +70,60 @@ extension RatchetConversations {
         guard case .message(let plaintext) = opened.content, let object = try? MessagingObject.parse(plaintext) else {
             return
         }
-        try handle(object, from: sender, device: device, at: now)
+        try handle(object, said, at: now)
         if opened.beganSession, isBound { try publish(at: now) }
         try transmit(at: now)
     }
 
-    private mutating func handle(
-        _ object: JSONValue,
-        from sender: DID,
-        device: DID,
-        at now: Int64
-    ) throws(MessagingError) {
-        if object["type"] == "dsip.resend" { return try resend(object, to: device, of: sender, at: now) }
-        guard sender == configuration.identity else {
-            return try arrived(object, from: sender, device: device, with: sender, at: now)
-        }
+    private mutating func handle(_ object: JSONValue, _ said: Said, at now: Int64) throws(MessagingError) {
+        let sender = said.sender
+        if object["type"] == "dsip.resend" { return try resend(object, to: said.device, of: sender, at: now) }
+        guard sender == configuration.identity else { return try arrived(object, said, with: sender, at: now) }
         // Of an own device: what this identity said to somebody.
         guard object["type"] == "dsip.copy", let of = object["of"],
             let peer = object["peer"]?.string.flatMap({ DID($0) }), peer != sender
         else { return }
-        try arrived(of, from: sender, device: device, with: peer, at: now)
+        try arrived(of, said, with: peer, at: now)
     }
 
     /// Keeps what was said until the owner has it.
-    private mutating func arrived(
+    mutating func arrived(
         _ said: JSONValue,
-        from sender: DID,
-        device: DID,
+        _ by: Said,
         with peer: DID,
         at now: Int64
     ) throws(MessagingError) {
+        let sender = by.sender
         if case .typing(_, let isOn)? = ProposalStatement(said, signedBy: sender)?.body {
             let time = said["ts"]?.int ?? 0
             if sender == peer, (now - 30...now + 30).contains(time) { actions.append(.typing(peer, isOn: isOn)) }
             return
         }
-        guard let object = object(of: said, by: sender, with: peer, at: now) else { return }
+        guard let object = object(of: said, by, with: peer, at: now) else { return }
+        if sender == peer, said["object"] == "content" {
+            try note(opensStored: said["stored"]?.bool ?? false, of: by.device)
+        }
+        if by.form != .jose, object["object"] == "content",
+            let content = object["id"]?.string.flatMap({ ULID($0) })
+        {
+            name(by.head.id, content, with: peer)
+        }
         let relay = said["relay"]?.string.flatMap { $0.hasPrefix("wss://") && $0.utf8.count <= 512 ? $0 : nil }
         let arrival = RatchetArrival(
             id: newID(at: now),
             object: object,
             sender: sender,
-            device: device,
+            device: by.device,
             peer: peer,
-            relay: sender == peer ? relay : nil
+            relay: sender == peer ? relay : nil,
+            isProposal: by.form.map { $0 != .jose }
         )
         var row: JSONObject = [
-            "object": object, "sender": .string(sender.string), "device": .string(device.string),
+            "object": object, "sender": .string(sender.string), "device": .string(by.device.string),
             "peer": .string(peer.string),
         ]
         if let relay = arrival.relay { row["relay"] = .string(relay) }
+        if let isProposal = arrival.isProposal { row["proposal"] = .bool(isProposal) }
         ledger.set(.arrived, "", arrival.id.description, json: .object(row))
         actions.append(.arrived(arrival))
     }
@@ -131,7 +145,8 @@ extension RatchetConversations {
                         sender: sender,
                         device: device,
                         peer: peer,
-                        relay: json["relay"]?.string
+                        relay: json["relay"]?.string,
+                        isProposal: json["proposal"]?.bool
                     )
                 )
             )
@@ -212,6 +227,9 @@ extension RatchetConversations {
         for person in try ledger.rows(.sessions, "", limit: 65_536).map(\.key) {
             try sweep(.sent, person, keeping: configuration.limits.kept, from: oldest)
             try sweep(.seen, person, keeping: configuration.limits.kept * 4, from: oldest)
+            for scope in [person, Self.envelopes(of: person)] {
+                try sweep(.named, scope, keeping: configuration.limits.kept * 4, from: oldest)
+            }
         }
         try sweep(.carried, "", keeping: configuration.limits.carried, from: oldest)
     }

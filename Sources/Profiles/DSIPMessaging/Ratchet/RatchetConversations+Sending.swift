@@ -55,11 +55,16 @@ extension RatchetConversations {
             )
             var sessions = try me.sessions(with: peer)
             for device in sessions.devices where sessions.hasSession(with: device) {
-                guard let did = DID(device),
-                    let message = try? sessions.encrypt(statement.json.utf8, to: device, using: &me.random),
+                guard let did = DID(device) else { continue }
+                let manner = try me.manner(of: did)
+                if manner.saysPlainly {
+                    me.say(statement.body, to: did, of: peer, at: now, lifetime: 30)
+                    continue
+                }
+                guard let message = try? sessions.encrypt(statement.json.utf8, to: device, using: &me.random),
                     let sealed = try? me.seal(message, reference: me.newID(at: now), to: did, at: now, lifetime: 30)
                 else { continue }
-                me.actions.append(.send(sealed, to: peer))
+                me.actions.append(.send(sealed, to: peer, in: manner.form, sealed: manner.sealing))
             }
             me.save(sessions, with: peer)
         }
@@ -121,10 +126,17 @@ extension RatchetConversations {
         let devices = sessions.devices.filter { $0 != configuration.device.did.string }
         var isSent = false
         for device in devices where sessions.hasSession(with: device) {
-            guard let did = DID(device), let message = try? sessions.encrypt(plaintext, to: device, using: &random)
-            else {
+            guard let did = DID(device) else { continue }
+            let manner = try manner(of: did)
+            let receipt = manner.form == .proposal ? try receipt(plaintext, to: person) : nil
+            if manner.saysPlainly, var receipt {
+                receipt.from = configuration.device.did
+                enqueue(("statement", receipt.json), to: did, of: person, item: item, at: now)
+                isSent = true
                 continue
             }
+            let plaintext = receipt?.json.utf8 ?? plaintext
+            guard let message = try? sessions.encrypt(plaintext, to: device, using: &random) else { continue }
             let reference = enqueue(message, to: did, of: person, item: item, at: now)
             keep(plaintext, as: reference, for: did, of: person, item: item, resends: 0)
             isSent = true
@@ -147,11 +159,20 @@ extension RatchetConversations {
     /// Puts a ratchet message into the outbox. Its reference stays the same however often it is sent.
     @discardableResult
     mutating func enqueue(_ message: [UInt8], to device: DID, of person: DID, item: ULID?, at now: Int64) -> ULID {
+        enqueue(("message", .string(Base64URL.encode(message))), to: device, of: person, item: item, at: now)
+    }
+
+    @discardableResult
+    mutating func enqueue(
+        _ said: (name: String, value: JSONValue),
+        to device: DID,
+        of person: DID,
+        item: ULID?,
+        at now: Int64
+    ) -> ULID {
         let reference = newID(at: now)
-        var row: JSONObject = [
-            "person": .string(person.string), "device": .string(device.string),
-            "message": .string(Base64URL.encode(message)),
-        ]
+        var row: JSONObject = ["person": .string(person.string), "device": .string(device.string)]
+        row[said.name] = said.value
         if let item { row["item"] = .string(item.description) }
         ledger.set(.outbox, "", reference.description, json: .object(row))
         return reference
@@ -166,13 +187,25 @@ extension RatchetConversations {
             guard inFlight.count < configuration.limits.inFlight else { return }
             let json = try RatchetLedger<Store>.parse(row.value)
             guard let reference = ULID(row.key), let person = json["person"]?.string.flatMap({ DID($0) }),
-                let device = json["device"]?.string.flatMap({ DID($0) }),
-                let message = json["message"]?.string.flatMap({ Base64URL.decode($0) })
+                let device = json["device"]?.string.flatMap({ DID($0) })
+            else { throw MessagingError(.storeFailed, "a row of the outbox is damaged") }
+            if let statement = json["statement"].flatMap({ ProposalStatement($0, signedBy: configuration.device.did) })
+            {
+                let id = say(statement.body, to: device, of: person, at: now)
+                inFlight[id] = Flight(reference: row.key, at: now, form: .proposal)
+                continue
+            }
+            guard let message = json["message"]?.string.flatMap({ Base64URL.decode($0) })
             else { throw MessagingError(.storeFailed, "a row of the outbox is damaged") }
             // Sealed anew each time: an envelope's time has to be of now, and the reference tells that it is the same.
             let sealed = try seal(message, reference: reference, to: device, at: now)
-            inFlight[sealed.head.id] = Flight(reference: row.key, at: now)
-            actions.append(.send(sealed, to: person))
+            let manner = try manner(of: device)
+            let form = manner.form
+            if form != .jose { try name(sealed.head.id, contentKept: row.key, with: person) }
+            inFlight[sealed.head.id] = Flight(reference: row.key, at: now, form: form)
+            // Own devices' relay knows whose they are.
+            let sealing = person == configuration.identity ? RatchetSealing.never : manner.sealing
+            actions.append(.send(sealed, to: person, in: form, sealed: sealing))
         }
     }
 

@@ -19,6 +19,7 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     struct Flight: Sendable {
         var reference: String
         var at: Int64
+        var form = WireForm.jose
     }
 
     struct Fetch: Sendable {
@@ -113,11 +114,14 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
     /// The relay answered `error`.
     ///
     /// - Parameters:
-    ///   - reason: `transport.unknown-recipient` says that the device is not there any more.
+    ///   - reason: `transport.unknown-recipient` says that the device is not there any more, `session.unsupported-wire-format` that
+    ///     it reads another form.
+    ///   - wasSealed: whether it went in a stored envelope.
     ///   - retryAfter: seconds, where the reason allows another attempt; nil ends it.
     public mutating func refused(
         _ id: ULID,
         _ reason: Reason,
+        wasSealed: Bool = false,
         retryAfter: Int64?,
         at now: Int64
     ) throws(MessagingError) -> [RatchetAction] {
@@ -126,6 +130,15 @@ public struct RatchetConversations<Store: RatchetStore>: Sendable {
             if let fetch = me.fetching.removeValue(forKey: id) {
                 try me.put(off: fetch.person, retryAfter, at: now)
             } else if let flight = me.inFlight[id] {
+                var retryAfter = retryAfter
+                if reason == .sessionUnsupportedWireFormat {
+                    if try wasSealed ? me.speakOpenly(flight) : me.speakOtherwise(flight) {
+                        me.inFlight[id] = nil
+                        return try me.transmit(at: now)
+                    }
+                    // The device says otherwise; it may be back in time.
+                    if wasSealed { retryAfter = Self.resealAfter }
+                }
                 guard let retryAfter else {
                     me.inFlight[id] = nil
                     try me.undeliverable(flight.reference, isGone: reason == .transportUnknownRecipient, at: now)

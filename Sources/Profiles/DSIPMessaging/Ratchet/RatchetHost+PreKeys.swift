@@ -34,6 +34,7 @@ extension RatchetHost {
             device.subject = upload.body.subject
             device.since = upload.delegation?.issuedAt ?? Self.forever
             device.until = until
+            device.takes = me.takes(head.from, on: connection) ?? device.takes
             try me.save(device, of: head.from)
             me.shelves.put(shelf, for: upload.body.subject)
             me.serve(head.from, on: connection)
@@ -90,12 +91,19 @@ extension RatchetHost {
         var position: UInt64 = 0
         var count: Int64 = 0
         var bytes: Int64 = 0
+        var takes = Takes()
+
+        /// What it took when it was here last. Who left prekeys before this was kept reads both forms in JSON.
+        struct Takes: Hashable, Sendable {
+            var reads: Set<WireForm> = [.jose, .proposal]
+            var stored = false
+        }
     }
 
     func record(of device: DID) throws(StoreFailure) -> Device? {
         guard let row = try store.record(.init(Self.devices, device.string)) else { return nil }
         guard let reader = RowReader(row), let subject = reader.did("subject") else { throw .corrupt }
-        return Device(
+        var known = Device(
             subject: subject,
             since: reader.int("since") ?? 0,
             until: reader.int("until") ?? 0,
@@ -103,6 +111,11 @@ extension RatchetHost {
             count: reader.int("count") ?? 0,
             bytes: reader.int("bytes") ?? 0
         )
+        if let reads = reader.value["reads"]?.array {
+            known.takes.reads = Set(reads.compactMap { $0.string.flatMap(WireForm.init(rawValue:)) })
+        }
+        known.takes.stored = reader.flag("stored")
+        return known
     }
 
     func save(_ device: Device, of did: DID) throws(StoreFailure) {
@@ -113,6 +126,8 @@ extension RatchetHost {
         row.put("position", Int64(clamping: device.position))
         row.put("count", device.count)
         row.put("bytes", device.bytes)
+        row.put("stored", flag: device.takes.stored)
+        row.put("reads", list: device.takes.reads.map(\.rawValue).sorted().map { .string($0) })
         try store.apply(.put(MailboxRecord(.init(Self.devices, did.string), row.bytes)))
     }
 

@@ -52,11 +52,18 @@ public struct RatchetHost: Sendable {
     /// A bound device for which something may be kept here.
     struct Line: Sendable {
         var connection: ConnectionID
+        /// The forms in which it can be sent something.
+        var reads: Set<WireForm>
         var cursor: UInt64 = 0
-        /// Sent and not acknowledged.
-        var inFlight: [ULID: MailboxItem] = [:]
+        /// Sent and not acknowledged, and when.
+        var inFlight: [ULID: (item: MailboxItem, at: Int64)] = [:]
 
-        var bytes: Int64 { inFlight.values.reduce(0) { $0 + $1.size } }
+        /// What a device has not acknowledged for long it cannot read at present: it keeps nothing else waiting, up to a bound.
+        func hasRoom(_ limits: Limits, at now: Int64) -> Bool {
+            let recent = inFlight.values.filter { now - $0.at < RatchetHost.patience }
+            return recent.count < limits.window && recent.reduce(0) { $0 + $1.item.size } < limits.windowBytes
+                && inFlight.count < limits.window * 8
+        }
     }
 
     /// Who waits for an answer, should the commit fail.
@@ -76,7 +83,9 @@ public struct RatchetHost: Sendable {
     var asked: [Asked] = []
     var actions: [Action] = []
     var failure: StoreFailure?
-    private var bound: [ConnectionID: DID] = [:]
+    /// Stored envelopes for one device, whoever sends them.
+    private var strangers: Throttle<DID>
+    private var bound: [ConnectionID: (device: DID, takes: Device.Takes)] = [:]
     private var sweepAt: Int64
     private var sweepAfter: String?
 
@@ -93,48 +102,91 @@ public struct RatchetHost: Sendable {
         self.random = Entropy(random)
         shelves = RecentTable(capacity: limits.shelvesAtHand)
         senders = Throttle(burst: limits.burst, perSecond: limits.perSecond)
+        strangers = Throttle(burst: limits.burst, perSecond: limits.perSecond)
         sweepAt = now + Self.sweepInterval
     }
 
     // MARK: Connections
 
     /// A device is here: it is sent what is kept for it.
-    public mutating func bound(_ device: DID, on connection: ConnectionID, at now: Int64) {
+    ///
+    /// - Parameters:
+    ///   - reads: the forms that it takes. What is kept in another waits for a connection that reads it.
+    ///   - opensStored: whether it opens stored envelopes.
+    public mutating func bound(
+        _ device: DID,
+        reading reads: Set<WireForm> = [.jose],
+        opensStored: Bool = false,
+        on connection: ConnectionID,
+        at now: Int64
+    ) {
         unbound(connection)
-        bound[connection] = device
+        let takes = Device.Takes(reads: reads, stored: opensStored)
+        bound[connection] = (device, takes)
         attempt { me throws(StoreFailure) in
-            guard try me.record(of: device) != nil else { return }
-            me.lines[device] = Line(connection: connection)
+            guard var record = try me.record(of: device) else { return }
+            if record.takes != takes {
+                record.takes = takes
+                try me.save(record, of: device)
+            }
+            me.lines[device] = Line(connection: connection, reads: reads)
             try me.deliver(to: device, at: now)
         }
     }
 
     public mutating func unbound(_ connection: ConnectionID) {
-        guard let device = bound.removeValue(forKey: connection) else { return }
+        guard let (device, _) = bound.removeValue(forKey: connection) else { return }
         if lines[device]?.connection == connection { lines[device] = nil }
     }
 
     /// A device that left prekeys just now is served from now on.
     mutating func serve(_ device: DID, on connection: ConnectionID) {
-        if bound[connection] == device, lines[device] == nil { lines[device] = Line(connection: connection) }
+        guard let (here, takes) = bound[connection], here == device, lines[device] == nil else { return }
+        lines[device] = Line(connection: connection, reads: takes.reads)
+    }
+
+    /// What a device takes on this connection; nil when it is another's.
+    func takes(_ device: DID, on connection: ConnectionID) -> Device.Takes? {
+        bound[connection].flatMap { $0.device == device ? $0.takes : nil }
     }
 
     // MARK: Messages
 
     /// Keeps a message for its device.
     public mutating func received(_ message: Verified<RatchetMessage>, on connection: ConnectionID, at now: Int64) {
-        let head = message.body.head
+        keep(message, message.body.head, on: connection, at: now)
+    }
+
+    /// Keeps what the proposal has beside its messages, in the same order.
+    public mutating func received(_ said: Verified<RatchetStatement>, on connection: ConnectionID, at now: Int64) {
+        keep(said, said.body.head, on: connection, at: now)
+    }
+
+    /// Keeps a stored envelope. Who sends it nobody here knows, so all who do share a rate and half of the room.
+    public mutating func received(_ stored: Verified<StoredMessage>, on connection: ConnectionID, at now: Int64) {
+        keep(stored, stored.body.head, isStored: true, on: connection, at: now)
+    }
+
+    private mutating func keep<Body>(
+        _ message: Verified<Body>,
+        _ head: ExtensionHead,
+        isStored: Bool = false,
+        on connection: ConnectionID,
+        at now: Int64
+    ) {
         guard message.mayMessage, head.from == message.device else {
             return refuse(.policyBlocked, head, connection)
         }
-        let bytes = message.envelope.bytes
+        let (bytes, form) = (message.envelope.bytes, message.envelope.form)
         // Said now or never, such as typing: not kept, and nobody waits for an answer.
         if head.expiresAt - head.issuedAt <= Self.passing {
-            if let line = lines[head.to] { actions.append(.deliver(bytes, on: line.connection)) }
+            if let line = lines[head.to], line.reads.contains(form) {
+                actions.append(.deliver(bytes, on: line.connection))
+            }
             return
         }
         let key = "\(message.principal.string) \(head.to.string)"
-        if let wait = senders.admit(key, at: now) {
+        if let wait = isStored ? strangers.admit(head.to, at: now) : senders.admit(key, at: now) {
             return refuse(.policyRateLimited, head, connection, retryAfter: wait)
         }
         asked.append(Asked(id: head.id, from: head.from, connection: connection))
@@ -142,8 +194,13 @@ public struct RatchetHost: Sendable {
             guard var device = try me.record(of: head.to), device.until > now else {
                 return me.refuse(.transportUnknownRecipient, head, connection)
             }
+            // Signed end to end, it cannot be said in another form by anybody else: its sender says it anew.
+            guard device.takes.reads.contains(form), !isStored || device.takes.stored else {
+                return me.refuse(.sessionUnsupportedWireFormat, head, connection)
+            }
             let size = Int64(bytes.count)
-            guard device.count < me.limits.envelopes, device.bytes + size <= me.limits.bytes else {
+            let part: Int64 = isStored ? 2 : 1
+            guard device.count < me.limits.envelopes / part, device.bytes + size <= me.limits.bytes / part else {
                 return me.refuse(.mailboxQuotaExceeded, head, connection, retryAfter: 3600)
             }
             device.position += 1
@@ -172,9 +229,11 @@ public struct RatchetHost: Sendable {
 
     /// The device bound to the connection has what this envelope brought on its disk.
     public mutating func acknowledged(_ id: ULID, on connection: ConnectionID, at now: Int64) {
-        guard let device = bound[connection], let item = lines[device]?.inFlight.removeValue(forKey: id) else { return }
+        guard let device = bound[connection]?.device, let item = lines[device]?.inFlight.removeValue(forKey: id) else {
+            return
+        }
         attempt { me throws(StoreFailure) in
-            try me.remove([item], of: device)
+            try me.remove([item.item], of: device)
             try me.deliver(to: device, at: now)
         }
     }
@@ -183,17 +242,18 @@ public struct RatchetHost: Sendable {
     mutating func deliver(to device: DID, at now: Int64) throws(StoreFailure) {
         guard var line = lines[device] else { return }
         defer { lines[device] = line }
-        while line.inFlight.count < limits.window, line.bytes < limits.windowBytes {
+        while line.hasRoom(limits, at: now) {
             let items = try store.items(of: device, .after(line.cursor), limit: limits.window)
             guard !items.isEmpty else { return }
             for item in items {
-                guard line.inFlight.count < limits.window, line.bytes < limits.windowBytes else { return }
+                guard line.hasRoom(limits, at: now) else { return }
                 line.cursor = item.position
                 // What has had its time would not be verified any more; the sweep takes it.
                 guard item.expiresAt ?? .max > now, let id = item.digest.flatMap({ ULID($0) }),
-                    let content = try store.content(at: item.position, of: device)
+                    let content = try store.content(at: item.position, of: device),
+                    line.reads.contains(WireForm(of: content))
                 else { continue }
-                line.inFlight[id] = item
+                line.inFlight[id] = (item, now)
                 actions.append(.deliver(content, on: line.connection))
             }
         }
@@ -285,6 +345,8 @@ public struct RatchetHost: Sendable {
     /// Seconds of life up to which a message is passed on and not kept.
     static let passing: Int64 = 60
     static let retryAfter: Int64 = 30
+    /// Seconds that a device may take to acknowledge before others are sent beside.
+    static let patience: Int64 = 60
     static let devices = "device"
     private static let swept = 64
     private static let sweepInterval: Int64 = 3600

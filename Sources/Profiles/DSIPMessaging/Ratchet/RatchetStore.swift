@@ -51,12 +51,16 @@ public enum RatchetTable: String, Hashable, Sendable, CaseIterable {
     case carried
     /// What came and was opened, until the owner has it.
     case arrived
+    /// How a device speaks where that is not as this one does by itself; the key is the device.
+    case manner
+    /// Which content an envelope of the proposal's brought or took; the scope is the person. And the other way round, in a scope beside.
+    case named
 
     /// Whether the rows hold keys or plaintext, which a store seals at rest.
     public var isSecret: Bool {
         switch self {
         case .ring, .sessions, .waiting, .sent, .arrived: true
-        case .setting, .person, .wanted, .outbox, .failed, .seen, .carried: false
+        case .setting, .person, .wanted, .outbox, .failed, .seen, .carried, .manner, .named: false
         }
     }
 }

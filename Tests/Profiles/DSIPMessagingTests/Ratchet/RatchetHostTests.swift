@@ -184,6 +184,39 @@ struct RatchetHostTests {
         #expect(scene.host.commit(at: scene.now).deliveries == 0)
     }
 
+    @Test("a device is kept what it read when it was here last; who wrote in another form is told so")
+    func forms() throws {
+        var scene = try HostScene()
+        scene.host.bound(scene.bob.did, reading: [.proposal], on: scene.his, at: scene.now)
+        _ = try scene.leave(1...1)
+        scene.host.unbound(scene.his)
+        scene.restart()
+        scene.host.bound(scene.alice.did, on: scene.hers, at: scene.now)
+        #expect(try scene.seal().1.refusals(.sessionUnsupportedWireFormat) == 1)
+        scene.host.bound(scene.bob.did, reading: [.jose, .proposal], on: scene.his, at: scene.now)
+        #expect(scene.host.commit(at: scene.now).deliveries == 0)
+        #expect(try scene.seal().1.deliveries == 1)
+        // It was kept for another end of the same device, which is not here.
+        scene.host.bound(scene.bob.did, reading: [.proposal], on: scene.his, at: scene.now)
+        #expect(scene.host.commit(at: scene.now).deliveries == 0)
+        scene.host.bound(scene.bob.did, reading: [.jose], on: scene.his, at: scene.now)
+        #expect(scene.host.commit(at: scene.now).deliveries == 1)
+    }
+
+    @Test("what a device does not acknowledge keeps nothing else waiting for long")
+    func patience() throws {
+        var limits = RatchetHost.Limits()
+        limits.window = 2
+        var scene = try HostScene(limits)
+        _ = try scene.leave(1...1)
+        let at = scene.now
+        #expect(try (0..<4).map { _ in try scene.seal().1.deliveries } == [1, 1, 0, 0])
+        scene.now = at + 61
+        #expect(try scene.seal().1.deliveries == 2)
+        scene.now = at + 122
+        #expect(try scene.seal().1.deliveries == 2)
+    }
+
     @Test("one sender and one device have bounds, and who is gone is forgotten with all of theirs")
     func bounds() throws {
         var limits = RatchetHost.Limits()

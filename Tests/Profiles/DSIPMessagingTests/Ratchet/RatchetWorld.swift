@@ -209,7 +209,7 @@ final class RatchetWorld {
 
     private func act(_ action: RatchetAction, _ device: Device) {
         switch action {
-        case .send(let message, let person):
+        case .send(let message, let person, _, _):
             sent += 1
             guard !chance(loss), let to = devices.first(where: { $0.did == message.head.to }), to.identity == person
             else { return }
@@ -217,6 +217,7 @@ final class RatchetWorld {
             guard let read = try? RatchetMessage(message.json) else { fatalError("a message cannot be read again") }
             queues[to.did, default: []].append(Waiting(message: read, from: device.identity))
             if !chance(loss) { run(device) { try $0.accepted(message.head.id, at: self.now) } }
+        case .say: break
         case .fetch(let id, let person, let only):
             guard !chance(loss) else { return }
             var shelf = shelves[person] ?? PreKeyShelf()
