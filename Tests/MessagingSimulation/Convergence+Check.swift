@@ -91,6 +91,8 @@ extension Convergence {
                 !device.isRevoked && (members[key] ?? []).contains(device.person.did)
             }
             guard let model = entries.first(where: { isMember($0.device) && !$0.record.isRemoved }) else { continue }
+            // Of those who are in it one may have come when another had said something already.
+            let known = Set(entries.filter { isMember($0.device) }.flatMap { $0.lines.map { $0.prefix(26) } })
             for entry in entries where entry.device !== model.device {
                 if isMember(entry.device) {
                     // Who came later cannot read what was said to fewer; what only a device had that was taken away is gone with it.
@@ -107,7 +109,6 @@ extension Convergence {
                     )
                     if settings.explains { explain(model, entry) }
                 } else {
-                    let known = Set(model.lines.map { $0.prefix(26) })
                     let more = entry.lines.filter { !known.contains($0.prefix(26)) && !isGone($0, from: model.device) }
                     if let line = more.first?.prefix(26) {
                         problems.append("\(entry.device.name) alone has \(line) of \(key)")
@@ -175,8 +176,24 @@ extension Convergence {
                     problems.append(
                         "\(device.name) has \(record.unread) unread in \(key), \(other.device) \(other.count)"
                     )
+                    if settings.explains { explainReading(record, of: device.person.did) }
                 }
                 unread[key] = unread[key] ?? (device.name, record.unread, lines)
+            }
+        }
+    }
+
+    /// How far each device of somebody thinks they have read.
+    private mutating func explainReading(_ record: ConversationRecord, of person: DID) {
+        for device in world.devices where device.person.did == person && !device.isRevoked {
+            for other in device.store.conversations() where other.peer == record.peer && other.kind == record.kind {
+                let marks = device.store.rows(.watermark, other.id.description).map { row in
+                    "\(row.key.suffix(6)) \(String(decoding: row.value, as: UTF8.self))"
+                }
+                let lines = world.messages(device, other.id).filter(\.isContent).suffix(12).map { line in
+                    "\(line.text) \(line.isMine ? "mine" : "") \(line.order) \(line.group?.text.suffix(6) ?? "")"
+                }
+                problems.append("    \(device.name) up to \(other.readOrder) \(marks) \(lines)")
             }
         }
     }

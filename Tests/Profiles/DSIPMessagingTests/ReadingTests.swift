@@ -11,9 +11,15 @@ import Testing
     private typealias Device = SimulatedWorld.Device
 
     /// Alice, and two devices of Bob's that talk with her.
-    private func scene(seed: UInt64) throws -> (world: SimulatedWorld, alice: Device, bobs: [Device], thread: ULID) {
+    ///
+    /// - Parameter isSilent: whether Bob tells nobody else how far he has read.
+    private func scene(
+        seed: UInt64,
+        isSilent: Bool = false
+    ) throws -> (world: SimulatedWorld, alice: Device, bobs: [Device], thread: ULID) {
         let world = try SimulatedWorld(seed: seed)
         let people = ["alice", "bob"].map { world.person($0) }
+        if isSilent { world.silentReaders.insert(people[1].did) }
         let alice = try world.device(people[0])
         let bobs = [try world.device(people[1]), try world.device(people[1])]
         try world.run(60)
@@ -121,6 +127,29 @@ import Testing
         try world.connect(bobs[1])
         try world.run(10)
         #expect(world.texts(bobs[1], there.id) == ["one", "two"])
+        #expect(try record(bobs[1]).unread == 0)
+    }
+
+    @Test func `What is read where nobody can be told yet is told when somebody can`() throws {
+        let (world, _, bobs, _) = try scene(seed: 33, isSilent: true)
+        let (here, there) = (try record(bobs[0]), try record(bobs[1]))
+        #expect(here.unread == 1)
+        #expect(there.unread == 1)
+        let line = try #require(world.messages(bobs[0], here.id).last { $0.isContent })
+        let personal = bobs[0].messenger.personal
+        try world.act(bobs[0]) { messenger in
+            messenger.personal = nil
+            return try messenger.read(through: line.id, in: here.id, at: world.now)
+        }
+        #expect(try record(bobs[0]).unread == 0)
+        try world.run(20)
+        #expect(try record(bobs[1]).unread == 1)
+        try world.act(bobs[0]) { messenger in
+            messenger.personal = personal
+            return try messenger.turn(at: world.now) { messenger throws(MessagingError) in try messenger.tellAllRead() }
+                .1
+        }
+        try world.run(20)
         #expect(try record(bobs[1]).unread == 0)
     }
 

@@ -31,7 +31,7 @@ extension Messenger {
         }
         let id = GroupID(newULID())
         try found(id, thread: newULID(), kind: .personal, members: [])
-        setPersonal(id)
+        try setPersonal(id)
         try rotateArchiveKey()
     }
 
@@ -40,9 +40,12 @@ extension Messenger {
         get throws(MessagingError) { try ledger.row(.setting, "", "expelled") != nil }
     }
 
-    private mutating func setPersonal(_ id: GroupID) {
+    private mutating func setPersonal(_ id: GroupID) throws(MessagingError) {
+        guard personal != id else { return }
         personal = id
         ledger.set(.setting, "", "personal", Array(id.text.utf8))
+        // M§10.5: what this device has read it could tell nobody, or itself alone.
+        if !settings.sendsRead { try tellAllRead(again: true) }
     }
 
     /// A GroupInfo of a group that this device is not in: its own identity's personal group, or one a sibling is in.
@@ -89,7 +92,7 @@ extension Messenger {
         group.retryAt = now
         groups[id] = group
         try leavePersonal(for: id)
-        setPersonal(id)
+        try setPersonal(id)
         inbox.created(id)
         dirtyGroups.insert(id)
     }
@@ -151,7 +154,7 @@ extension Messenger {
 
     mutating func enteredPersonal(_ id: GroupID) throws(MessagingError) {
         try leavePersonal(for: id)
-        setPersonal(id)
+        try setPersonal(id)
         ledger.set(.setting, "", "sibling-wait", nil)
         ledger.set(.setting, "", "expelled", nil)
         configure(id, .joined)

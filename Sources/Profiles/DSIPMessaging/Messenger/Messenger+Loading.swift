@@ -89,7 +89,7 @@ extension Messenger {
     mutating func goOn() throws(MessagingError) {
         isInterrupted = false
         try restartUploads()
-        try restartReceipts()
+        try tellAllRead()
         try retryJoins()
         try repeatMoves()
     }

@@ -188,22 +188,31 @@ extension Messenger {
     /// Tells how far this identity has read.
     mutating func tellRead(in thread: ULID) throws(MessagingError) {
         guard let read = try readMarks(of: identity.string, in: thread).highest else { return }
+        let isPrivate = !settings.sendsRead
+        if isPrivate, personal == nil, try carriedPeer(of: thread) == nil {
+            // There is nobody yet to whom it can be told.
+            readTold[thread] = nil
+            return
+        }
         // What is beyond is told after a restart.
         var told = try readMarks(of: Self.toldKey, in: thread)
         if told.insert(read) { ledger.set(.watermark, thread.description, Self.toldKey, told.encoded) }
         readTold[thread] = ReadThrottle(toldAt: now)
         if readTold.count > 4096 { readTold = readTold.filter { $0.value.isUntold } }
-        try tell(.read(through: read.message), in: thread, privately: !settings.sendsRead)
+        try tell(.read(through: read.message), in: thread, privately: isPrivate)
     }
 
     func isUntold(in thread: ULID) throws(MessagingError) -> Bool {
         try readMarks(of: identity.string, in: thread).order > readMarks(of: Self.toldKey, in: thread).order
     }
 
-    /// What was read and not told before the program ended.
-    mutating func restartReceipts() throws(MessagingError) {
+    /// Tells how far each conversation was read, where it has not: the program may have ended before.
+    ///
+    /// - Parameter again: tells it where it has been told, too.
+    mutating func tellAllRead(again: Bool = false) throws(MessagingError) {
         for record in try ledger.store.conversations() where record.readOrder > 0 && !record.isRemoved {
-            if try isUntold(in: record.id) { try tellRead(in: record.id) }
+            let isUntold = try isUntold(in: record.id)
+            if isUntold || again { try tellRead(in: record.id) }
         }
     }
 
