@@ -8,7 +8,10 @@ import json
 import os
 import pathlib
 import ssl
+import subprocess
+import tempfile
 import threading
+import unittest
 
 import vyper
 from cryptography import x509
@@ -135,3 +138,36 @@ def certificate(folder):
     )
     (folder / "key.pem").write_bytes(private)
     return folder / "root.pem"
+
+
+class NodeTest(unittest.TestCase):
+    """`dsip resolve` beside a node of a chain, which the class of the tests names."""
+
+    chain_class = Chain
+
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.folder = pathlib.Path(cls.temporary.name)
+        cls.chain = cls.chain_class()
+        cls.node = Node(cls.chain, cls.folder)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.node.stop()
+        cls.temporary.cleanup()
+
+    def place(self, network=None):
+        """The node, as an option names it."""
+        return f"{network or hex(self.chain.id)}@{self.chain.registry}={self.node.url}"
+
+    def dsip_resolve(self, *arguments):
+        return subprocess.run(
+            [DSIP, "resolve", *arguments, "--trust", str(self.node.root), "--state", str(self.folder / "none"), "--json"],
+            capture_output=True, text=True, timeout=120,
+        )
+
+    def resolve(self, name, *more, **options):
+        done = self.run_dsip(name, *more, **options)
+        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+        return json.loads(done.stdout)

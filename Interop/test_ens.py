@@ -1,17 +1,13 @@
 """Names of the Ethereum Name Service against an EVM: `dsip resolve alice.eth` asks a node over HTTPS whose chain is py-evm (of PyPI, by
 eth-tester), with a registry and a resolver of ENSIP-1 and ENSIP-5 in ens_registry.vy and ens_resolver.vy."""
 
-import json
-import pathlib
 import socket
-import subprocess
-import tempfile
 import threading
 import unittest
 
 from eth_utils import keccak
 
-from ethereum_node import DSIP, Chain, Node
+from ethereum_node import Chain, NodeTest
 
 ALICE = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 BOB = "did:key:z6MkpTHR8VNsBxYAAWHut2Geadd9jSwuBV8xRoAnwWsdvktH"
@@ -72,31 +68,11 @@ class HandshakeResolver:
         self.socket.close()
 
 
-class NameTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.temporary.name)
-        cls.chain = Names()
-        cls.node = Node(cls.chain, cls.folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.node.stop()
-        cls.temporary.cleanup()
+class NameTest(NodeTest):
+    chain_class = Names
 
     def run_dsip(self, name, *more, network=None, node=True):
-        place = f"{network or hex(self.chain.id)}@{self.chain.registry}={self.node.url}"
-        return subprocess.run(
-            [DSIP, "resolve", name, *(["--ens", place] if node else []), "--trust", str(self.node.root), "--state",
-             str(self.folder / "none"), "--dns", "off", "--json", *more],
-            capture_output=True, text=True, timeout=120,
-        )
-
-    def resolve(self, name, *more, **options):
-        done = self.run_dsip(name, *more, **options)
-        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
-        return json.loads(done.stdout)
+        return self.dsip_resolve(name, *(["--ens", self.place(network)] if node else []), "--dns", "off", *more)
 
     def refuse(self, name, words, *more, **options):
         done = self.run_dsip(name, *more, **options)

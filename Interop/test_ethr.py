@@ -2,14 +2,11 @@
 ERC-1056 in ethr_registry.vy."""
 
 import json
-import pathlib
-import subprocess
-import tempfile
 import unittest
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 
-from ethereum_node import DSIP, Chain, Node
+from ethereum_node import Chain, NodeTest
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -39,34 +36,14 @@ class Registry(Chain):
         return self.invoke(account, self.registry, "revokeAttribute(address,bytes32,bytes)", account, name, value)
 
 
-class EthrTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.temporary.name)
-        cls.chain = Registry()
-        cls.node = Node(cls.chain, cls.folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.node.stop()
-        cls.temporary.cleanup()
+class EthrTest(NodeTest):
+    chain_class = Registry
 
     def did(self, account):
         return f"did:ethr:{hex(self.chain.id)}:{account}"
 
     def run_dsip(self, did, *more, network=None):
-        place = f"{network or hex(self.chain.id)}@{self.chain.registry}={self.node.url}"
-        return subprocess.run(
-            [DSIP, "resolve", did, "--ethereum", place, "--trust", str(self.node.root), "--state",
-             str(self.folder / "none"), "--json", *more],
-            capture_output=True, text=True, timeout=120,
-        )
-
-    def resolve(self, did, *more):
-        done = self.run_dsip(did, *more)
-        self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
-        return json.loads(done.stdout)
+        return self.dsip_resolve(did, "--ethereum", self.place(network), *more)
 
     def test_an_account_that_never_changed(self):
         answer = self.resolve(self.did(self.chain.accounts[9]))
