@@ -17,7 +17,10 @@ enum SoakBenchmark {
         try await withTemporaryFolder { folder in
             let relay = try RelayProcess(options.dsip, folder: folder)
             defer { relay.end() }
-            let (alice, bob) = (try SoakDevice(at: relay), try SoakDevice(at: relay))
+            let (port, root) = (relay.port, relay.certificates + "/ca.pem")
+            let (alice, bob) = (
+                try SoakDevice(atPort: port, trusting: root), try SoakDevice(atPort: port, trusting: root)
+            )
             try await alice.connect()
             try await bob.connect()
             try await alice.open(to: bob)

@@ -24,9 +24,10 @@ actor SoakDevice {
     private var waiting: [ULID: CheckedContinuation<Void, any Error>] = [:]
     private var count = 0
 
-    init(at relay: RelayProcess) throws {
+    /// - Parameter root: the path of the authority's certificate.
+    init(atPort port: Int, trusting root: String) throws {
         caller = try Caller()
-        url = "wss://127.0.0.1:\(relay.port)/dsip"
+        url = "wss://127.0.0.1:\(port)/dsip"
         signer = try SignaturePrivateKey(.x25519AES128, rawRepresentation: Secret(caller.device.rawRepresentation))
         (texts, heard) = AsyncThrowingStream.makeStream()
         var configuration = SignalingClient.Configuration(
@@ -38,7 +39,7 @@ actor SoakDevice {
         )
         configuration.policy = .messaging()
         configuration.profiles = .messaging
-        configuration.roots = TrustRoots(additionalFiles: [relay.certificates + "/ca.pem"])
+        configuration.roots = TrustRoots(additionalFiles: [root])
         client = SignalingClient(configuration, source: SelfCertifyingSource())
     }
 
