@@ -77,6 +77,8 @@ interop:
 	$(PYTHON) -m pytest -q Interop/test_webpush.py
 	echo "==> did:ethr and names of Ethereum with the py-evm, eth-tester and vyper packages of PyPI"
 	$(PYTHON) -m pytest -q Interop/test_ethr.py Interop/test_ens.py
+	echo "==> The BitTorrent DHT with the libtorrent package of PyPI"
+	$(PYTHON) -m pytest -q Interop/test_mainline.py
 	if [ -n "$(QUIC)" ]; then
 	  echo "==> QUIC with the aioquic package of PyPI"
 	  $(PYTHON) -m pytest -q Interop/test_quic.py

@@ -22,6 +22,26 @@ let discoveryFuzzEntries: [FuzzEntry] = [
         guard let again = try? DNSMessage(written) else { preconditionFailure("a message that cannot be read again") }
         precondition((try? PkarrZone.carried(from: again, zone: fuzzZone.zone)) == kept, "a carried record changed")
     },
+    FuzzEntry(
+        "bencode",
+        seeds: [
+            "d1:rd2:id20:aaaaaaaaaaaaaaaaaaaa5:nodes26:bbbbbbbbbbbbbbbbbbbbccccdd3:seqi7e5:token2:xx1:v4:spame1:t2:\0\01:y1:re",
+            "d1:eli302e5:oldere1:t2:\0\01:y1:ee", "l4:spami-7ede0:e",
+        ].map { Array($0.utf8) }
+    ) { bytes in
+        if let value = try? Bencode(bytes) { precondition(value.encoded == bytes, "a value changed when written") }
+        let node = MainlineNode(address: [127, 0, 0, 1], port: 1)
+        var search = MainlineSearch(
+            for: fuzzZoneKey,
+            from: [node],
+            id: [UInt8](repeating: 1, count: 20),
+            firstTransaction: 0
+        )
+        _ = search?.advance(to: 0)
+        search?.receive(bytes, from: node.place)
+        precondition(search?.found == nil, "an item that nobody signed")
+        precondition(search?.advance(to: 1).count ?? 0 <= 8, "one answer leads to more questions than may be open")
+    },
     FuzzEntry("pkarr-packet", seeds: dnsSeeds) { bytes in
         // Signed here, so that what lies behind the signature is reached.
         guard let packet = try? PkarrPacket(signing: bytes, at: fuzzTime * 1_000_000, by: fuzzPerson) else {
@@ -181,3 +201,8 @@ private let webVHSeed: [UInt8] = Array(
     #"{"versionId":"1-QmZtE78CoY9hn9xqXR7akcdj9JyRb32v32ZqFbLsuVq1EC","versionTime":"2026-01-01T00:01:00Z","parameters":{"method":"did:webvh:1.0","scid":"QmXpnm4R7BPTnL6iWNL5HJhq1sSUjkc3dudv2BRuSJWBbC","updateKeys":["z6Mko9phBKc1B4rXcZuVrDQsbJ27V6N3KXH7ZPzAydAD8RHD"],"ttl":60,"portable":true},"state":{"id":"did:webvh:QmXpnm4R7BPTnL6iWNL5HJhq1sSUjkc3dudv2BRuSJWBbC:example.com"},"proof":[{"type":"DataIntegrityProof","verificationMethod":"did:key:z6Mk#z6Mk"}]}"#
         .utf8
 )
+
+private let fuzzZoneKey: [UInt8] = {
+    guard case .ed25519(let key) = fuzzZone.publicKey else { return [] }
+    return Array(key.rawRepresentation)
+}()

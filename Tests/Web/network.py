@@ -136,15 +136,15 @@ class Program:
 class Person:
     """Someone's agent: `dsip up` on a state folder of their own."""
 
-    def __init__(self, network, name, folder, paired=False, place=Here()):
-        self.place = place
+    def __init__(self, network, name, folder, paired=False, place=Here(), options=()):
+        self.place, self.options = place, list(options)
         self.network, self.name, self.folder, self.program, self.url, self.paired = network, name, folder, None, None, paired
         self.port = free_port()
 
     async def up(self):
         self.program = await Program(
             self.name, "up", "--state", self.folder, "--name", self.name, "--port", self.port, "--relay", self.network.relay_url,
-            "--device", f"{self.name}'s computer", *self.network.trust, *(["--pair"] if self.paired else []), place=self.place).start()
+            "--device", f"{self.name}'s computer", *self.network.trust, *(["--pair"] if self.paired else []), *self.options, place=self.place).start()
         self.url = (await self.program.line(r"http://127\.0\.0\.1:\d+/#token=\S+"))[0]
         return self
 
@@ -233,9 +233,9 @@ class Network:
                 await asyncio.sleep(0.1)
         raise AssertionError("the relay never answered:\n" + "\n".join(self.relay.lines))
 
-    async def person(self, name, paired=False, place=Here()):
-        """`paired`: without an identity, waiting to be added to one."""
-        person = Person(self, name, self.folder / name.lower(), paired, place)
+    async def person(self, name, paired=False, place=Here(), options=()):
+        """`paired`: without an identity, waiting to be added to one. `options`: for the agent."""
+        person = Person(self, name, self.folder / name.lower(), paired, place, options)
         self.people.append(person)
         await person.up()
         if not paired:

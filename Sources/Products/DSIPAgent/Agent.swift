@@ -99,7 +99,7 @@ public actor Agent {
             ethereum: configuration.ethereum,
             dht: configuration.mode == .full ? configuration.dht : .off,
             aliases: configuration.aliases,
-            pkarr: configuration.pkarr,
+            pkarr: PkarrPlaces(configuration.pkarr, fetcher: fetcher, policy: policy),
             seen: SeenMemory(store: store, clock: configuration.clock),
             clock: configuration.clock
         )

@@ -32,7 +32,8 @@ public struct AgentConfiguration: Sendable {
     public var aliases = AliasPlaces()
     /// Networks whose accounts are identities (did:ethr), with the nodes that are believed for them.
     public var ethereum: [EthereumNetwork] = []
-    /// Pkarr relays, `https://…`: asked for did:dht and for where bare keys are reached, and told the same of identities whose key is here.
+    /// Pkarr relays, `https://…`, and nodes of the BitTorrent DHT, `mainline:HOST:PORT`: asked for did:dht and for where bare keys are reached,
+    /// and told the same of identities whose key is here.
     public var pkarr: [String] = []
     /// Unix seconds.
     public var clock: @Sendable () -> Int64

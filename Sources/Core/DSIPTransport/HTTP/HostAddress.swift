@@ -1,14 +1,14 @@
 import NIOCore
 
 /// An IP address as bytes: 4 or 16, network order.
-struct HostAddress: Hashable, Sendable, CustomStringConvertible {
-    let bytes: [UInt8]
+package struct HostAddress: Hashable, Sendable, CustomStringConvertible {
+    package let bytes: [UInt8]
 
     /// - Parameter bytes: 4 or 16.
     init(bytes: [UInt8]) { self.bytes = bytes }
 
     /// The literal that a socket address is made from; IPv6 without brackets.
-    var description: String {
+    package var description: String {
         (try? SocketAddress(packedIPAddress: ByteBuffer(bytes: bytes), port: 0))?.ipAddress ?? "?"
     }
 
@@ -20,7 +20,7 @@ struct HostAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// - Returns: nil for a socket address that is no IP address.
-    init?(_ address: SocketAddress) {
+    package init?(_ address: SocketAddress) {
         // RFC 3493 §3.3 and POSIX <netinet/in.h>: family, port, address; IPv6 has its flow label before the address.
         let place: Range<Int>
         switch address {

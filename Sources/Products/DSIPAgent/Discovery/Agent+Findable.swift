@@ -66,7 +66,7 @@ extension Agent {
     ///
     /// - Returns: whether it need not be tried again soon.
     private func publishZone(of identity: DID, naming relay: String) async -> Bool {
-        guard !directory.pkarr.relays.isEmpty, let key = try? keyring.controllerKey(of: identity), key.did == identity,
+        guard !directory.pkarr.isEmpty, let key = try? keyring.controllerKey(of: identity), key.did == identity,
             let lifetime = desks[identity]?.hint.lifetime
         else { return true }
         return await directory.pkarr.publish(relay, for: lifetime, at: now(), by: key)

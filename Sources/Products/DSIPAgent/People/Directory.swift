@@ -40,14 +40,13 @@ final class Directory: Sendable {
         ethereum: [EthereumNetwork],
         dht: AgentConfiguration.DHT,
         aliases: AliasPlaces,
-        pkarr: [String],
+        pkarr: PkarrPlaces,
         seen: SeenMemory,
         clock: @escaping @Sendable () -> Int64
     ) {
         self.fetcher = fetcher
         self.clock = clock
         let relays = NIOLockedValueBox<[String]>([])
-        let pkarr = PkarrPlaces(relays: pkarr, fetcher: fetcher)
         self.pkarr = pkarr
         let mesh = MeshResolver(
             MethodResolver(
@@ -172,12 +171,13 @@ final class Directory: Sendable {
 
     private func discoverer(asking relay: String?) -> Discoverer? {
         let base = relay.flatMap { RelayDirectory.base(of: $0) }
-        guard base != nil || overlay != nil || !pkarr.relays.isEmpty else { return nil }
+        guard base != nil || overlay != nil || !pkarr.isEmpty else { return nil }
         let relay = relay ?? ""
         return discoverers.withLockedValue { discoverers in
             if let known = discoverers[relay] { return known }
             var source = NetworkSource(resolver: resolver, fetcher: fetcher, clock: clock)
             source.sequences = seen
+            source.mainline = pkarr.mainline
             var places: [any RecordDirectory] = overlay.map { [$0] } ?? []
             if base != nil { places.append(RelayDirectory(fetcher: fetcher, relay: relay)) }
             source.directory = JoinedDirectory(
@@ -188,7 +188,7 @@ final class Directory: Sendable {
             )
             var sources = Discovery.Sources()
             sources.hints = (base.map { [.relay($0)] } ?? []) + (overlay == nil ? [] : [.overlay])
-            sources.hints += pkarr.relays.prefix(PkarrRelays.maximumRelays).map { .pkarr($0) }
+            sources.hints += pkarr.hints
             sources.directory = true
             let made = Discoverer(source: source, sources: sources, verifier: HintVerifier()) { [clock] in
                 clock() * 1000

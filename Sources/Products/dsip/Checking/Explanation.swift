@@ -1,4 +1,5 @@
 import ArgumentParser
+import DSIPAgent
 import DSIPDiscovery
 import DSIPIdentity
 import DSIPTransport
@@ -39,7 +40,7 @@ struct Explanation {
     init(
         _ address: String,
         _ places: PlaceOptions,
-        _ pkarr: [String],
+        _ pkarr: PkarrPlaces,
         _ fetcher: HTTPDocumentFetcher,
         _ aliases: AliasPlaces,
         _ ethereum: [EthereumNetwork]
@@ -52,17 +53,17 @@ struct Explanation {
         }
         (target, relay) = (uri.target, uri.relay)
         let seconds = { @Sendable in Int64(Date().timeIntervalSince1970) }
-        let zones = pkarr.isEmpty ? nil : PkarrRelays(pkarr, fetcher: fetcher)
         var sources = Discovery.Sources()
         sources.aliases = aliases.sources
         sources.carriers = places.mesh
-        sources.hints = places.hints.map { .relay($0) } + pkarr.map { .pkarr($0) }
+        sources.hints = places.hints.map { .relay($0) } + pkarr.hints
         var source = NetworkSource(
-            resolver: MethodResolver(fetcher: fetcher, pkarr: zones, ethereum: ethereum, clock: seconds),
+            resolver: MethodResolver(fetcher: fetcher, pkarr: pkarr.source, ethereum: ethereum, clock: seconds),
             fetcher: fetcher,
             clock: seconds
         )
         source.aliases = aliases
+        source.mainline = pkarr.mainline
         source.carriers = places.mesh.map { RelayCarrier($0, fetcher: fetcher) }
         discoverer = Discoverer(
             source: source,

@@ -18,7 +18,7 @@ struct Lookup: Sendable {
 
     let fetcher: any DocumentFetcher
     private let aliases: AliasPlaces
-    private let pkarr: [String]
+    private let pkarr: (any PkarrSource)?
     private let ethereum: [EthereumNetwork]
 
     private(set) var steps: [Step] = []
@@ -33,7 +33,7 @@ struct Lookup: Sendable {
     init(
         fetcher: any DocumentFetcher,
         aliases: AliasPlaces = AliasPlaces(),
-        pkarr: [String] = [],
+        pkarr: (any PkarrSource)? = nil,
         ethereum: [EthereumNetwork] = []
     ) {
         (self.fetcher, self.aliases, self.pkarr, self.ethereum) = (fetcher, aliases, pkarr, ethereum)
@@ -83,8 +83,7 @@ struct Lookup: Sendable {
     private mutating func findDocument() async throws {
         guard let did else { return }
         let clock = { @Sendable in Int64(Date().timeIntervalSince1970) }
-        let zones = pkarr.isEmpty ? nil : PkarrRelays(pkarr, fetcher: fetcher)
-        let resolver = MethodResolver(fetcher: fetcher, pkarr: zones, ethereum: ethereum, clock: clock)
+        let resolver = MethodResolver(fetcher: fetcher, pkarr: pkarr, ethereum: ethereum, clock: clock)
         let resolved = try await step(DiscoveryStep.document(did)) { () async throws(IdentityError) in
             try await resolver.resolve(did)
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DSIPAgent
 import DSIPDiscovery
 import DSIPIdentity
 import DSIPTransport
@@ -27,17 +28,18 @@ struct ResolveCommand: Subcommand {
 
     func perform() async throws {
         let fetcher = try state.network.fetcher()
+        let zones = PkarrPlaces(pkarr.pkarr, fetcher: fetcher, policy: try state.network.policy())
         if explain {
             let networks = ethereum.networks(state.network)
             let aliases = try aliases.places(state.network)
-            return try await Explanation(address, places, pkarr.pkarr, fetcher, aliases, networks).show(
+            return try await Explanation(address, places, zones, fetcher, aliases, networks).show(
                 asJSON: output.json
             )
         }
         var lookup = Lookup(
             fetcher: fetcher,
             aliases: try aliases.places(state.network),
-            pkarr: pkarr.pkarr,
+            pkarr: zones.source,
             ethereum: ethereum.networks(state.network)
         )
         do {
@@ -98,6 +100,8 @@ enum DIDShort {
 
 extension NetworkOptions {
     func fetcher() throws -> HTTPDocumentFetcher {
-        HTTPDocumentFetcher(policy: AddressPolicy(allowing: try allowed(with: try wantedRelay())), roots: roots)
+        HTTPDocumentFetcher(policy: try policy(), roots: roots)
     }
+
+    func policy() throws -> AddressPolicy { AddressPolicy(allowing: try allowed(with: try wantedRelay())) }
 }

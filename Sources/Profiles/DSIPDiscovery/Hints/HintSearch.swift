@@ -18,6 +18,15 @@ public struct HintSearch: Sendable {
         case relay(String)
         case overlay
         case pkarr(String)
+        case mainline
+
+        /// Whether zones of keys are kept there.
+        var keepsZones: Bool {
+            switch self {
+            case .pkarr, .mainline: true
+            case .cache, .relay, .overlay: false
+            }
+        }
     }
 
     public enum Output: Hashable, Sendable {
@@ -114,9 +123,8 @@ public struct HintSearch: Sendable {
 
     private mutating func repair() {
         for (place, held) in told {
-            let winner: FoundHint?
-            if case .pkarr = place { winner = packets } else { winner = records }
-            if let winner, winner.bytes != held { outputs.append(.repair(place, bytes: winner.bytes)) }
+            guard let winner = place.keepsZones ? packets : records, winner.bytes != held else { continue }
+            outputs.append(.repair(place, bytes: winner.bytes))
         }
     }
 

@@ -52,6 +52,7 @@ public struct DiscoveryStep: Hashable, Sendable {
         case .hint(_, .relay(let url)): "ask \(url) for a hint"
         case .hint(_, .overlay): "look for a hint in the DHT"
         case .hint(_, .pkarr(let url)): "ask \(url) for the identity's zone (Pkarr)"
+        case .hint(_, .mainline): "look for the identity's zone in the BitTorrent DHT"
         }
     }
 

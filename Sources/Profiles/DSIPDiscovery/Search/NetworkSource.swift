@@ -25,6 +25,8 @@ public struct NetworkSource: DiscoverySource {
     public var carriers: [any ProofCarrier] = []
     /// What was seen of such documents; the resolver's own.
     public var versions: any VersionMemory = ShortVersionMemory()
+    /// The BitTorrent DHT, for zones of keys.
+    public var mainline: (any PkarrSource)?
     /// Hints held already.
     public var heldHint: (@Sendable (DID) async -> [UInt8]?)?
 
@@ -113,13 +115,18 @@ public struct NetworkSource: DiscoverySource {
                 throw IdentityError(.unreachable, "the node answered with HTTP status \(fetched.status)")
             }
             return .records((json["hints"]?.array ?? []).compactMap { $0.string.map { Array($0.utf8) } })
-        case .pkarr(let url):
-            guard let key = try? PkarrKey(did) else {
-                throw IdentityError(.unsupported, "only an Ed25519 did:key has a zone")
-            }
-            let packets = try await PkarrRelays([url], fetcher: fetcher).packets(key.zone)
-            return .packet(packets.first)
+        case .pkarr(let url): return .packet(try await packet(did, PkarrRelays([url], fetcher: fetcher)))
+        case .mainline:
+            guard let mainline else { throw IdentityError(.unsupported, "no node of the BitTorrent DHT is known") }
+            return .packet(try await packet(did, mainline))
         }
+    }
+
+    private func packet(_ did: DID, _ source: any PkarrSource) async throws(IdentityError) -> [UInt8]? {
+        guard let key = try? PkarrKey(did) else {
+            throw IdentityError(.unsupported, "only an Ed25519 did:key has a zone")
+        }
+        return try await source.packets(key.zone).first
     }
 }
 
