@@ -112,7 +112,7 @@ let package = Package(
         // Core
         target("DSIPIdentity", "Core", ["Encoding", "CQRencode", crypto, cryptoExtras]),
         target("DSIPSignaling", "Core", ["Encoding", "DSIPIdentity", crypto]),
-        target("DSIPSession", "Core", ["DSIPSignaling", "DSIPIdentity", "Encoding"]),
+        target("DSIPSession", "Core", ["DSIPSignaling", "DSIPIdentity", "Encoding", crypto]),
         target(
             "DSIPTransport",
             "Core",

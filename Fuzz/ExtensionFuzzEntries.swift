@@ -12,10 +12,14 @@ let extensionFuzzEntries: [FuzzEntry] = [
                 "push-config",
                 #""endpoints":[{"kind":"unifiedpush","endpoint":"https://p.example/1"},{"kind":"fcm","token":"abcdefghijklmnop"},{"kind":"apns","token":"AAAAAAAAAAAA","topic":"a.b","voip":true}]"#
             ), message("wake-request", #""kind":"call","envelope_id":"01J5Y0QBD8EF9GH0JK1MN2PQ3R""#),
+            message("presence-config", #""audience":"listed","salt":"BwcHBwcHBwcHBwcHBwcHBw","listed":"AQIDBAUGBwg""#),
         ]
     ) { bytes in
         if let json = try? JSONValue(parsing: bytes), let request = try? WakeRequest(json) {
             precondition((try? WakeRequest(request.json)) == request, "a request changed when written and read")
+        }
+        if let json = try? JSONValue(parsing: bytes), let config = try? PresenceConfig(json) {
+            precondition((try? PresenceConfig(config.json)) == config, "an audience changed when written and read")
         }
         if let payload = WakePayload(bytes) {
             precondition(WakePayload(payload.bytes) == payload, "a payload changed when written and read")

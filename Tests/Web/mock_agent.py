@@ -260,6 +260,11 @@ class Agent(Messaging):
     def do_state_get(self, page, p):
         return self.state(page)
 
+    def do_presence_look(self, page, p):
+        """Everybody of this process is online but those who cannot be reached."""
+        known = {agent.did: agent.reachable for agent in self.world.agents}
+        return {"people": [{"did": did, "here": known.get(did)} for did in p["dids"]]}
+
     # Broadcasts
 
     def publish(self, publisher: "Agent", name: str, title: str, variants: list[dict], **more):

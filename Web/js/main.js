@@ -11,6 +11,7 @@ import { Messages } from "./messages.js";
 import { notify, startNotices } from "./notices.js";
 import { applyTheme, prefs } from "./prefs.js";
 import { nameOf } from "./parts/peer.js";
+import { startPresence } from "./presence.js";
 import { follow, store, unreadMessages } from "./store.js";
 import { strings } from "./strings.js";
 import { callScreen, callShortcut } from "./views/call.js";
@@ -53,6 +54,7 @@ function start() {
   }
   const agent = new AgentClient(token);
   follow(agent);
+  startPresence(agent);
   const calls = new Calls(agent);
   const app = { agent, calls, messages: new Messages(agent), playback: new Playback(agent) };
   agent.on("notice", ({ level, sentence }) => notify(level, sentence));

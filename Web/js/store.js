@@ -8,7 +8,11 @@ export const store = {
   /** The agent's `state`, or null before the first snapshot. */
   state: null,
   status: "connecting",
+  /** Who of the contacts is there, as their relays say, by DID; null where they do not say. */
+  presence: new Map(),
 };
+
+export const isHere = (peer) => store.presence.get(peer?.did) === true;
 
 export function follow(agent) {
   agent.on("status", (status) => { store.status = status; update(); });
@@ -22,6 +26,7 @@ export function follow(agent) {
   part(agent, "messaging", (state, messaging) => { state.messaging = messaging; });
   part(agent, "broadcast", (state, broadcast) => { state.broadcasts = [...state.broadcasts.filter((known) => known.stream !== broadcast.stream), broadcast].sort((a, b) => (a.stream < b.stream ? -1 : 1)); });
   part(agent, "broadcast.gone", (state, { stream }) => { state.broadcasts = state.broadcasts.filter((known) => known.stream !== stream); });
+  part(agent, "presence", (state, { did, here }) => { store.presence.set(did, here); });
   part(agent, "call", (state, call) => putCall(call));
 }
 

@@ -46,6 +46,8 @@ export const strings = {
     keyChanged: "The key of this identity has changed",
     blocked: "Blocked",
     unknown: "Not in your contacts",
+    here: "Online",
+    hereBasis: "Their relay says that a device of theirs is connected",
   },
 
   contacts: {
@@ -59,6 +61,7 @@ export const strings = {
     detailEmptyTitle: "Choose a contact",
     detailEmpty: "Their identity, and what they are allowed to do, appears here.",
     open: (name) => `Show ${name}`,
+    openHere: (name) => `Show ${name}, online`,
     callVideo: (name) => `Call ${name} with video`,
     callAudio: (name) => `Call ${name} with audio`,
     message: "Message",
@@ -772,7 +775,7 @@ export const strings = {
       contacts: ["Whoever has it; my contacts directly", "Sealed, for your contacts alone: the addresses of your devices, and your region if you gave one."],
       everybody: ["Everybody, directly", "The addresses of your devices, and your region if you gave one, are open to anyone who has your address."],
     },
-    visibilityHelp: "Throw-away identities are never announced.",
+    visibilityHelp: "Contacts who may call you see whether you are online; with “Nobody” nobody does, with “Everybody” everyone. Throw-away identities are never announced.",
     readReceipts: "Read receipts",
     readReceiptsHelp: "Others see when you have read or played something. When off, nobody is told. That a message has arrived is always said.",
     typing: "Show when I am typing",

@@ -23,6 +23,7 @@ public enum SubscriptionAuthorityEvent: Hashable, Sendable {
 public enum SubscriptionPolicy: Hashable, Sendable {
     case everyone
     case only(Set<DID>)
+    case listed(ListedAudience)
 }
 
 /// The fields of a verified `subscribe` (DSIP §9.3).

@@ -44,6 +44,11 @@ public struct SubscriptionAuthority: Sendable {
     /// Those who hold one.
     public var subscribers: [DID] { Array(byDevice.keys) }
 
+    /// Whether a device of theirs is bound.
+    public func isPresent(_ identity: DID) -> Bool { presence[identity] != nil }
+
+    public func isBound(_ device: DID) -> Bool { bindings[device] != nil }
+
     public mutating func handle(
         _ event: SubscriptionAuthorityEvent,
         at now: Int64
@@ -168,9 +173,13 @@ public struct SubscriptionAuthority: Sendable {
         switch policies[request.target] {
         case .everyone: return true
         case .only(let allowed): return allowed.contains(request.identity)
-        case nil: return false
+        case .listed(let audience): return audience.contains(request.identity)
+        // As long as where there is a list (DSIP §9.3, anti-enumeration).
+        case nil: return Self.nobody.contains(request.identity)
         }
     }
+
+    private static let nobody = ListedAudience(salt: [UInt8](repeating: 0, count: ListedAudience.saltSize), tags: [])
 
     private func hasRoom(for device: DID) -> Bool {
         subscriptions.count < limits.subscriptions && (byDevice[device]?.count ?? 0) < limits.subscriptionsPerDevice

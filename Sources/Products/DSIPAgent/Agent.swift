@@ -57,6 +57,8 @@ public actor Agent {
     var waiting: Set<DID> = []
     /// Streams that are followed, by their ids.
     var watched: [String: WatchedStream] = [:]
+    /// Those whose presence somebody looks at.
+    var looked: [DID: LookedAt] = [:]
     /// What was said of streams and awaits its effect, with the reason once it is refused.
     var broadcastRefusals: [ULID: Reason?] = [:]
     private var timer: Task<Void, Never>?
@@ -221,6 +223,8 @@ public actor Agent {
                 mailLink(state, at: url, desk)
                 if state.isConnected, desk.relay == url {
                     announce(desk)
+                    desk.toldAudience = nil
+                    sendAudience(desk)
                     adoptPublished(desk)
                 }
             }
@@ -233,7 +237,7 @@ public actor Agent {
             if item.type == .invite { run(.inviteFailed(session: live.id, reason: .transportEnvelopeTooLarge), desk) }
         case .idle(let owner, let url):
             let isUsed =
-                desks[owner]?.calls.values.contains { $0.path == url } ?? false || isWatching(owner: owner, path: url)
+                desks[owner]?.calls.values.contains { $0.path == url } ?? false || isFollowing(owner: owner, path: url)
             isUsed ? links.link(owner: owner, url: url).touch() : links.drop(owner: owner, url: url)
         case .networkChanged: hub.publish(.networkChanged)
         }
@@ -295,6 +299,7 @@ public actor Agent {
                     renewalDue($0),
                 ]
             }.compactMap(\.self) + watched.values.compactMap(\.nextDeadline)
+            + looked.values.compactMap(\.nextDeadline)
         guard let next = due.min() else { return }
         let delay = max(0, next - now())
         timer = Task { [weak self] in

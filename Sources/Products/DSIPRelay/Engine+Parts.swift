@@ -228,6 +228,7 @@ extension Engine {
             envelopesPerMinute: limits.envelopesPerMinute > 0 ? Int64(limits.envelopesPerMinute) : nil,
             invitesPerMinute: limits.invitesPerMinute > 0 ? Int64(limits.invitesPerMinute) : nil
         )
+        capabilities.other["presence"] = [:]
         guard let port = stun?.address.port else { return capabilities }
         let wildcard = ["0.0.0.0", "::"].contains(configuration.host)
         if let advertised = configuration.stun.advertised {

@@ -171,11 +171,13 @@ final class Engine: Sendable {
             service.policy = .messaging(isRouter: true)
             service.profiles = .messaging
         }
+        service.policy.supported.extensions.append(PresenceConfig.extensionID)
+        if !service.policy.supported.profiles.contains(MessagingProfile.id) {
+            service.policy.supported.profiles.append(MessagingProfile.id)
+        }
+        service.profiles = service.profiles.joined(with: .presence)
         if pushes != nil {
             service.policy.supported.extensions.append(PushConfig.extensionID)
-            if !service.policy.supported.profiles.contains(MessagingProfile.id) {
-                service.policy.supported.profiles.append(MessagingProfile.id)
-            }
             service.profiles = service.profiles.joined(with: .push)
         }
         if ratchet != nil {

@@ -117,6 +117,20 @@ struct SubscriptionTests {
         )
     }
 
+    @Test("A list admits those on it, tells nothing of the others, and ends what it no longer admits")
+    func listed() {
+        var authority = SubscriptionAuthority()
+        func policy(_ people: [DID]) -> SubscriptionAuthorityEvent {
+            let salt = [UInt8](repeating: 5, count: ListedAudience.saltSize)
+            return .setPolicy(target: Cast.bob.string, .listed(ListedAudience(salt: salt, of: people)))
+        }
+        _ = authority.handle(policy([Cast.carol, Cast.bob]), at: Cast.start)
+        #expect(authority.handle(subscribe(1), at: Cast.start) == [blocked(1)])
+        _ = authority.handle(policy([Cast.carol, Cast.alice, Cast.carol]), at: Cast.start)
+        #expect(authority.handle(subscribe(2), at: Cast.start) == [notice(2, 1, "offline")])
+        #expect(authority.handle(policy([]), at: Cast.start) == [notice(2, 2, "offline", ending: .policyTerminated)])
+    }
+
     @Test("Presence follows the first and the last device")
     func presence() {
         var authority = SubscriptionAuthority()

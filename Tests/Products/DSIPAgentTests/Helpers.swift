@@ -154,6 +154,8 @@ final class Person: Sendable {
         var missed: Int64 = 0
         var notices: [String] = []
         var relay: RelayStatus?
+        /// Of those looked at.
+        var presence: [DID: Bool] = [:]
         var states: [String: [Call.State]] = [:]
     }
 
@@ -260,6 +262,7 @@ extension Person.Seen {
         case .candidates(let session, let list, let end, _): candidates.append((session, list, end))
         case .rollback(_, let update, _, _): rollbacks.append(update)
         case .requests(let all): requests = all
+        case .presence(let did, let isHere): presence[did] = isHere
         case .log(let entries, let count): (log, missed) = (entries.map(\.0), count)
         case .notice(_, let sentence): notices.append(sentence)
         case .relay(let status): relay = status

@@ -274,8 +274,8 @@ struct BroadcastDeskTests {
         )
     }
 
-    private func reason(_ outgoing: [BroadcastDesk.Outgoing]) -> Reason? {
-        guard case .error(_, let reason)? = outgoing.first?.content else { return nil }
+    private func reason(_ words: [AuthorityWord]) -> Reason? {
+        guard case .error(_, let reason)? = words.first?.content else { return nil }
         return reason
     }
 

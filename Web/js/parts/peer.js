@@ -6,10 +6,11 @@ import { icon } from "../icons.js";
 import { strings } from "../strings.js";
 
 /** A mark that belongs to the identity: its tint comes from the DID, so two people of one name do not look alike. */
-export function avatar(peer, size = "") {
+/** With a mark where somebody is said to be there. */
+export function avatar(peer, size = "", here = false) {
   let sum = 0;
   for (const character of peer?.did ?? peer?.name ?? "") sum = (sum * 31 + character.codePointAt(0)) % 997;
-  return h("span", { class: `avatar ${size}`, "data-tint": sum % 6, "aria-hidden": "true" }, initials(peer?.name));
+  return h("span", { class: `avatar ${size}`, "data-tint": sum % 6, "aria-hidden": "true" }, initials(peer?.name), here && h("span", { class: "here-mark" }));
 }
 
 export const nameOf = (peer) => peer?.name || peer?.alias || shortDID(peer?.did) || strings.peer.unnamed;

@@ -7,7 +7,7 @@ import { attempt, notify } from "../notices.js";
 import { confirm, form, formState, openDialog } from "../parts/dialog.js";
 import { actionButton, copyButton, emptyState, facts, switchField, textField } from "../parts/fields.js";
 import { avatar, peerCard } from "../parts/peer.js";
-import { contactOf, store } from "../store.js";
+import { contactOf, isHere, store } from "../store.js";
 import { strings } from "../strings.js";
 import { Lookup } from "./dial.js";
 import { openScan } from "./scan.js";
@@ -45,8 +45,8 @@ function list(app, current) {
 function row(app, contact, current) {
   const call = (video) => app.calls.place(contact.did, { video, name: contact.name });
   return h("li", { key: contact.id, class: `row-group ${current === contact.id ? "current" : ""}` },
-    h("a", { class: "row", href: `#/contacts/${encodeURIComponent(contact.id)}`, "aria-label": text.open(contact.name), "aria-current": current === contact.id ? "true" : null },
-      avatar(contact),
+    h("a", { class: "row", href: `#/contacts/${encodeURIComponent(contact.id)}`, "aria-label": isHere(contact) ? text.openHere(contact.name) : text.open(contact.name), "aria-current": current === contact.id ? "true" : null },
+      avatar(contact, "", isHere(contact)),
       h("span", { class: "row-text" }, h("strong", {}, contact.name),
         h("span", { class: contact.key_changed ? "warn" : "muted" }, contact.key_changed ? text.keyBadge : contact.blocked ? text.blocked : contact.alias ?? shortDID(contact.did)))),
     !contact.blocked && h("button", { class: "icon-button", type: "button", "aria-label": text.callAudio(contact.name), onclick: () => call(false) }, icon("phone")),
@@ -59,6 +59,7 @@ function page(app, contact) {
   return h("article", { key: contact.id, class: "contact-page", "aria-label": contact.name },
     h("a", { class: "back narrow-only", href: "#/contacts" }, icon("back"), strings.common.back),
     h("header", { class: "contact-header" }, avatar(contact, "huge"), h("h2", {}, contact.name), contact.alias && h("p", { class: "muted" }, contact.alias),
+      isHere(contact) && h("p", { class: "accent-text", title: strings.peer.hereBasis }, strings.peer.here),
       h("div", { class: "actions center" },
         app.messages.enabled && h("button", { class: "button", type: "button", disabled: contact.blocked, "aria-label": text.messageName(contact.name), onclick: () => app.messages.write(contact.id) }, icon("messages"), text.message),
         h("button", { class: "button", type: "button", disabled: contact.blocked, "aria-label": text.callAudio(contact.name), onclick: () => call(false) }, icon("phone"), strings.incoming.captions.audio),

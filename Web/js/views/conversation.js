@@ -9,7 +9,7 @@ import { confirm } from "../parts/dialog.js";
 import { actionButton } from "../parts/fields.js";
 import { avatar, basis } from "../parts/peer.js";
 import { ScrollKeeper } from "../scroll.js";
-import { store } from "../store.js";
+import { isHere, store } from "../store.js";
 import { strings } from "../strings.js";
 import { openAbout } from "./about.js";
 import { bubble } from "./bubble.js";
@@ -40,7 +40,7 @@ function header(app, conversation, title) {
     h("h2", { class: "visually-hidden" }, title),
     h("a", { class: "icon-button narrow-only chat-back", href: "#/messages", "aria-label": strings.common.back }, icon("back")),
     h("button", { type: "button", class: "chat-who", "aria-label": text.info(title), onclick: () => openAbout(app, conversation.id) },
-      avatar(peer ?? { did: conversation.id, name: title }), h("span", { class: "row-text" }, h("strong", {}, title), h("span", { class: "muted" }, statusLine(conversation)))),
+      avatar(peer ?? { did: conversation.id, name: title }, "", isHere(peer)), h("span", { class: "row-text" }, h("strong", {}, title), h("span", { class: "muted" }, statusLine(conversation)))),
     peer && !conversation.request && [
       h("button", { key: "audio", class: "icon-button", type: "button", "aria-label": strings.contacts.callAudio(title), onclick: () => call(false) }, icon("phone")),
       h("button", { key: "video", class: "icon-button accent", type: "button", "aria-label": strings.contacts.callVideo(title), onclick: () => call(true) }, icon("video")),
@@ -57,6 +57,7 @@ function statusLine(conversation) {
   const typing = typingLine(conversation);
   if (typing) return h("span", { class: "accent-text" }, typing);
   if (conversation.kind === "group") return conversation.self_removed ? text.group : others(conversation).map((member) => memberName(conversation, member.did)).join(", ") || text.members(1);
+  if (isHere(partner(conversation))) return h("span", { class: "accent-text", title: strings.peer.hereBasis }, strings.peer.here);
   return partner(conversation)?.alias ?? strings.chat.encryption[conversation.encryption] ?? "";
 }
 

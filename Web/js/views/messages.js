@@ -8,7 +8,7 @@ import { sentenceOf } from "../notices.js";
 import { emptyState } from "../parts/fields.js";
 import { avatar } from "../parts/peer.js";
 import { marked } from "../parts/rich.js";
-import { findConversation } from "../store.js";
+import { findConversation, isHere } from "../store.js";
 import { strings } from "../strings.js";
 import { conversationView, typingLine } from "./conversation.js";
 import { openNewGroup, openNewMessage } from "./write.js";
@@ -45,7 +45,7 @@ function row(app, conversation, current) {
   const open = current === id;
   return h("li", { key: id, class: `row-group ${open ? "current" : ""}` },
     h("a", { class: "row", href: `#/messages/${encodeURIComponent(id)}`, "aria-label": text.open(title, unread), "aria-describedby": `line-${id}`, "aria-current": open ? "true" : null },
-      h("span", { class: "face" }, avatar(conversation.kind === "direct" ? partner(conversation) ?? { name: title } : { did: id, name: title }), conversation.kind === "group" && h("span", { class: "face-mark" }, icon("group"))),
+      h("span", { class: "face" }, avatar(conversation.kind === "direct" ? partner(conversation) ?? { name: title } : { did: id, name: title }, "", conversation.kind === "direct" && isHere(partner(conversation))), conversation.kind === "group" && h("span", { class: "face-mark" }, icon("group"))),
       h("span", { class: "row-text" },
         h("span", { class: "row-top" }, h("strong", {}, title), muted && h("span", { class: "muted-mark", title: text.muted }, icon("bellOff")), last && h("time", { class: unread && !muted ? "accent-text" : "muted" }, shortWhen(last.sent_at))),
         h("span", { class: "row-line" }, h("span", { id: `line-${id}`, class: `grow ${unread ? "" : "muted"}` }, preview(app, conversation, open)), unread > 0 && h("span", { class: `badge ${muted ? "badge-muted" : ""}`, "aria-hidden": "true" }, unread)))));

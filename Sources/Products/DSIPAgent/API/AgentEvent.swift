@@ -1,3 +1,4 @@
+import DSIPIdentity
 import Encoding
 
 /// What the agent tells its pages, and whoever embeds it.
@@ -26,6 +27,8 @@ public enum AgentEvent: Sendable {
     /// Much of a conversation changed at once: read it again.
     case messagesReset(String)
     case messaging(MessagingStatus)
+    /// Whether somebody who is looked at is there, as their relay says; nil when it does not say.
+    case presence(DID, isHere: Bool?)
     case broadcast(Broadcast)
     /// The stream is not followed any more.
     case broadcastGone(String)
@@ -76,6 +79,8 @@ public enum AgentEvent: Sendable {
         case .conversationGone(let id): return event("conversation.gone", ["id": .string(id)])
         case .message(let message): return event("message", message.json)
         case .messagesReset(let id): return event("messages.reset", ["conversation": .string(id)])
+        case .presence(let did, let isHere):
+            return event("presence", ["did": .string(did.string), "here": isHere.map { .bool($0) } ?? .null])
         case .broadcast(let broadcast): return event("broadcast", broadcast.json)
         case .broadcastGone(let stream): return event("broadcast.gone", ["stream": .string(stream)])
         case .messaging(let status): return event("messaging", status.json)

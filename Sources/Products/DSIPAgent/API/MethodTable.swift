@@ -59,6 +59,17 @@ enum MethodTable {
             }
             return ["presence": try await agent.presence(of: did)?.json ?? .null]
         },
+        "presence.look": slow { agent, p, _ throws(AgentError) in
+            var people: [DID] = []
+            for text in try p.strings("dids", count: 0...Agent.maximumLooked) {
+                guard let did = DID(text) else { throw AgentError(.badRequest, "“\(text)” is no identity.") }
+                people.append(did)
+            }
+            let known: [JSONValue] = try await agent.look(at: people).map { did, isHere in
+                ["did": .string(did.string), "here": isHere.map { .bool($0) } ?? .null]
+            }
+            return ["people": .array(known)]
+        },
         "contacts.add": slow { agent, p, _ throws(AgentError) in
             let contact = try await agent.addContact(
                 p.text("input", limit: 2048),

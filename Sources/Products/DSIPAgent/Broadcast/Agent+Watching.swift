@@ -123,54 +123,10 @@ extension Agent {
         try? store.set(Agent.watchedSetting, String(decoding: list.utf8, as: UTF8.self))
     }
 
-    /// A relay is connected, anew perhaps: subscriptions are soft state.
-    func resubscribe(owner: DID, path: String) {
-        for watch in watched.values where watch.owner == owner && watch.path == path { subscribe(watch) }
-    }
-
-    /// A relay is gone: what it said last is what it said last.
-    func unsubscribed(owner: DID, path: String) {
-        for watch in watched.values where watch.owner == owner && watch.path == path {
-            hub.publish(.broadcast(broadcast(watch)))
-        }
-    }
-
-    func isWatching(owner: DID, path: String) -> Bool {
-        watched.values.contains { $0.owner == owner && $0.path == path }
-    }
-
     func subscribe(_ watch: WatchedStream) {
         send(subscribeTo: watch, for: Agent.subscriptionLife)
         watch.dueAt = now() + Agent.retry
         reschedule()
-    }
-
-    private func send(subscribeTo watch: WatchedStream, for seconds: Int64) {
-        guard let desk = desks[watch.owner], let relay = links.connected(owner: watch.owner, url: watch.path) else {
-            return
-        }
-        let id = makeID()
-        let actions = watch.subscriber.handle(
-            .subscribe(
-                id: id,
-                to: relay.identity,
-                target: watch.stream,
-                events: [Subscribe.publication],
-                expiresIn: seconds
-            ),
-            at: now()
-        )
-        for case .sendSubscribe(let id, let to, let target, let events, let expiresIn) in actions {
-            if expiresIn > 0 { watch.subscription = id }
-            let body = Subscribe(target: target, events: events, expiresIn: expiresIn)
-            let stamp = Message.Stamp(
-                id: id,
-                from: desk.key.did,
-                issuedAt: now(),
-                version: VersionBlock(profiles: [.verifiedBroadcast])
-            )
-            transmit(Message(stamp, to: to, body), desk, path: watch.path)
-        }
     }
 
     func advanceWatched() {
@@ -191,11 +147,7 @@ extension Agent {
 
     // MARK: What comes
 
-    /// - Returns: whether it was an answer to a subscription to a stream.
-    func receiveBroadcast(_ message: Verified<Message>, _ desk: Desk) -> Bool {
-        guard let event = SubscriberEvent(message), let id = event.subscription,
-            let watch = watched.values.first(where: { $0.owner == desk.identity && $0.holds(id) })
-        else { return false }
+    func receive(_ event: SubscriberEvent, _ message: Verified<Message>, _ watch: WatchedStream) {
         for action in watch.subscriber.handle(event, at: now()) {
             switch action {
             case .changed(_, _, let state):
@@ -211,8 +163,6 @@ extension Agent {
             }
             hub.publish(.broadcast(broadcast(watch)))
         }
-        reschedule()
-        return true
     }
 
     private func take(_ body: JSONObject, _ state: String?, _ watch: WatchedStream) {
@@ -250,22 +200,6 @@ extension Agent {
         case .withdrawn: .withdrawn
         case .expired: .expired
         default: Broadcast.State(rawValue: record.publish.state.rawValue) ?? .waiting
-        }
-    }
-}
-
-extension WatchedStream {
-    /// Whether `id` is a subscription of this one, the current or one it replaced.
-    fileprivate func holds(_ id: ULID) -> Bool {
-        subscription == id || subscriber.subscriptions.contains { $0.id == id }
-    }
-}
-
-extension SubscriberEvent {
-    fileprivate var subscription: ULID? {
-        switch self {
-        case .receivedNotify(let id, _, _, _, _, _, _, _), .receivedReject(let id, _, _, _): id
-        case .subscribe: nil
         }
     }
 }

@@ -4,19 +4,9 @@ import DSIPSession
 import DSIPSignaling
 import Encoding
 
-/// One stream that is followed, and the subscription by which. Confined to the agent actor.
-final class WatchedStream {
-    let stream: String
-    /// The identity of ours that subscribes.
-    let owner: DID
+/// One stream that is followed. Confined to the agent actor.
+final class WatchedStream: Following {
     let publisher: DID
-    /// The relay that answers for the stream.
-    let path: String
-    var subscriber = Subscriber()
-    /// The one that was asked for last.
-    var subscription: ULID?
-    /// Unix seconds at which it is asked for anew.
-    var dueAt: Int64?
     var state = Broadcast.State.waiting
     var record: PublicationRecord?
     var statements: [ProvenanceRecord] = []
@@ -30,11 +20,11 @@ final class WatchedStream {
     var arrivals = 0
     var shownArrival = 0
 
+    var stream: String { target }
+
     init(stream: String, owner: DID, publisher: DID, path: String) {
-        self.stream = stream
-        self.owner = owner
         self.publisher = publisher
-        self.path = path
+        super.init(stream, Subscribe.publication, as: owner, at: path)
     }
 
     init?(_ json: JSONValue) {
@@ -42,11 +32,9 @@ final class WatchedStream {
             let publisher = json["publisher"]?.string.flatMap({ DID($0) }), let path = json["path"]?.string,
             StreamID.isStream(stream, of: publisher)
         else { return nil }
-        self.stream = stream
-        self.owner = owner
         self.publisher = publisher
-        self.path = path
         self.renewal = json["renewal"]?.int
+        super.init(stream, Subscribe.publication, as: owner, at: path)
     }
 
     var json: JSONValue {
@@ -58,8 +46,8 @@ final class WatchedStream {
         return .object(object)
     }
 
-    /// When the subscription machine, a new request or a new record is due. Unix seconds.
-    var nextDeadline: Int64? { [dueAt, subscriber.nextDeadline, renewalDue].compactMap(\.self).min() }
+    /// When the subscription or a new record is due. Unix seconds.
+    var nextDeadline: Int64? { [subscriptionDue, renewalDue].compactMap(\.self).min() }
 
     /// When the record that is on is published anew: with two fifths of its life left, and every minute while that does not succeed.
     var renewalDue: Int64? {

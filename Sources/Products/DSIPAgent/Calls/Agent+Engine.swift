@@ -64,6 +64,7 @@ extension Agent {
         advanceMail()
         advanceAnnouncements()
         advanceWatched()
+        advanceLooked()
         reschedule()
     }
 

@@ -29,7 +29,7 @@ extension Agent {
         case .cancel(let cancel): receiveCancel(cancel, message, desk, path)
         case .introduction(let introduction): receiveIntroduction(introduction, message, desk, path)
         case .notify(let notify):
-            if receiveBroadcast(message, desk) { return }
+            if receiveFollowed(message, desk) { return }
             receiveReport(notify, message, path: path, desk)
             receiveMissed(notify, message, path: path, desk)
             receiveOwn(notify, message, path: path, desk)
@@ -41,7 +41,7 @@ extension Agent {
             receivedRefusal(report, message, desk)
             run(.received(signal), desk, origin: .received(message, path: path))
         case .reject(let reject):
-            if receiveBroadcast(message, desk) { return }
+            if receiveFollowed(message, desk) { return }
             if reject.reason == .identityMoved, case .object(let detail)? = reject.detail,
                 let statement = detail["move"].flatMap(MoveStatement.init(json:))
             {

@@ -27,6 +27,8 @@ final class Desk {
     var presence: PresencePublisher
     /// When that is said again, Unix seconds; nil while it is not.
     var presenceAt: Int64?
+    /// Who may see that the identity is there, as its relay was told on this connection.
+    var toldAudience: SubscriptionPolicy?
     /// Nil where this device may not carry messages.
     var mail: MessagingDesk?
 

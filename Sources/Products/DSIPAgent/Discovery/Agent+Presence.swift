@@ -34,7 +34,10 @@ extension Agent {
         }
         if let visibility { try store.set(Agent.visibilitySetting, visibility.rawValue) }
         guard visibility != nil || region != nil else { return }
-        for desk in desks.values { announce(desk) }
+        for desk in desks.values {
+            announce(desk)
+            sendAudience(desk)
+        }
     }
 
     // MARK: Publishing

@@ -102,9 +102,10 @@ extension Agent {
 
     private static let newMessageSeconds: Int64 = 60
 
-    private func say(_ payload: JSONValue, until end: Int64, _ desk: Desk) {
+    /// Says something to the desk's own relay, in this device's name.
+    func say(_ payload: JSONValue, until end: Int64, _ desk: Desk) {
         guard let envelope = try? Envelope(signing: payload.utf8, by: desk.key, delegations: desk.delegations) else {
-            return logger.error("a word about push could not be signed")
+            return logger.error("a word to the relay could not be signed")
         }
         var item = RelayLink.Item(envelope: envelope, expiresAt: end)
         item.isMail = true

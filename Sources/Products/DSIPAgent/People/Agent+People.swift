@@ -272,7 +272,10 @@ extension Agent {
     }
 
     func publishPeople() {
-        for desk in desks.values { shareContacts(desk) }
+        for desk in desks.values {
+            shareContacts(desk)
+            sendAudience(desk)
+        }
         prefetch()
         if let contacts = try? contacts() { hub.publish(.contacts(contacts)) }
         publishRequests()

@@ -21,18 +21,6 @@ final class BroadcastDesk: Sendable {
         var limits = Limits.authority
     }
 
-    /// A `notify` to one device.
-    struct Outgoing {
-        var content: Content
-        var to: DID
-
-        enum Content {
-            case notify(SubscriptionNotice, [(name: String, value: JSONValue)])
-            case reject(ULID, Reason)
-            case error(ULID, Reason)
-        }
-    }
-
     /// With these a `notify` always fits its frame: the record and every statement, base64url around all of it.
     enum Limits {
         /// Bytes of an envelope.
@@ -110,7 +98,7 @@ final class BroadcastDesk: Sendable {
         _ message: Verified<Message>,
         at address: AddressKey,
         isHere: (DID) -> Bool
-    ) -> [Outgoing] {
+    ) -> [AuthorityWord] {
         let (body, now) = (message.body, parts.voice.clock())
         if case .subscribe = body.body {
             guard let event = SubscriptionAuthorityEvent(message) else { return [] }
@@ -118,7 +106,7 @@ final class BroadcastDesk: Sendable {
             let away = full.filter { !isHere($0) }
             return state.withLockedValue { state in
                 for device in away { _ = state.authority.handle(.gone(device: device), at: now) }
-                return outgoing(state.authority.handle(event, at: now), state)
+                return words(state.authority.handle(event, at: now), state)
             }
         }
         // Kept as DSIP-JOSE, which everybody reads who will be handed it.
@@ -131,7 +119,7 @@ final class BroadcastDesk: Sendable {
                 return [refusal(body, .transportRoutingRefused)]
             }
         }
-        let actions = state.withLockedValue { state -> [Outgoing]? in
+        let actions = state.withLockedValue { state -> [AuthorityWord]? in
             if case .publish(let publish) = body.body, state.streams[publish.streamID] == nil,
                 state.streams.values.count(where: { $0.address == address }) >= Limits.streamsPerAddress
             {
@@ -158,36 +146,27 @@ final class BroadcastDesk: Sendable {
                     )
                 )
             )
-            return outgoing(actions, state)
+            return words(actions, state)
         }
         parts.metrics.publications.set(state.withLockedValue { $0.streams.count })
         return actions ?? [refusal(body, .policyRateLimited)]
     }
 
     /// Once a second: what has run out.
-    func tick() -> [Outgoing] {
+    func tick() -> [AuthorityWord] {
         let now = parts.voice.clock()
         return state.withLockedValue { state in
             guard min(state.authority.nextDeadline ?? .max, state.nextForgetting ?? .max) <= now else { return [] }
-            var out = outgoing(state.authority.advance(to: now), state)
+            var out = words(state.authority.advance(to: now), state)
             for (stream, kept) in state.streams where kept.until <= now {
                 let actions = state.authority.handle(.forget(target: stream), at: now)
-                out += outgoing(actions, state)
+                out += words(actions, state)
                 state.streams[stream] = nil
                 parts.writer.submit(.dropBroadcast(stream))
             }
             state.nextForgetting = state.streams.values.map(\.until).min()
             parts.metrics.publications.set(state.streams.count)
             return out
-        }
-    }
-
-    /// What to send for `outgoing`, signed now.
-    func bytes(_ outgoing: Outgoing, in form: WireForm) -> [UInt8]? {
-        switch outgoing.content {
-        case .notify(let notice, let enclosed): parts.voice.notify(notice, enclosing: enclosed, in: form)
-        case .reject(let id, let reason): parts.voice.reject(reason, to: outgoing.to, session: id, in: form)
-        case .error(let id, let reason): parts.voice.error(reason, to: outgoing.to, inReplyTo: id, in: form)
         }
     }
 
@@ -226,26 +205,17 @@ final class BroadcastDesk: Sendable {
         return actions
     }
 
-    private func refusal(_ message: Message, _ reason: Reason) -> Outgoing {
-        Outgoing(content: .error(message.id, reason), to: message.from)
+    private func refusal(_ message: Message, _ reason: Reason) -> AuthorityWord {
+        AuthorityWord(.error(message.id, reason), to: message.from)
     }
 
-    private func outgoing(_ actions: [SubscriptionAuthorityAction], _ state: State) -> [Outgoing] {
+    private func words(_ actions: [SubscriptionAuthorityAction], _ state: State) -> [AuthorityWord] {
         var enclosures: [ULID: [(name: String, value: JSONValue)]] = [:]
         return actions.compactMap { action in
-            switch action {
-            case .notify(let notice):
-                guard let id = notice.publication else {
-                    return Outgoing(content: .notify(notice, []), to: notice.to)
-                }
+            AuthorityWord(action) { id in
                 let enclosed = enclosures[id] ?? enclosure(of: id, state)
                 enclosures[id] = enclosed
-                return Outgoing(content: .notify(notice, enclosed), to: notice.to)
-            case .reject(let device, let subscription, let reason):
-                return Outgoing(content: .reject(subscription, reason), to: device)
-            case .error(let device, let id, let reason):
-                return Outgoing(content: .error(id, reason), to: device)
-            case .publication, .provenance, .subscription, .drop: return nil
+                return enclosed
             }
         }
     }
@@ -292,25 +262,5 @@ extension Switchboard {
             state.withLockedValue { $0.lines[device] != nil }
         }
         tell(outgoing, answering: connection)
-    }
-
-    /// Each is signed on the event loop of the connection it leaves by; whoever is away is told when they are back and ask.
-    func tell(_ outgoing: [BroadcastDesk.Outgoing], answering asker: SignalingConnection? = nil) {
-        guard !outgoing.isEmpty else { return }
-        let lines = state.withLockedValue { state in
-            Dictionary(
-                outgoing.compactMap { item in state.lines[item.to].map { (item.to, $0.connection) } },
-                uniquingKeysWith: { first, _ in first }
-            )
-        }
-        for item in outgoing {
-            if case .reject(_, let reason) = item.content { metrics.refused.add(reason.token) }
-            if case .error(_, let reason) = item.content { metrics.refused.add(reason.token) }
-            let isNotice = if case .notify = item.content { true } else { false }
-            guard let connection = lines[item.to] ?? (isNotice ? nil : asker) else { continue }
-            connection.eventLoop.execute { [broadcasts] in
-                if let bytes = broadcasts.bytes(item, in: connection.form) { connection.send(bytes) }
-            }
-        }
     }
 }

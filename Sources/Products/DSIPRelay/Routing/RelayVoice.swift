@@ -93,7 +93,8 @@ struct RelayVoice: Sendable {
             reason: notice.reason,
             content: content
         )
-        return sign(Message(stamp(VersionBlock(profiles: [.verifiedBroadcast])), to: notice.to, notify), form)
+        let version = notice.event == Subscribe.presence ? .core : VersionBlock(profiles: [.verifiedBroadcast])
+        return sign(Message(stamp(version), to: notice.to, notify), form)
     }
 
     private func notify(

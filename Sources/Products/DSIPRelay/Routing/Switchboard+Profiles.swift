@@ -12,6 +12,10 @@ extension Switchboard {
             wakes?.requested(request, on: connection)
             return
         }
+        if let config = message.narrowed(as: PresenceConfig.self) {
+            guard gate.admitsMessage(from: message.principal, isService: false) == nil else { return }
+            return tell(presence.configured(config, on: connection), answering: connection)
+        }
         if let ratchet, received(connection, message, ratchet) { return }
         guard let desk, let message = message.narrowed(as: MailboxMessage.self) else { return }
         let isService = connection.device?.isService ?? false

@@ -44,6 +44,7 @@ final class Switchboard: SignalingServerDelegate {
     let wakes: WakeDesk?
     /// The publications that this relay is the authority of.
     let broadcasts: BroadcastDesk
+    let presence: PresenceDesk
     let logger: Logger
     let clock: @Sendable () -> Int64
 
@@ -72,6 +73,7 @@ final class Switchboard: SignalingServerDelegate {
             .init(voice: parts.voice, writer: parts.writer, metrics: parts.metrics, scope: parts.routing.scope),
             restoring: stored.broadcasts
         )
+        self.presence = PresenceDesk(parts.voice, parts.routing.scope)
         self.logger = parts.logger
         self.clock = parts.voice.clock
         for record in stored.revocations { documents.insert(record) }
@@ -117,7 +119,8 @@ final class Switchboard: SignalingServerDelegate {
             return connection.close(.policyViolation)
         }
         let now = clock()
-        let (replaced, utterances) = state.withLockedValue { state -> (SignalingConnection?, [Utterance]) in
+        let (replaced, utterances, words) = state.withLockedValue {
+            state -> (SignalingConnection?, [Utterance], [AuthorityWord]) in
             if let previous, previous.device != device { hangUp(previous.device, connection, at: now, &state) }
             var replaced: SignalingConnection?
             if let old = state.lines[device], old.connection !== connection {
@@ -142,13 +145,14 @@ final class Switchboard: SignalingServerDelegate {
             )
             metrics.bound.set(state.lines.count)
             wakes?.bound(device)
-            return (replaced, perform(actions, &state))
+            return (replaced, perform(actions, &state), presence.bound(device, hello.identity))
         }
         // A renewed hello of the same device goes on being pushed to; another's has yet to ask.
         if let previous, previous.device != device || previous.identity != hello.identity { desk?.closed(connection) }
         // One device, one line (DSIP §13.2): the new connection takes the place of the old.
         replaced?.close(.goingAway)
         say(utterances)
+        tell(words)
         if previous?.device != device {
             let opensStored = hello.body.version.extensions.contains(StoredMessage.extensionID)
             ratchet?.submit(.bound(device, connection, reads: connection.reads, opensStored: opensStored))
@@ -190,7 +194,8 @@ final class Switchboard: SignalingServerDelegate {
         case .keyRotation(let statement):
             // What is cached under the old key is not to be relied on; the document decides (DSIP §7.5).
             return documents.forget(statement.subject)
-        case .subscribe where message.body.to == voice.key.did: return received(connection, broadcast: message)
+        case .subscribe(let subscribe) where message.body.to == voice.key.did:
+            return received(connection, subscribe: message, subscribe)
         case .publish, .unpublish, .provenance: return received(connection, broadcast: message)
         case .error where message.body.to == voice.key.did: return
         default: break
@@ -339,7 +344,7 @@ final class Switchboard: SignalingServerDelegate {
         }
         say(utterances)
         writeAttempts()
-        tell(broadcasts.tick())
+        tell(broadcasts.tick() + presence.tick())
     }
 
     /// Now and then: those who stay bound stay known, and who is long gone is forgotten.
@@ -376,6 +381,7 @@ final class Switchboard: SignalingServerDelegate {
         _ = remember(device, line.identity, at: now, &state)
         state.router.unbind(device, at: now)
         wakes?.unbound(device)
+        presence.unbound(device)
         giveBack(line.waiting ?? [], &state)
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DSIPAgent
 import Encoding
 
 /// `dsip contacts`: the people of the current identity.
@@ -34,11 +35,29 @@ struct ContactView {
     }
 
     var row: [String] { [name, condition, json["alias"]?.string ?? "", did] }
+
+    /// Whether they are there, as their relay says.
+    static func word(_ isHere: Bool?) -> String { isHere.map { $0 ? "online" : "offline" } ?? "not told" }
 }
 
 extension AgentDoor {
     func contacts() async throws -> [ContactView] {
         (try await call("state.get")["contacts"]?.array ?? []).map(ContactView.init)
+    }
+
+    /// Who of `people` is there, by DID, as far as their relays say so to us within three seconds.
+    func presence(of people: [String]) async throws -> [String: Bool] {
+        let end = ContinuousClock.now + .seconds(3)
+        while true {
+            let answer = try await call("presence.look", ["dids": .array(people.map { .string($0) })])
+            let told = (answer["people"]?.array ?? []).compactMap { entry in
+                entry["did"]?.string.flatMap { did in entry["here"]?.bool.map { (did, $0) } }
+            }
+            if told.count == people.count || ContinuousClock.now >= end {
+                return Dictionary(told) { first, _ in first }
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
     }
 
     /// The contact with this id, DID or alias, or the only one of this name.
@@ -62,16 +81,32 @@ extension AgentDoor {
 struct ContactsList: Subcommand {
     static let configuration = CommandConfiguration(commandName: "list", abstract: "List your contacts.")
 
+    @Flag(help: "Ask their relays who is there; those who let you see it are told as online or offline.") var online =
+        false
     @OptionGroup var state: StateOptions
     @OptionGroup var output: OutputOptions
 
     func perform() async throws {
-        let all = try await state.withAgent { try await $0.contacts() }
-        if output.json { return Console.write(.array(all.map(\.json))) }
+        let (all, here) = try await state.withAgent { agent in
+            let all = try await agent.contacts()
+            let asked = all.map(\.did).prefix(Agent.maximumLooked)
+            return (all, online ? try await agent.presence(of: Array(asked)) : [:])
+        }
+        if output.json {
+            return Console.write(
+                .array(
+                    all.map { contact in
+                        guard online, case .object(var object) = contact.json else { return contact.json }
+                        object["here"] = here[contact.did].map { .bool($0) } ?? .null
+                        return .object(object)
+                    }
+                )
+            )
+        }
         guard !all.isEmpty else {
             return Console.note("There are no contacts yet. Add one with dsip contacts add ADDRESS NAME.")
         }
-        Console.write(Console.table(all.map(\.row)))
+        Console.write(Console.table(all.map { online ? [ContactView.word(here[$0.did])] + $0.row : $0.row }))
     }
 }
 
