@@ -10,7 +10,7 @@ import unittest
 from playwright.async_api import async_playwright, expect
 
 sys.path.insert(0, os.path.dirname(__file__))
-from network import Network  # noqa: E402
+from network import DSIP, Network  # noqa: E402
 from test_page import ARGUMENTS, CHROMIUM, WATCH  # noqa: E402
 
 SHOTS = os.environ.get("DSIP_SCREENSHOTS")
@@ -155,6 +155,25 @@ class FindingTest(People):
             await bob.until("visible to nobody", lambda state: state["settings"]["visibility"] == "nobody")
             await self.shot(b, "visibility")
             await b.close()
+
+
+class PresenceTest(People):
+    async def test_contacts_see_who_is_online_for_as_long_as_they_may(self):
+        alice, bob = await self.alice_and_bob()
+        page = await self.open(alice)
+        online = page.get_by_role("link", name="Show Bob, online")
+        await expect(online).to_be_visible()
+        listed = await asyncio.create_subprocess_exec(DSIP, "contacts", "list", "--online", "--state", alice.folder, stdout=asyncio.subprocess.PIPE)
+        self.assertRegex((await listed.communicate())[0].decode(), r"online\s+Bob")
+        await self.shot(page, "online")
+        # Gone without a word, and back.
+        await bob.down(signal.SIGKILL)
+        await expect(online).to_be_hidden(timeout=40_000)
+        await expect(page.get_by_role("link", name="Show Bob", exact=True)).to_be_visible()
+        await bob.up()
+        await expect(online).to_be_visible()
+        await bob.api("settings.update", visibility="nobody")
+        await expect(online).to_be_hidden()
 
 
 class NetworkTest(People):
