@@ -91,6 +91,34 @@ struct DialectMessageTests {
         await relay.stop()
     }
 
+    @Test("at a relay with mailboxes, somebody of the dialect who was never heard is written to first")
+    func writtenToFirst() async throws {
+        let relay = try await TestRelay()
+        let bob = try await Person("Bob", at: relay)
+        let carol = try ProposalWriter(at: relay)
+        try await carol.peer.connect()
+        try await carol.publish()
+        _ = try await bob.agent.addContact(carol.did.string, name: "Carol")
+        let conversation = try await bob.agent.openConversation(with: carol.did.string).id.description
+        let first = try await bob.agent.send(MessageDraft(text: "Hello Carol"), in: conversation)
+        let came = try await carol.read { $0["object"] == "content" }
+        #expect(came.object["text"] == "Hello Carol")
+        let receipt: JSONObject = ["for": .string(came.id), "kind": "delivered"]
+        try await carol.peer.say("dsip.receipt", to: came.device, receipt)
+        try await until("Bob knows", within: .seconds(60)) { await bob.state(of: first) == .delivered }
+        try await carol.write(["text": "Hello Bob"], to: came.device)
+        try await until("Bob has the answer", within: .seconds(60)) {
+            await texts(bob, with: carol.did) == ["Hello Carol", "Hello Bob"]
+        }
+        _ = try await bob.agent.send(MessageDraft(text: "And on"), in: conversation)
+        #expect(try await carol.read { $0["object"] == "content" }.object["text"] == "And on")
+        let shown = await line(bob, with: carol.did)
+        #expect(shown.count == 1 && shown.first?.json["encryption"] == "ratchet")
+        carol.peer.close()
+        await bob.agent.stop()
+        await relay.stop()
+    }
+
     @Test("what is said to somebody who is away waits in the form that they read, and is delivered when they are back")
     func away() async throws {
         let relay = try await TestRelay(hasMailboxes: false)

@@ -78,4 +78,82 @@ struct MovingTests {
         _ = try await bob.agent.hangUp(answered)
         await relay.stop()
     }
+
+    private func phone(of person: Person, at relay: TestRelay) async throws -> Person {
+        let phone = try await Person(person.name, at: relay, createsIdentity: false, kind: .phone)
+        let code = try await phone.agent.beginPairing().code
+        _ = try await person.agent.approvePairing(code, name: "Phone")
+        try await until("\(person.name)’s phone is paired, and has the contacts", within: .seconds(60)) {
+            let isPaired = (try? await phone.agent.messaging().isEnabled) == true
+            let contacts = (try? await phone.agent.contacts()) ?? []
+            return isPaired && !contacts.isEmpty
+        }
+        return phone
+    }
+
+    private func moved(_ old: DID, of person: Person) async -> DID? {
+        await person.agent.ownIdentities().first { $0.did == old }?.movedTo
+    }
+
+    @Test(
+        "the other devices of who moves answer for it, those of who hears of it hear it too, and what one decides holds on all"
+    )
+    func devices() async throws {
+        let relay = try await TestRelay(isNamed: true)
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay))
+        try await befriend(alice, bob)
+        let (hers, his) = (try await phone(of: alice, at: relay), try await phone(of: bob, at: relay))
+        let old = await alice.did
+        let new = try await alice.agent.createIdentity(name: "Alice", hostedAs: "alice").did
+        _ = try await alice.agent.moveIdentity(old.string, to: new.string)
+        try await until("Alice’s phone knows", within: .seconds(60)) { await moved(old, of: hers) == new }
+        await #expect(throws: AgentError(.notAllowed, "")) { try await hers.agent.withdrawMove(of: old.string) }
+        await alice.agent.stop()
+
+        // With nothing said before, it is heard by calling, on one device.
+        let session = try await bob.agent.place(to: old.string, sdp: SDP.offer).session
+        #expect(try await bob.ended(session).reason == "identity.moved")
+        #expect(hers.ringing == nil)
+        for device in [bob, his] {
+            try await until("Bob’s device knows where to", within: .seconds(60)) {
+                await contact(old, of: device)?.move?.did == new
+            }
+        }
+        try await his.agent.ignoreMove(of: try #require(await contact(old, of: his)).id)
+        try await until("Bob’s computer leaves it, too", within: .seconds(60)) {
+            await contact(old, of: bob).map { $0.move == nil } == true
+        }
+        // After all.
+        _ = try await his.agent.acceptMove(of: try #require(await contact(old, of: his)).id)
+        for device in [bob, his] {
+            try await until("Bob’s device has the new identity, and not the old one", within: .seconds(60)) {
+                let (known, gone) = (await contact(new, of: device), await contact(old, of: device))
+                return known?.name == "Alice" && known?.allowed == true && gone == nil
+            }
+        }
+        let desk = await bob.did
+        #expect(await bob.agent.sharedMoves(of: desk).isEmpty)
+        for person in [hers, bob, his] { await person.agent.stop() }
+        await relay.stop()
+    }
+
+    @Test("a device that was away hears in the conversations that its identity has moved")
+    func away() async throws {
+        let relay = try await TestRelay()
+        let (alice, bob) = (try await Person("Alice", at: relay), try await Person("Bob", at: relay))
+        try await befriend(alice, bob)
+        let hers = try await phone(of: alice, at: relay)
+        let old = await alice.did
+        try await alice.say("hello", in: try await alice.conversation(with: bob))
+        try await until("the phone shows it", within: .seconds(120)) { await hers.texts(with: [bob]) == ["hello"] }
+        await hers.agent.stop()
+        let new = try await alice.agent.createIdentity(name: "Alice anew").did
+        _ = try await alice.agent.moveIdentity(old.string, to: new.string)
+        try await until("Bob hears it", within: .seconds(60)) { await contact(old, of: bob)?.move?.did == new }
+        await alice.agent.stop()
+        let back = try await Person("Alice", at: relay, folder: hers.folder, createsIdentity: false, kind: .phone)
+        try await until("the phone knows", within: .seconds(60)) { await moved(old, of: back) == new }
+        for person in [back, bob] { await person.agent.stop() }
+        await relay.stop()
+    }
 }

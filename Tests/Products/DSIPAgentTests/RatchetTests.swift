@@ -21,6 +21,19 @@ extension Agent {
     }
 }
 
+/// The first words of two people, each of which arrives.
+///
+/// - Returns: their conversation, as alice and as bob calls it.
+func exchange(_ word: String, _ answer: String, _ alice: Person, _ bob: Person) async throws -> (String, String) {
+    let there = try await alice.conversation(with: bob)
+    try await alice.say(word, in: there)
+    try await until("Bob has it", within: .seconds(60)) { await bob.texts(with: [alice]) == [word] }
+    let here = try await bob.conversation(with: alice)
+    try await bob.say(answer, in: here)
+    try await until("Alice has the answer", within: .seconds(60)) { await alice.texts(in: there).count == 2 }
+    return (there, here)
+}
+
 /// Alice's relay keeps mailboxes, Bob's does not: between them no group can be.
 @Suite("Conversations that a ratchet carries, over real relays", .serialized, .timeLimit(.minutes(10)))
 struct RatchetTests {
@@ -135,12 +148,7 @@ struct RatchetTests {
     func lostSession() async throws {
         let couple = try await Couple()
         let (alice, bob) = (couple.alice, couple.bob)
-        let there = try await alice.conversation(with: bob)
-        try await alice.say("one", in: there)
-        try await until("Bob has it", within: .seconds(60)) { await bob.texts(with: [alice]) == ["one"] }
-        let here = try await bob.conversation(with: alice)
-        try await bob.say("re one", in: here)
-        try await until("Alice has the answer", within: .seconds(60)) { await alice.texts(in: there).count == 2 }
+        let (there, here) = try await exchange("one", "re one", alice, bob)
         try await Task.sleep(for: .milliseconds(300))
         await bob.agent.loseSessions(with: alice.did)
         let lost = try await alice.say("two", in: there)
@@ -184,12 +192,7 @@ struct RatchetTests {
     func toldHistory() async throws {
         let couple = try await Couple()
         let (alice, bob) = (couple.alice, couple.bob)
-        let there = try await alice.conversation(with: bob)
-        try await alice.say("one", in: there)
-        try await until("Bob has it", within: .seconds(60)) { await bob.texts(with: [alice]) == ["one"] }
-        let here = try await bob.conversation(with: alice)
-        try await bob.say("two", in: here)
-        try await until("Alice has the answer", within: .seconds(60)) { await alice.texts(in: there).count == 2 }
+        let (there, _) = try await exchange("one", "two", alice, bob)
         let phone = try await couple.bobsPhone()
         try await until("the phone has the past", within: .seconds(120)) {
             await phone.texts(with: [alice]) == ["one", "two"]

@@ -39,12 +39,7 @@ struct StoredTests {
         let alice = try await Person("Alice", at: relay)
         let bob = try await Person("Bob", at: relay)
         try await befriend(alice, bob)
-        let there = try await alice.conversation(with: bob)
-        try await alice.say("one", in: there)
-        try await until("Bob has it", within: .seconds(60)) { await bob.texts(with: [alice]) == ["one"] }
-        let here = try await bob.conversation(with: alice)
-        try await bob.say("re one", in: here)
-        try await until("Alice has the answer", within: .seconds(60)) { await alice.texts(in: there).count == 2 }
+        let (there, _) = try await exchange("one", "re one", alice, bob)
         let his = try #require(await bob.agent.deviceDID)
         let hers = [await alice.did, try #require(await alice.agent.deviceDID)]
         let mask = try #require(await alice.agent.maskDID)

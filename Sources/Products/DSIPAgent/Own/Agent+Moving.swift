@@ -71,8 +71,11 @@ extension Agent {
     /// The old identity is in use after all.
     public func withdrawMove(of old: String? = nil) throws(AgentError) -> OwnIdentity {
         let from = try record(old)
-        guard var move = ownMove(of: from.did)?.move, let key = keyring.controllerKey(of: from.did) else {
+        guard var move = ownMove(of: from.did)?.move else {
             throw AgentError(.notAllowed, "This identity has not moved.")
+        }
+        guard let key = keyring.controllerKey(of: from.did) else {
+            throw AgentError(.notAllowed, "Only the device that holds the key of the identity can take it back.")
         }
         (move.id, move.isWithdrawn, move.issuedAt) = (makeID(), true, moveTime(of: from.did))
         move.expiresAt = now() + Agent.moveLifetime
@@ -101,6 +104,7 @@ extension Agent {
         if let desk = desks[kept.move.old], desk.mail != nil {
             work(desk) { (mail, now) throws(MessagingError) in try mail.tell(kept.statement, at: now) }
         }
+        announceSoon(kept.move.old)
         hub.publish(.stateChanged)
     }
 
@@ -135,34 +139,60 @@ extension Agent {
         kept(Agent.contactSetting(did, owner)).flatMap { $0.move.isWithdrawn ? nil : $0.move }
     }
 
-    /// A statement of somebody came, in a conversation or as the answer to a call. It counts for contacts only, once it is verified, and
-    /// changes nothing by itself.
-    func learnMove(_ statement: MoveStatement, of did: DID, _ desk: Desk) {
+    /// A statement came, in a conversation, as the answer to a call or from another of the person’s devices. It counts for contacts and for
+    /// the own identity only, once it is verified. For contacts it changes nothing by itself.
+    ///
+    /// - Parameter shared: what another own device knows of it; nil when it comes from elsewhere.
+    func learnMove(_ statement: MoveStatement, of did: DID, _ desk: Desk, shared: SharedMove? = nil) {
         let owner = desk.identity
-        guard ((try? store.contact(did: did, of: owner)) ?? nil) != nil, statement.parties.contains(did) else { return }
+        guard did == owner || contact(did, of: owner) != nil, statement.parties.contains(did) else { return }
         Task {
             for party in statement.parties where party.method != "key" {
                 _ = try? await directory.resolver.resolve(party)
             }
             guard let verified = try? verified(statement), verified.move.old == did, verified.move.new != owner,
-                let contact = (try? store.contact(did: did, of: owner)) ?? nil
+                did == owner || contact(did, of: owner) != nil
             else { return logger.info("a statement of a move was not accepted") }
-            let (name, move) = (Agent.contactSetting(did, owner), verified.move)
-            // The last one stands, a withdrawal included.
-            guard kept(name).map({ $0.move.issuedAt < move.issuedAt }) ?? true else { return }
             do throws(AgentError) {
-                try store.set(name, verified.json.text)
+                try keep(verified, shared, owner)
             } catch {
-                return logger.error("a move could not be stored")
+                logger.error("a move could not be stored")
             }
-            publishPeople()
-            if !move.isWithdrawn {
-                hub.publish(
-                    .notice(
-                        level: .info,
-                        sentence: "\(contact.name) says to be another identity from now on. You decide."
-                    )
+        }
+    }
+
+    private func contact(_ did: DID, of owner: DID) -> Contact? { (try? store.contact(did: did, of: owner)) ?? nil }
+
+    private func keep(_ verified: KeptMove, _ shared: SharedMove?, _ owner: DID) throws(AgentError) {
+        let (move, did) = (verified.move, verified.move.old)
+        let name = did == owner ? Agent.moveSetting(did) : Agent.contactSetting(did, owner)
+        let known = kept(name)?.move
+        // The last one stands, a withdrawal included.
+        let isNew = known.map { $0.issuedAt < move.issuedAt } ?? true
+        if isNew { try store.set(name, verified.json.text) }
+        let isIgnored = shared?.isIgnored == true && (isNew || known?.id == move.id) && ignored(did, owner) != move.id
+        if isIgnored { try store.set(Agent.ignoredSetting(did, owner), move.id.description) }
+        guard isNew || isIgnored else { return }
+        if shared == nil { announceSoon(owner) }
+        guard did != owner else { return hub.publish(.stateChanged) }
+        publishPeople()
+        if isNew, !move.isWithdrawn, !isIgnored, let contact = contact(did, of: owner) {
+            hub.publish(
+                .notice(
+                    level: .info,
+                    sentence: "\(contact.name) says to be another identity from now on. You decide."
                 )
+            )
+        }
+    }
+
+    /// What an identity’s devices tell each other of moves: its own, and those of its contacts.
+    func sharedMoves(of owner: DID) -> [SharedMove] {
+        let contacts = ((try? store.contacts(of: owner)) ?? []).map(\.did)
+        return ([owner] + contacts).compactMap { did in
+            let name = did == owner ? Agent.moveSetting(did) : Agent.contactSetting(did, owner)
+            return kept(name).map {
+                SharedMove(did: did, statement: $0.statement, isIgnored: ignored(did, owner) == $0.move.id)
             }
         }
     }
@@ -215,6 +245,7 @@ extension Agent {
         }
         guard let move = move(of: contact.did, owner: contact.owner) else { return }
         try store.set(Agent.ignoredSetting(contact.did, contact.owner), move.id.description)
+        announceSoon(contact.owner)
         publishPeople()
     }
 
@@ -228,11 +259,17 @@ extension Agent {
 
     private static func ignoredSetting(_ did: DID, _ owner: DID) -> String { "move ignored \(owner) \(did)" }
 
+    /// The statement of a contact that the person leaves as it is.
+    private func ignored(_ did: DID, _ owner: DID) -> ULID? {
+        ((try? store.setting(Agent.ignoredSetting(did, owner))) ?? nil).flatMap { ULID($0) }
+    }
+
     /// What the contact's page shows: a move that the person has not decided about.
     func shownMove(of contact: Contact) -> Contact.Move? {
-        guard let move = move(of: contact.did, owner: contact.owner),
-            ((try? store.setting(Agent.ignoredSetting(contact.did, contact.owner))) ?? nil) != move.id.description
-        else { return nil }
+        guard let move = move(of: contact.did, owner: contact.owner), ignored(contact.did, contact.owner) != move.id
+        else {
+            return nil
+        }
         return Contact.Move(did: move.new, relay: move.relay, at: move.issuedAt)
     }
 }

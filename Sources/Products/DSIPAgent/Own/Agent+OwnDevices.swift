@@ -6,13 +6,15 @@ import Encoding
 import FoundationEssentials
 import Logging
 
-/// A person's devices keep one contact list (`own-devices/1.0`, docs/agent-api.md).
+/// A person's devices keep one contact list, and know of the same moves (`own-devices/1.0`, docs/agent-api.md).
 ///
 /// ```
-/// A → own identity   hello                  A is back, or a contact changed there
-/// B → A   sealed     digest                 from each device that is there
+/// A → own identity   hello                  A is back, or a contact or a move changed there
+/// B → A   sealed     digest                 from each device that is there, of contacts and of moves
 /// A → B   sealed     rows, want             A's rows of the parts that differ, and which parts those are
 /// B → A   sealed     rows                   what B has in those parts that A does not
+/// A → B   sealed     moves, want            A's statements of moves, where B's digest of them is another
+/// B → A   sealed     moves                  those that A has not
 /// B → A   sealed     delegation             when A's is to be renewed and B holds the identity's key
 /// ```
 ///
@@ -48,7 +50,12 @@ extension Agent {
             let own = try? store.sharedContacts(of: desk.identity)
         else { return }
         if notify.content["step"]?.string == "hello" {
-            sendSealed(["step": "digest", "digest": ContactDigest(own).json], to: sender, desk)
+            let moves = SharedMove.digest(sharedMoves(of: desk.identity))
+            sendSealed(
+                ["step": "digest", "digest": ContactDigest(own).json, "moves": .string(moves)],
+                to: sender,
+                desk
+            )
             welcome(sender, message.delegation, desk)
             // It may come with the word of a new key.
             adoptPublished(desk)
@@ -68,6 +75,10 @@ extension Agent {
         else { return logger.info("a message of an own device was not accepted") }
         switch content["step"]?.string {
         case "digest":
+            let moves = sharedMoves(of: desk.identity)
+            if let theirs = content["moves"]?.string, theirs != SharedMove.digest(moves) {
+                sendMoves(moves, wants: true, to: sender, desk)
+            }
             guard let theirs = ContactDigest(content["digest"]) else { return }
             let parts = ContactDigest(own).differences(from: theirs)
             guard !parts.isEmpty else { return }
@@ -88,6 +99,12 @@ extension Agent {
                 to: sender,
                 desk
             )
+        case "moves":
+            let moves = (content["moves"]?.array ?? []).prefix(Agent.maximumRows).compactMap { SharedMove($0) }
+            for move in moves { learnMove(move.statement, of: move.did, desk, shared: move) }
+            guard content["want"]?.bool == true else { return }
+            let told = Set(moves)
+            sendMoves(sharedMoves(of: desk.identity).filter { !told.contains($0) }, wants: false, to: sender, desk)
         case "delegation":
             guard let delegation = content["delegation"].flatMap(Envelope.init(published:)),
                 let document = directory.document(of: desk.identity),
@@ -153,6 +170,7 @@ extension Agent {
             try store.noteRemoval(of: row.did, owner: desk.identity, at: row.at)
             if old != nil {
                 try revokeGrants(to: row.did, owner: desk.identity)
+                forgetMove(of: row.did, owner: desk.identity)
                 run(.disallow(row.did), desk)
             }
             return
@@ -179,21 +197,32 @@ extension Agent {
     // MARK: Sending
 
     private func sendRows(_ rows: [SharedContact], want: Set<Int>, to device: DID, _ desk: Desk) {
+        let parts = JSONValue.array(want.sorted().map { .int(Int64($0)) })
+        send(rows.map(\.json), as: "rows", want: want.isEmpty ? nil : parts, to: device, desk)
+    }
+
+    private func sendMoves(_ moves: [SharedMove], wants: Bool, to device: DID, _ desk: Desk) {
+        send(moves.map(\.json), as: "moves", want: wants ? true : nil, to: device, desk)
+    }
+
+    /// In as many messages as it takes, the last of which says what is wanted.
+    private func send(_ rows: [JSONValue], as step: String, want: JSONValue?, to device: DID, _ desk: Desk) {
         var batch: [JSONValue] = []
         var size = 0
         for row in rows {
-            let json = row.json
-            let bytes = json.utf8.count
+            let bytes = row.utf8.count
             if size + bytes > Agent.rowBytes {
-                sendSealed(["step": "rows", "rows": .array(batch)], to: device, desk)
+                sendSealed(.object(["step": .string(step), step: .array(batch)]), to: device, desk)
                 (batch, size) = ([], 0)
             }
-            batch.append(json)
+            batch.append(row)
             size += bytes
         }
-        guard !batch.isEmpty || !want.isEmpty else { return }
-        let parts = JSONValue.array(want.sorted().map { .int(Int64($0)) })
-        sendSealed(["step": "rows", "rows": .array(batch), "want": parts], to: device, desk)
+        guard !batch.isEmpty || want != nil else { return }
+        var content: JSONObject = ["step": .string(step)]
+        content[step] = .array(batch)
+        content["want"] = want
+        sendSealed(.object(content), to: device, desk)
     }
 
     private func sendSealed(_ content: JSONValue, to device: DID, _ desk: Desk) {

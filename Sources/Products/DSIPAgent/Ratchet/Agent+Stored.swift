@@ -21,10 +21,9 @@ extension Agent {
         _ messages: MessagingDesk
     ) {
         let url = path(to: person, desk, messages)
-        func sendOpenly() { post(message.json, until: message.head.expiresAt, to: url, desk, in: form) }
-        guard sealed != .never, RelayURL.isValid(url) else { return sendOpenly() }
+        guard sealed != .never, RelayURL.isValid(url) else { return sendOpenly(message, in: form, to: url, desk) }
         if let capabilities = links.capabilities(at: url) {
-            return send(message, keptBy: capabilities, at: url, desk, messages, sendOpenly)
+            return send(message, in: form, keptBy: capabilities, at: url, desk, messages)
         }
         let (owner, mask) = (desk.identity, mask(of: messages))
         Task {
@@ -32,23 +31,25 @@ extension Agent {
             guard let (_, capabilities) = await links.ask(url, as: mask), let desk = desks[owner],
                 let messages = desk.mail
             else { return }
-            send(message, keptBy: capabilities, at: url, desk, messages) {
-                post(message.json, until: message.head.expiresAt, to: url, desk, in: form)
-            }
+            send(message, in: form, keptBy: capabilities, at: url, desk, messages)
         }
+    }
+
+    private func sendOpenly(_ message: RatchetMessage, in form: WireForm, to url: String, _ desk: Desk) {
+        post(message.json, until: message.head.expiresAt, to: url, desk, in: form)
     }
 
     private func send(
         _ message: RatchetMessage,
+        in form: WireForm,
         keptBy capabilities: RelayCapabilities,
         at url: String,
         _ desk: Desk,
-        _ messages: MessagingDesk,
-        _ sendOpenly: () -> Void
+        _ messages: MessagingDesk
     ) {
         guard PreKeyService.keepsStored(capabilities.other[PreKeyService.member]) else {
             // Nobody could hand one in there, and a message that waits for that might wait for ever.
-            return sendOpenly()
+            return sendOpenly(message, in: form, to: url, desk)
         }
         var random = SystemRandomNumberGenerator()
         guard let agreement = DIDKey.keyAgreement(of: message.head.to),
@@ -64,7 +65,7 @@ extension Agent {
                 until: message.head.expiresAt,
                 using: &random
             )
-        else { return sendOpenly() }
+        else { return sendOpenly(message, in: form, to: url, desk) }
         messages.note(stored: envelope.id, of: message.head.id)
         var item = RelayLink.Item(
             envelope: Envelope(envelope.bytes, form: .proposal),

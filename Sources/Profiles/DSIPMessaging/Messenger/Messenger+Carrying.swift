@@ -14,7 +14,7 @@ extension Messenger {
         let peer = try known(did)
         return ConversationChoice(
             own: configuration.mailboxes,
-            peer: peer.hasNone && peer.isHinted ? [] : peer.mailboxes,
+            peer: peer.usableMailboxes,
             hasPreKeys: peer.preKeys != nil
         )
     }
@@ -50,16 +50,59 @@ extension Messenger {
     }
 
     /// The group of a direct conversation, once both can be in it. M§7.2
-    mutating func foundDirect(_ thread: ULID) throws(MessagingError) {
+    ///
+    /// - Parameter id: of the group; nil for a new one.
+    mutating func foundDirect(_ thread: ULID, as id: GroupID? = nil) throws(MessagingError) {
         guard current(thread) == nil, let record = try ledger.conversation(thread), !record.isRemoved,
             let peer = record.peer
         else { return }
         switch try choice(for: peer) {
+        case .mls where try known(peer).isUncertain: try askForMailbox(of: peer)
         case .mls:
-            try found(GroupID(newULID()), thread: thread, kind: .direct, members: [peer], conversation: newULID())
+            let id = id ?? GroupID(newULID())
+            try found(id, thread: thread, kind: .direct, members: [peer], conversation: newULID())
         case .ratchet: if lookedUp[peer].map({ now - $0 > Self.carriedLookUp }) ?? true { resolve(peer) }
         case .none: resolve(peer)
         }
+    }
+
+    // MARK: Whether there is a mailbox
+
+    /// Asks the service that a hint names for somebody's KeyPackages: it tells whether it has a mailbox for them.
+    mutating func askForMailbox(of did: DID) throws(MessagingError) {
+        guard mailboxQuestions[did] != nil || mailboxQuestions.count < Self.maximumDocuments else { return }
+        let question = mailboxQuestions[did] ?? MailboxQuestion(group: GroupID(newULID()))
+        guard question.retryAt <= now else { return }
+        mailboxQuestions[did] = question
+        try fetchKeyPackages(of: did, for: question.group)
+    }
+
+    /// It has one: what waits goes there.
+    mutating func foundMailbox(of did: DID) throws(MessagingError) {
+        guard let id = mailboxQuestions.removeValue(forKey: did)?.group else { return }
+        var peer = try peer(did)
+        peer.hinted = .there
+        set(peer, for: did)
+        if let thread = directs[did], outbox[thread] != nil { try foundDirect(thread, as: id) }
+    }
+
+    /// It has none, and is asked again when they are looked up again.
+    mutating func lacksMailbox(_ did: DID) throws(MessagingError) {
+        mailboxQuestions[did] = nil
+        var peer = try peer(did)
+        peer.hinted = .absent
+        set(peer, for: did)
+    }
+
+    /// No answer. Nobody waits for one where the ratchet carries what is said.
+    mutating func missedMailbox(of did: DID) throws(MessagingError) {
+        guard var question = mailboxQuestions[did], try peer(did).hinted == .unasked else {
+            mailboxQuestions[did] = nil
+            return
+        }
+        question.attempts = min(question.attempts + 1, 16)
+        question.retryAt = now + MessagingProfile.backoff(attempt: question.attempts)
+        mailboxQuestions[did] = question
     }
 
     /// Nothing is there yet by which these could be written to.

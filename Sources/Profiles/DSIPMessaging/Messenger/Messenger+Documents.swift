@@ -39,7 +39,9 @@ extension Messenger {
             // Whoever is waited for is looked up again, but not at once.
             if try messenger.choice(for: did) == .none { messenger.resolving[did] = now + Self.documentInterval }
             if messenger.awaited.remove(did) != nil { messenger.ledger.set(.setting, "awaited", did.string, nil) }
-            if try messenger.peer(did).mailboxes.isEmpty { messenger.postpone(did) } else { messenger.hurry() }
+            let peer = try messenger.peer(did)
+            if peer.mailboxes.isEmpty { messenger.postpone(did) } else { messenger.hurry() }
+            if peer.isHinted, peer.hinted == .absent { try messenger.askForMailbox(of: did) }
             // What needs more than was found waits on.
             try messenger.sendStatements(to: did)
             try messenger.unstall(did)
@@ -65,7 +67,8 @@ extension Messenger {
         guard let source = found.mailboxes.source else { return }
         let isHint = source == .hint
         // M§4.2: a hint does not move an established conversation.
-        guard !isHint || peer.mailboxes.isEmpty else { return }
+        guard !isHint || peer.usableMailboxes.isEmpty else { return }
+        if peer.mailboxes != found.mailboxes.order { peer.hinted = .unasked }
         peer.mailboxes = found.mailboxes.order
         peer.isHinted = isHint
         set(peer, for: did)
@@ -79,5 +82,5 @@ extension Messenger {
         }.1
     }
 
-    public mutating func mailboxService(of did: DID) -> MailboxService? { (try? peer(did))?.mailboxes.first }
+    public mutating func mailboxService(of did: DID) -> MailboxService? { (try? peer(did))?.usableMailboxes.first }
 }

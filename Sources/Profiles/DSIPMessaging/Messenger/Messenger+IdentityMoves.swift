@@ -9,8 +9,9 @@ extension Messenger {
     public mutating func tell(_ statement: MoveStatement, at now: Int64) throws(MessagingError) -> [MessengerAction] {
         try turn(at: now) { messenger throws(MessagingError) in
             for (_, thread) in messenger.directs.sorted(by: { $0.key < $1.key }) {
-                guard let record = try messenger.ledger.conversation(thread), !record.isRemoved,
-                    let conversation = messenger.current(thread)?.conversation
+                let isCarried = try messenger.carriedPeer(of: thread) != nil
+                guard try messenger.ledger.conversation(thread)?.isRemoved == false,
+                    isCarried || messenger.current(thread) != nil, let conversation = try messenger.wire(thread)
                 else { continue }
                 let notice = MoveNotice(
                     id: messenger.newULID(),
@@ -28,13 +29,13 @@ extension Messenger {
         let bytes = notice.statement.json.utf8
         guard try ledger.row(.setting, Self.moves, notice.sender.string) != bytes else { return false }
         ledger.set(.setting, Self.moves, notice.sender.string, bytes)
-        if notice.sender != identity { outgoing.append(.moved(notice.statement, notice.sender)) }
+        outgoing.append(.moved(notice.statement, notice.sender))
         return true
     }
 
-    /// Hands out again what others said: whoever was to hear it may have been ended before.
+    /// Hands out again what was said: whoever was to hear it may have been ended before.
     mutating func repeatMoves() throws(MessagingError) {
-        for row in try ledger.rows(.setting, Self.moves) where row.key != identity.string {
+        for row in try ledger.rows(.setting, Self.moves) {
             guard let sender = DID(row.key), let json = try? JSONValue(parsing: row.value),
                 let statement = MoveStatement(json: json)
             else { continue }

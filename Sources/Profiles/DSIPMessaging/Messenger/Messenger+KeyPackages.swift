@@ -134,7 +134,9 @@ extension Messenger {
             case .fetch(let did, let id) = sent.purpose
         else { return }
         inFlight[answered] = nil
-        guard packages.subject == did, groups[id] != nil else { return }
+        guard packages.subject == did else { return }
+        if mailboxQuestions[did]?.group == id { try foundMailbox(of: did) }
+        guard groups[id] != nil else { return }
         var good: [KeyPackage] = []
         var devices: Set<DID> = []
         for encoded in packages.packages.prefix(256) + [packages.lastResort].compactMap(\.self) {
@@ -157,7 +159,8 @@ extension Messenger {
         try cleared(.inviteOnly, in: id)
     }
 
-    mutating func missedKeyPackages(of did: DID, for id: GroupID) {
+    mutating func missedKeyPackages(of did: DID, for id: GroupID) throws(MessagingError) {
+        if mailboxQuestions[did]?.group == id { return try missedMailbox(of: did) }
         update(id) { $0.attempts = min($0.attempts + 1, 16) }
         postpone(did, in: id, until: now + MessagingProfile.backoff(attempt: groups[id]?.attempts ?? 1))
     }
@@ -183,6 +186,13 @@ extension Messenger {
     }
 
     mutating func refusedKeyPackages(of did: DID, for id: GroupID, _ reason: Reason) throws(MessagingError) {
+        if mailboxQuestions[did]?.group == id {
+            switch reason {
+            case .transportUnknownRecipient: return try lacksMailbox(did)
+            case .transportRateLimited, .policyRateLimited, .mailboxQuotaExceeded: return try missedMailbox(of: did)
+            default: try foundMailbox(of: did)
+            }
+        }
         guard let group = groups[id] else { return }
         if did == identity {
             // No other device of ours can be added now; the rest of the change goes on.

@@ -113,9 +113,11 @@ extension Messenger {
                 let service = MailboxHint.service(of: member.leafNode)
             else { continue }
             var peer = try peer(entry.identity)
-            guard peer.mailboxes.isEmpty || peer.isHinted, peer.mailboxes != [service] else { continue }
+            guard peer.mailboxes.isEmpty || peer.isHinted, peer.mailboxes != [service] || peer.hinted != .there else {
+                continue
+            }
             peer.mailboxes = [service]
-            peer.isHinted = true
+            (peer.isHinted, peer.hinted) = (true, .there)
             set(peer, for: entry.identity)
         }
     }

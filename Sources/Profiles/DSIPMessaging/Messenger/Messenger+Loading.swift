@@ -18,6 +18,7 @@ extension Messenger {
         peers = [:]
         clients = [:]
         offers = [:]
+        mailboxQuestions = [:]
         inFlight = [:]
         syncs = [:]
         blobJobs = [:]

@@ -32,6 +32,7 @@ extension Messenger {
         times += blobJobs.values.compactMap(\.retryAt)
         times += attachmentRetries.values.map(\.1)
         times += uncarried.compactMap { resolving[$0] }
+        times += mailboxQuestions.values.map(\.retryAt).filter { $0 > now }
         if isBound {
             if let errandsRetryAt, !errands.isEmpty { times.append(errandsRetryAt) }
             if let waitsUntil { times.append(waitsUntil) }

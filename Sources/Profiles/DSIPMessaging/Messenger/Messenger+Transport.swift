@@ -159,7 +159,7 @@ extension Messenger {
             syncs[mailbox]?.isAsking = false
             syncs[mailbox]?.askAt = now + 2
         case .keyPackages: break
-        case .fetch(let did, let group): missedKeyPackages(of: did, for: group)
+        case .fetch(let did, let group): try missedKeyPackages(of: did, for: group)
         }
     }
 

@@ -67,6 +67,7 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var syncs: [DID: SyncProgress] = [:]
     var offers: [GroupID: [DID: [KeyPackage]]] = [:]
     var resolving: [DID: Int64] = [:]
+    var mailboxQuestions: [DID: MailboxQuestion] = [:]
     var blobJobs: [ULID: PendingBlob] = [:]
     var batch = Batch()
     var clients: [ULID: ConversationClient] = [:]

@@ -29,7 +29,7 @@ public enum MessengerAction: Hashable, Sendable {
     case messageGone(ULID, in: ULID)
     /// Much of it changed at once: read it again.
     case reset(ULID)
-    /// This identity says that it moves, or after all does not; verify it. Said again at each start.
+    /// This identity, which may be one’s own on another device, says that it moves, or after all does not; verify it. Said again at each start.
     case moved(MoveStatement, DID)
     /// Something that a person should know and nothing can be done about by the messenger.
     case failed(Failure)

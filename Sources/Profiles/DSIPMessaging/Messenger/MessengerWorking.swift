@@ -37,9 +37,15 @@ struct SyncProgress: Hashable, Sendable {
 
 /// What is known of another identity.
 struct Peer: Sendable {
-    /// Usable mailboxes, the primary first.
+    /// What is known of a mailbox that a hint names: a relay that has mailboxes has not one for everybody whom it serves.
+    enum HintedMailbox: String, Sendable {
+        case unasked, there, absent
+    }
+
+    /// Mailboxes of the profile, the primary first.
     var mailboxes: [MailboxService] = []
     var isHinted = false
+    var hinted = HintedMailbox.unasked
     /// They were heard to speak the proposal, which knows no mailboxes: a hinted one is not theirs.
     var hasNone = false
     /// A grant of this identity to ours, compact.
@@ -58,11 +64,18 @@ struct Peer: Sendable {
 
     static let maximumGrants = 16
 
+    /// Without a hinted one that is known not to be there.
+    var usableMailboxes: [MailboxService] { isHinted && (hasNone || hinted == .absent) ? [] : mailboxes }
+
+    /// Whether they may have no mailbox where the hint says, and could be written to all the same.
+    var isUncertain: Bool { isHinted && hinted == .unasked && !hasNone && preKeys != nil }
+
     var encoded: [UInt8] {
         var row = RowWriter()
         row.put("mailboxes", list: mailboxes.map(\.json))
         row.put("hinted", flag: isHinted)
         row.put("none", flag: hasNone)
+        row.put("hint", hinted == .unasked ? nil : hinted.rawValue)
         row.put("grant", grant)
         row.put("until", grantUntil)
         row.put("introduction", introduction)
@@ -80,6 +93,7 @@ struct Peer: Sendable {
         mailboxes = row.list("mailboxes").compactMap { try? MailboxService($0.value) }
         isHinted = row.flag("hinted")
         hasNone = row.flag("none")
+        hinted = row.text("hint").flatMap(HintedMailbox.init) ?? .unasked
         grant = row.text("grant")
         grantUntil = row.int("until") ?? 0
         introduction = row.ulid("introduction")
@@ -88,6 +102,15 @@ struct Peer: Sendable {
         preKeys = row.text("prekeys")
         grants = row.list("grants").compactMap { $0.value.string.flatMap { ULID($0) } }
     }
+}
+
+/// Somebody whose KeyPackages are asked for before a group is founded, to learn whether they have a mailbox at all.
+struct MailboxQuestion: Hashable, Sendable {
+    /// The group that is founded when they have one.
+    var group: GroupID
+    var attempts = 0
+    /// Unix seconds before which it is not asked again.
+    var retryAt: Int64 = 0
 }
 
 /// Who stands on which leaf, in the present epoch and the one before: late messages are of either (M§6.5 rule 3).

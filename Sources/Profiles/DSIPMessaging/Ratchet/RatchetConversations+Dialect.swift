@@ -38,6 +38,8 @@ extension RatchetConversations {
             var written = statement.json.object ?? [:]
             written["id"] = .string(update.id.description)
             return [.object(written)]
+        // Ours alone; others pass it over.
+        case .identityMove: return [object]
         default: return []
         }
     }
@@ -65,6 +67,7 @@ extension RatchetConversations {
             return .object(JSONObject(members: content.members.filter { !["relay", "stored"].contains($0.name) }))
         }
         if said["object"] == Self.past { return sender == configuration.identity ? said : nil }
+        if said["object"]?.string == MoveNotice.objectName { return said }
         guard let statement = ProposalStatement(said, signedBy: sender) else { return nil }
         let time = statement.timestamp ?? now
         guard time < Self.latestTime else { return nil }

@@ -152,6 +152,29 @@ struct RatchetConversationsTests {
         #expect(throws: MessagingError(.refused, "")) { try a.mail.edit(id, in: there, text: "x", at: world.now) }
     }
 
+    @Test("whoever is written to over a ratchet hears that the identity has moved")
+    func moving() throws {
+        let world = RatchetWorld(seed: 12)
+        let (hers, his) = (try world.add("alice"), try world.add("bob"))
+        world.say("hello", hers, to: his.identity)
+        world.settle()
+        let (old, new) = (SigningKey(), SigningKey())
+        let move = IdentityMove(
+            id: ULID(milliseconds: 1, using: &world.random),
+            old: old.did,
+            new: new.did,
+            issuedAt: world.now,
+            expiresAt: world.now + 86_400
+        )
+        let statement = try MoveStatement(move, old: old, new: new)
+        world.work(hers) { try $0.tell(statement, at: world.now) }
+        world.settle()
+        for device in [hers, his] {
+            let kept = device.mailStore.rows(.setting, "moves")
+            #expect(kept.map(\.key) == [hers.identity.string] && kept.first?.value == statement.json.utf8)
+        }
+    }
+
     @Test("typing is shown at once or never, and is in no outbox")
     func typing() throws {
         let world = RatchetWorld(seed: 6)
