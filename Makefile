@@ -111,7 +111,7 @@ format: ## Format the tree in place
 bench: ## Print performance ratios, each against a peer or a limit measured in the same run
 	@scripts/setup run
 	echo "==> Building the benchmarks and the relay they measure (release, linked statically against the Swift libraries)"
-	build="swift build -c release --package-path Benchmarks --scratch-path .build-bench --static-swift-stdlib"
+	build="swift build -c release --package-path Benchmarks --scratch-path .build-bench --static-swift-stdlib $(QUIC)"
 	$$build --product dsip
 	$$build --product dsip-bench
 	.build-bench/release/dsip-bench --dsip .build-bench/release/dsip $(ARGS)
@@ -143,7 +143,7 @@ soak-kill: ## Kill agents and relay without a word, ROUNDS (default 50) times: n
 
 soak-relay: ## Send MESSAGES (default 100000) through one relay process: its memory at each tenth, the time of delivery, the rate
 	@scripts/setup run
-	build="swift build -c release --package-path Benchmarks --scratch-path .build-bench --static-swift-stdlib"
+	build="swift build -c release --package-path Benchmarks --scratch-path .build-bench --static-swift-stdlib $(QUIC)"
 	$$build --product dsip
 	$$build --product dsip-bench
 	.build-bench/release/dsip-bench soak --messages $${MESSAGES:-100000}

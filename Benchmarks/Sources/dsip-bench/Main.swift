@@ -3,7 +3,9 @@ import Foundation
 /// Runs the benchmarks named on the command line, or all of them.
 @main
 enum Main {
-    static let benchmarks: [(name: String, run: @Sendable (Options) async throws -> Void)] = [
+    static let benchmarks: [(name: String, run: @Sendable (Options) async throws -> Void)] = everywhere + withQUIC
+
+    private static let everywhere: [(name: String, run: @Sendable (Options) async throws -> Void)] = [
         ("verify", { _ in try VerifyBenchmark.run() }), ("forms", { _ in try FormsBenchmark.run() }),
         ("scan", { _ in try ScanBenchmark.run() }),
         ("dht", { _ in try KademliaBenchmark.run() }),
@@ -14,6 +16,13 @@ enum Main {
         ("ringing", RingingBenchmark.run),
         ("start", StartBenchmark.run),
     ]
+    #if QUIC
+    private static let withQUIC: [(name: String, run: @Sendable (Options) async throws -> Void)] = [
+        ("quic", QUICBenchmark.run)
+    ]
+    #else
+    private static let withQUIC: [(name: String, run: @Sendable (Options) async throws -> Void)] = []
+    #endif
     /// Only when named.
     static let long: [(name: String, run: @Sendable (Options) async throws -> Void)] = [("soak", SoakBenchmark.run)]
 

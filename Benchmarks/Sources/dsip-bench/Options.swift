@@ -2,7 +2,7 @@
 ///
 /// ```
 /// dsip-bench [--dsip PATH] [--connections N] [--rounds N] [--messages N]
-///     [verify] [scan] [mls] [ratchet] [dht] [relay] [memory] [ringing] [start] [soak]
+///     [verify] [forms] [scan] [mls] [ratchet] [dht] [relay] [memory] [ringing] [start] [quic] [soak]
 /// ```
 struct Options: Sendable {
     /// The program whose relay is measured.

@@ -4,16 +4,13 @@ import DSIPSignaling
 import Encoding
 import NIOCore
 import NIOPosix
-import NIOSSL
 
 /// Messages a relay carries from sender's socket to receiver's, per second of its processor time, against bare verifications.
 ///
 /// Between pairs of bound devices, over TLS, each envelope new, signed before the clock starts and verified by the relay.
 enum RelayBenchmark {
-    private static let pairs = 4
-    private static let messagesEach = 4_000
-    /// Under way at once, for each pair.
-    private static let window = 64
+    static let pairs = 4
+    static let messagesEach = 4_000
     private static let verifications = 5_000
 
     static func run(_ options: Options) async throws {
@@ -22,11 +19,9 @@ enum RelayBenchmark {
             defer { relay.end() }
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             let loop = group.next()
-            let context = try Wire.context()
+            let binding = try WireBinding.webSocket()
             var load: [LoadPair] = []
-            for _ in 0..<pairs {
-                load.append(try await LoadPair(relay.port, on: loop, context, window: window))
-            }
+            for _ in 0..<pairs { load.append(try await LoadPair(relay.port, by: binding, on: loop)) }
             var relayed: [Double] = []
             var bare: [Double] = []
             var size = 0
@@ -35,14 +30,9 @@ enum RelayBenchmark {
                 let frames = try load.map { pair in try (0..<messagesEach).map { _ in try pair.frame() } }
                 size = frames[0][0].count
                 let verification = try nanosecondsOfVerification(frames[0][0], load[0].sender)
-                let before = try relay.child.processorSeconds()
-                try await withThrowingTaskGroup(of: Void.self) { tasks in
-                    for (pair, frames) in zip(load, frames) { tasks.addTask { try await pair.carry(frames) } }
-                    try await tasks.waitForAll()
-                }
-                let seconds = try relay.child.processorSeconds() - before
+                let time = try await nanoseconds(of: relay.child, for: load, frames)
                 guard round > 0 else { continue }
-                relayed.append(seconds * 1e9 / Double(pairs * messagesEach))
+                relayed.append(time)
                 bare.append(verification)
             }
             Report.line(
@@ -54,6 +44,16 @@ enum RelayBenchmark {
             )
             try await group.shutdownGracefully()
         }
+    }
+
+    /// - Returns: what carrying a message costs the relay, in processor time.
+    static func nanoseconds(of relay: Child, for load: [LoadPair], _ frames: [[[UInt8]]]) async throws -> Double {
+        let before = try relay.processorSeconds()
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for (pair, frames) in zip(load, frames) { tasks.addTask { try await pair.carry(frames) } }
+            try await tasks.waitForAll()
+        }
+        return (try relay.processorSeconds() - before) * 1e9 / Double(frames.map(\.count).reduce(0, +))
     }
 
     private static func nanosecondsOfVerification(_ frame: [UInt8], _ sender: Caller) throws -> Double {
@@ -68,87 +68,5 @@ enum RelayBenchmark {
             }
         }
         return (Rounds.processorTime() - start) / Double(verifications)
-    }
-}
-
-/// A sender and a receiver; a closed loop with so many messages under way.
-private struct LoadPair: Sendable {
-    let sender: Caller
-    private let receiver: Caller
-    private let session: ULID
-    private let window: Int
-    private let loop: any EventLoop
-    private let progress: NIOLoopBound<LoadProgress>
-
-    init(_ port: Int, on loop: any EventLoop, _ context: NIOSSLContext, window: Int) async throws {
-        let (sender, receiver) = (try Caller(), try Caller())
-        let progress = try await loop.submit { NIOLoopBound(LoadProgress(), eventLoop: loop) }.get()
-        let inbound = try await Wire.connect(to: port, saying: receiver.hello(), on: loop, context) { event in
-            switch event {
-            case .text: progress.value.arrived()
-            case .burstEnded: progress.value.outbound?.flush()
-            }
-        }
-        let outbound = try await Wire.connect(to: port, saying: sender.hello(), on: loop, context) { event in
-            if case .text = event { progress.value.fail(BenchmarkError("the relay refused a message")) }
-        }
-        try await inbound.bound.get()
-        try await outbound.bound.get()
-        try await loop.submit { progress.value.outbound = outbound.channel }.get()
-        self.sender = sender
-        self.receiver = receiver
-        self.session = sender.stamp().id
-        self.window = window
-        self.loop = loop
-        self.progress = progress
-    }
-
-    func frame() throws -> [UInt8] { try sender.info(to: receiver, session: session) }
-
-    /// Returns when the last frame has arrived.
-    func carry(_ frames: [[UInt8]]) async throws {
-        let (progress, window) = (progress, window)
-        try await loop.flatSubmit { progress.value.start(frames, window: window, on: progress.eventLoop) }.get()
-    }
-}
-
-/// What of a batch is sent and arrived; lives on the loop of both connections.
-private final class LoadProgress {
-    var outbound: (any Channel)?
-    private var frames: [[UInt8]] = []
-    private var sent = 0
-    private var received = 0
-    private var done: EventLoopPromise<Void>?
-
-    func start(_ frames: [[UInt8]], window: Int, on loop: any EventLoop) -> EventLoopFuture<Void> {
-        self.frames = frames
-        (sent, received) = (0, 0)
-        let done = loop.makePromise(of: Void.self)
-        self.done = done
-        loop.scheduleTask(in: .seconds(60)) {
-            done.fail(BenchmarkError("messages sent through the relay did not arrive"))
-        }
-        for _ in 0..<min(window, frames.count) { sendNext() }
-        outbound?.flush()
-        return done.futureResult
-    }
-
-    func arrived() {
-        received += 1
-        if sent < frames.count { sendNext() }
-        guard received == frames.count else { return }
-        done?.succeed()
-        done = nil
-    }
-
-    func fail(_ error: BenchmarkError) {
-        done?.fail(error)
-        done = nil
-    }
-
-    private func sendNext() {
-        guard let outbound else { return }
-        Wire.send(frames[sent], over: outbound)
-        sent += 1
     }
 }

@@ -12,6 +12,12 @@ enum Report {
         line(name, figure, "ratio \(two(ratio))", "goal ≤ \(two(goal))", ratio <= goal)
     }
 
+    /// Where no goal is set.
+    static func line(_ name: String, _ figure: String, ratio: Double) {
+        print("\(name): \(figure); ratio \(two(ratio))")
+        fflush(nil)
+    }
+
     private static func line(_ name: String, _ figure: String, _ ratio: String, _ goal: String, _ isMet: Bool) {
         print("\(name): \(figure); \(ratio), \(goal): \(isMet ? "met" : "NOT MET")")
         fflush(nil)

@@ -74,7 +74,6 @@ final class QUICStreamChannel: Channel, ChannelCore, @unchecked Sendable {
 
     func setOption<Option: ChannelOption>(_ option: Option, value: Option.Value) -> EventLoopFuture<Void> {
         if eventLoop.inEventLoop { return eventLoop.makeCompletedFuture { try set(option, value) } }
-        nonisolated(unsafe) let value = value
         return eventLoop.submit { try self.set(option, value) }
     }
 

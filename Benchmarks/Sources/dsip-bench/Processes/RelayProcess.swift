@@ -11,15 +11,16 @@ final class RelayProcess {
     /// - Parameters:
     ///   - folder: an existing folder for configuration and state, used again by a relay started over it later.
     ///   - port: 0 for any free one.
-    init(_ dsip: String, folder: String, port: Int = 0) throws {
+    ///   - speaksQUIC: `quic/1.0` as well, at the UDP port of the same number.
+    init(_ dsip: String, folder: String, port: Int = 0, speaksQUIC: Bool = false) throws {
         state = folder + "/state"
-        child = try Child(try RelayProcess.command(dsip, folder: folder, port: port))
+        child = try Child(try RelayProcess.command(dsip, folder: folder, port: port, speaksQUIC: speaksQUIC))
         let url = try child.line("listening ")
         guard let port = URLComponents(string: url)?.port else { throw BenchmarkError("the relay listens at \(url)") }
         self.port = port
     }
 
-    static func command(_ dsip: String, folder: String, port: Int) throws -> [String] {
+    static func command(_ dsip: String, folder: String, port: Int, speaksQUIC: Bool = false) throws -> [String] {
         let limits = [
             "envelopes-per-minute", "invites-per-minute", "connections", "connections-per-address",
             "connects-per-minute",
@@ -27,7 +28,7 @@ final class RelayProcess {
         let configuration = """
             {
                 "host": "127.0.0.1", "port": \(port), "state": "\(folder)/state", "limits": {\(limits)},
-                "messaging": {"messages-per-minute": 0},
+                "messaging": {"messages-per-minute": 0}, "quic": {"enabled": \(speaksQUIC)},
                 "stun": {"enabled": true, "port": 0}, "log": {"level": "critical"}
             }
             """
