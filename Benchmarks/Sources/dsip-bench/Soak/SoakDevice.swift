@@ -179,10 +179,10 @@ actor SoakDevice {
 
     private var groupID: GroupID {
         get throws {
-            guard let group, let id = GroupID(String(decoding: group.id, as: UTF8.self)) else {
+            guard let group, let id = ULID(String(decoding: group.id, as: UTF8.self)) else {
                 throw BenchmarkError("in no conversation")
             }
-            return id
+            return GroupID(id)
         }
     }
 
