@@ -148,14 +148,23 @@ extension Convergence {
         return !living.contains { $0.store.row(.archiveKey, "", key) != nil }
     }
 
-    /// Nobody who is out has what was said when it was out; nor has a device that was taken away what was said in the end.
+    /// Nobody has what was said without them: a line is for those whom its speaker knew of, and for those who were in at its place in the
+    /// log, since it is protected for the epoch of that place. Nor has a device that was taken away what was said in the end.
     private mutating func checkAudiences() {
+        let changes = rosterChanges()
         for device in world.devices {
+            let did = device.person.did
             for record in device.store.conversations() {
                 for line in world.messages(device, record.id) where line.isContent {
                     let may = audiences[line.id]?.union(awaited[line.id] ?? [])
-                    if record.isRemoved, may?.contains(device.person.did) == false {
-                        problems.append("\(device.name) reads \(line.text), which was not for it")
+                    if may?.contains(did) == false {
+                        let story = explain(line, changes)
+                        if !wasIn(did, at: line, changes) {
+                            problems.append("\(device.name) reads \(line.text), which was not for it")
+                            problems += story
+                        } else if settings.isVerbose {
+                            print("\(device.name) reads \(line.text), said before it was known to be in: \(story)")
+                        }
                     }
                     if device.isRevoked, line.text.hasSuffix("last") {
                         problems.append("\(device.name) was taken away and reads \(line.text)")
@@ -163,6 +172,38 @@ extension Convergence {
                 }
             }
         }
+    }
+
+    private typealias RosterChange = (seq: Int64, roster: MessageRecord.Roster)
+
+    /// Who came to and went from each group, in the order of its log.
+    private func rosterChanges() -> [GroupID: [RosterChange]] {
+        var changes: [GroupID: [Int64: MessageRecord.Roster]] = [:]
+        for device in world.devices {
+            for record in device.store.conversations() {
+                for line in world.messages(device, record.id) {
+                    guard let group = line.group, let seq = line.seq, let roster = line.roster, roster.title == nil
+                    else { continue }
+                    changes[group, default: [:]][seq] = roster
+                }
+            }
+        }
+        return changes.mapValues { $0.map { ($0.key, $0.value) }.sorted { $0.seq < $1.seq } }
+    }
+
+    /// Where a line is, and who came to its group when.
+    private func explain(_ line: MessageRecord, _ changes: [GroupID: [RosterChange]]) -> [String] {
+        guard settings.explains else { return [] }
+        let roster = (line.group.flatMap { changes[$0] } ?? []).map { "\($0.seq) \($0.roster.text)" }
+        return ["    \(whereabouts(of: line.id.description))", "    \(roster)"]
+    }
+
+    /// Whether an identity was in a line's group at the line's place.
+    private func wasIn(_ did: DID, at line: MessageRecord, _ changes: [GroupID: [RosterChange]]) -> Bool {
+        guard let group = line.group, let seq = line.seq, let changes = changes[group] else { return false }
+        let last = changes.last { $0.seq < seq && ($0.roster.added + $0.roster.removed).contains(did) }
+        // Whoever made the group is in it from the beginning, and makes its first change.
+        return last?.roster.added.contains(did) ?? (changes.first?.roster.by == did)
     }
 
     /// What an identity has read, all its devices know.
@@ -222,6 +263,9 @@ extension Convergence {
     ) {
         let device = entry.device
         let has = Set(entry.lines.map { $0.prefix(26) })
+        for line in model.lines where has.contains(line.prefix(26)) && !entry.lines.contains(line) {
+            problems.append("    there it is \(line)")
+        }
         for line in world.messages(model.device, model.record.id)
         where line.isContent && !has.contains(line.id.description.prefix(26)) {
             var places: [String] = []
@@ -250,5 +294,12 @@ extension Convergence {
                 "    \(line.text) \(line.group?.text.suffix(6) ?? "") \(line.seq ?? -1) by \(line.sender.string.suffix(4)); \(places); \(archive)"
             )
         }
+    }
+}
+
+extension MessageRecord.Roster {
+    fileprivate var text: String {
+        func names(_ list: [DID]) -> [String] { list.map { String($0.string.suffix(6)) } }
+        return "\(by.string.suffix(6)) added \(names(added)) removed \(names(removed))"
     }
 }

@@ -43,6 +43,40 @@ import Testing
         #expect(world.texts(devices[0], thread) == ["one", "two", "three"])
     }
 
+    @Test func `Who came in later hears nothing of what is said again to those who were there`() throws {
+        let world = try SimulatedWorld(seed: 13)
+        let devices = try ["alice", "bob", "carol"].map { try world.device(world.person($0)) }
+        let (alice, bob, carol) = (devices[0], devices[1], devices[2])
+        try world.run(20)
+        let thread = try world.act(alice) {
+            try $0.createGroup(title: "", members: [bob.person.did], at: world.now)
+        }
+        try world.run(10)
+        let one = try say("one", alice, thread, world)
+        try world.run(10)
+        try world.act(alice) { try $0.add([carol.person.did], to: thread, at: world.now) }
+        try world.run(10)
+        _ = try say("two", alice, thread, world)
+        try world.run(10)
+        let line = try #require(bob.store.message(one, in: thread))
+        let (seq, group) = (try #require(line.seq), try #require(line.group))
+        try bob.store.commit([.messageGone(one, in: thread)])
+        for device in [bob, carol] {
+            try world.act(device) { messenger in
+                try messenger.turn(at: world.now) { $0.noteUnopened(seq, in: group) }.1
+            }
+        }
+        #expect(world.texts(carol, thread) == ["two"])
+        try world.run(60)
+        #expect(world.texts(bob, thread) == ["one", "two"])
+        #expect(bob.store.message(one, in: thread)?.order == line.order)
+        #expect(world.texts(carol, thread) == ["two"])
+        // A device of his that comes later has it from the archive.
+        let later = try world.device(bob.person)
+        try world.run(120)
+        #expect(world.texts(later, thread) == ["one", "two"])
+    }
+
     @Test func `Nobody's words are said again by somebody else`() throws {
         let (alice, bob) = (try #require(DID("did:web:a.example")), try #require(DID("did:web:b.example")))
         var random = SystemRandomNumberGenerator()

@@ -7,6 +7,11 @@ extension Messenger {
 
     /// Takes an object in, whichever way it came; the same object twice changes nothing. What changes the picture is archived.
     mutating func apply(_ object: MessagingObject, _ said: Saying) throws(MessagingError) {
+        var (object, said) = (object, said)
+        if case .saidAgain(let again) = object, again.isSealed {
+            guard let opened = again.opened(by: configuration.device) else { return }
+            (object, said.payload) = (.saidAgain(opened), opened.json)
+        }
         let changed = try take(object, said)
         guard changed, said.origin != .restored else { return }
         if said.origin == .carried { try keep(said) } else { try archive(said) }
@@ -38,8 +43,8 @@ extension Messenger {
 
     /// What its sender said before, where it stood; nobody but its sender is believed about it.
     private mutating func take(_ again: SaidAgain, _ said: Saying) throws(MessagingError) -> Bool {
-        let payload = JSONValue.object(again.payload)
-        guard let named = payload["conversation"]?.string.flatMap({ ULID($0) }),
+        guard let payload = again.payload.map({ JSONValue.object($0) }),
+            let named = payload["conversation"]?.string.flatMap({ ULID($0) }),
             named == said.conversation || thread(of: named) == said.thread,
             groups[again.group].map({ $0.thread == said.thread }) ?? true,
             again.group != said.group || again.seq < said.seq
@@ -248,9 +253,8 @@ extension Messenger {
                 in: ObjectContext(conversation: group.conversation, kind: group.kind, sender: identity)
             )
         else { return }
-        ledger.set(.sent, id.text, OutboxItem.key(seq), bytes)
+        keep(Sent(object: bytes, audience: item.audience), in: id, seq)
         if item.content != nil { owe(seq, in: id) }
-        if seq > Self.sentKept { ledger.set(.sent, id.text, OutboxItem.key(seq - Self.sentKept), nil) }
         try apply(
             object,
             Saying(
@@ -268,9 +272,6 @@ extension Messenger {
             )
         )
     }
-
-    /// `seq` of a group behind which an object is not said again.
-    static var sentKept: Int64 { 2048 }
 
     mutating func failed(_ content: ULID, in thread: ULID, _ sentence: String) throws(MessagingError) {
         guard var line = try ledger.message(content, in: thread), line.isMine, line.seq == nil else { return }

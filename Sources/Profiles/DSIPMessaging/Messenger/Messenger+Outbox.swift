@@ -17,7 +17,8 @@ extension Messenger {
         in thread: ULID,
         content: ULID? = nil,
         blobs: [BlobReference] = [],
-        after: ULID? = nil
+        after: ULID? = nil,
+        again: OutboxItem.Again? = nil
     ) throws(MessagingError) {
         let bytes = object.utf8
         guard bytes.count <= MessagingProfile.maximumMLSBytes - 1024 else {
@@ -37,6 +38,7 @@ extension Messenger {
         item.blobs = blobs
         item.isUnaddressed = current(thread) == nil
         item.after = after
+        item.again = again
         save(item)
     }
 
@@ -77,8 +79,15 @@ extension Messenger {
             return
         }
         var room = Self.encryptedAtOnce - group.outage.pending.count
+        let audience = try audience(of: id)
+        var isSealedAgain = false
         for var item in waiting {
             guard room > 0 else { break }
+            if let again = item.again, try !mayHear(again, in: id) {
+                try seal(again, of: item, in: id)
+                isSealedAgain = true
+                continue
+            }
             if let first = try item.after.flatMap({ (id) throws(MessagingError) in try ledger.message(id, in: thread) }
             ),
                 first.seq == nil, first.state == .pending
@@ -95,11 +104,13 @@ extension Messenger {
             item.group = id
             item.deposit = .application(mls: EncodedBytes(made.encoded), blobs: item.blobs)
             item.tries += 1
+            item.audience = audience
             save(item)
             set(mls, for: id)
             let actions = update(id) { $0.outage.deposit(item.id, at: now) } ?? []
             try follow(actions, in: id)
         }
+        if isSealedAgain { try pump(thread) }
     }
 
     /// What was to be said in a group that its thread has left since names the conversation that goes on. M§7.2
@@ -245,7 +256,8 @@ extension Messenger {
     /// Takes an object back to be encrypted anew. Its deposit may have been ordered all the same: the copy that comes back is known.
     mutating func unencrypt(_ item: OutboxItem) {
         if let id = item.group, let bytes = item.mls?.bytes, let object = item.object {
-            ledger.set(.sent, Self.strayScope(id), Seal.hash(bytes), object)
+            let sent = Sent(object: object, audience: item.audience)
+            ledger.set(.sent, Self.strayScope(id), Seal.hash(bytes), sent.encoded)
             update(id) { $0.hasStrays = true }
         }
         var item = item
@@ -259,11 +271,12 @@ extension Messenger {
     /// A deposit of this device that it had taken back, and the hub had ordered.
     mutating func stray(_ bytes: [UInt8], in id: GroupID, as seq: Int64) throws(MessagingError) -> Bool {
         guard let group = groups[id], group.hasStrays,
-            let object = try ledger.row(.sent, Self.strayScope(id), Seal.hash(bytes))
+            let sent = try ledger.row(.sent, Self.strayScope(id), Seal.hash(bytes)).flatMap({ Sent($0) })
         else { return false }
         ledger.set(.sent, Self.strayScope(id), Seal.hash(bytes), nil)
-        var item = OutboxItem(number: 0, id: newULID(), thread: group.thread, purpose: .object, object: object)
+        var item = OutboxItem(number: 0, id: newULID(), thread: group.thread, purpose: .object, object: sent.object)
         item.group = id
+        item.audience = sent.audience
         try said(item, in: id, seq)
         return true
     }

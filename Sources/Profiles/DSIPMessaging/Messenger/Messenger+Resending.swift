@@ -37,40 +37,86 @@ extension Messenger {
         try noticed(.waitingForKey, in: id)
     }
 
-    private func isSaidAgain(_ seq: Int64, of group: GroupID, in thread: ULID) -> Bool {
-        (outbox[thread] ?? []).contains { item in
-            guard item.purpose == .object, let object = item.object, let value = RowReader(object)?.value else {
-                return false
-            }
-            return value["object"]?.string == SaidAgain.objectName && value["group"]?.string == group.text
-                && value["seq"]?.int == seq
-        }
+    // MARK: What was said
+
+    /// `seq` of a group behind which an object is not said again.
+    private static var sentKept: Int64 { 2048 }
+
+    mutating func keep(_ sent: Sent, in id: GroupID, _ seq: Int64) {
+        ledger.set(.sent, id.text, OutboxItem.key(seq), sent.encoded)
+        if seq > Self.sentKept { ledger.set(.sent, id.text, OutboxItem.key(seq - Self.sentKept), nil) }
     }
 
-    /// Says once more what this device said under these `seq`: the same objects, with the same ids.
+    /// What this device said under a `seq`, and who could read it then.
+    private mutating func sent(
+        _ seq: Int64,
+        in id: GroupID
+    ) throws(MessagingError) -> (payload: JSONObject, audience: Set<DID>)? {
+        guard let sent = try ledger.row(.sent, id.text, OutboxItem.key(seq)).flatMap({ Sent($0) }),
+            let payload = RowReader(sent.object)?.value.object
+        else { return nil }
+        let audience = try sent.audience.flatMap { (digest) throws(MessagingError) in
+            try ledger.row(.sent, Self.audienceScope(id), digest)
+        }
+        return (payload, Set(audience.flatMap { RowReader($0) }?.dids("who") ?? []))
+    }
+
+    private static func audienceScope(_ id: GroupID) -> String { "audience/" + id.text }
+
+    /// Lists of who was in a group; what was said to others before is not said again.
+    private static var maximumAudiences: Int { 256 }
+
+    /// Who is in a group now, kept under its digest.
+    mutating func audience(of id: GroupID) throws(MessagingError) -> String {
+        var row = RowWriter()
+        row.put("who", try roster(of: id).identities.sorted())
+        let (scope, digest) = (Self.audienceScope(id), Seal.hash(row.bytes))
+        guard try ledger.row(.sent, scope, digest) == nil else { return digest }
+        if try ledger.rows(.sent, scope).count >= Self.maximumAudiences { ledger.drop(.sent, scope) }
+        ledger.set(.sent, scope, digest, row.bytes)
+        return digest
+    }
+
+    // MARK: Answering
+
+    /// Says once more what this device said under these `seq`, to those who were there then: the same objects, with the same ids.
     mutating func answer(_ request: ResendRequest, _ said: Saying) throws(MessagingError) {
         guard said.origin == .live, said.device != device, let group = groups[request.group],
             group.thread == said.thread
         else { return }
         let minute = now / 60
         for seq in request.seqs {
-            guard let object = try ledger.row(.sent, request.group.text, OutboxItem.key(seq)) else { continue }
+            guard let (object, audience) = try sent(seq, in: request.group), audience.contains(said.sender) else {
+                continue
+            }
             let isAllowed = update(request.group) { group -> Bool in
                 if group.answeredAt != minute { (group.answeredAt, group.answered) = (minute, 0) }
                 group.answered += 1
                 return group.answered <= Self.answersAMinute
             }
             guard isAllowed == true else { return }
-            sayAgain(object, seq, of: request.group, in: group.thread)
+            sayAgain(object, seq, of: request.group, in: group.thread, asked: said.device)
         }
     }
 
-    private mutating func sayAgain(_ object: [UInt8], _ seq: Int64, of group: GroupID, in thread: ULID) {
-        guard case .object(let payload)? = RowReader(object)?.value, !isSaidAgain(seq, of: group, in: thread),
-            let conversation = current(thread)?.conversation
-        else { return }
+    private mutating func sayAgain(
+        _ payload: JSONObject,
+        _ seq: Int64,
+        of group: GroupID,
+        in thread: ULID,
+        asked asker: DID? = nil
+    ) {
+        if var item = outbox[thread]?.first(where: { $0.again?.group == group && $0.again?.seq == seq }) {
+            guard let asker, let askers = item.again?.askers, !askers.isEmpty, !askers.contains(asker),
+                askers.count < OutboxItem.Again.maximumAskers
+            else { return }
+            item.again?.askers.append(asker)
+            return save(item)
+        }
+        guard let conversation = current(thread)?.conversation else { return }
+        let place = OutboxItem.Again(group: group, seq: seq, askers: [asker].compactMap(\.self))
         guard payload["object"]?.string != SaidAgain.objectName else {
-            try? queue(.object(payload), in: thread)
+            try? queue(.object(payload), in: thread, again: place)
             return
         }
         let again = SaidAgain(
@@ -83,10 +129,45 @@ extension Messenger {
             payload: payload
         )
         do {
-            try queue(again.json, in: thread)
+            try queue(again.json, in: thread, again: place)
         } catch {
             // Too long to be wrapped: in a new place then.
-            try? queue(.object(payload), in: thread)
+            try? queue(.object(payload), in: thread, again: place)
+        }
+    }
+
+    /// Whether all who would hear it now could read it when it was said, or it was owed to those who came in.
+    mutating func mayHear(_ again: OutboxItem.Again, in id: GroupID) throws(MessagingError) -> Bool {
+        guard !again.askers.isEmpty else { return true }
+        guard let audience = try sent(again.seq, in: again.group)?.audience else { return false }
+        return try roster(of: id).identities.allSatisfy { audience.contains($0) }
+    }
+
+    /// Somebody has come in who could not read it when it was said: it is sealed to the devices that asked for it.
+    mutating func seal(
+        _ again: OutboxItem.Again,
+        of item: OutboxItem,
+        in id: GroupID
+    ) throws(MessagingError) {
+        removeFromOutbox(item.id, thread: item.thread)
+        guard let (payload, audience) = try sent(again.seq, in: again.group), let group = groups[id] else { return }
+        let entries = try roster(of: id).entries
+        for asker in again.askers
+        where entries.contains(where: { $0.device == asker && audience.contains($0.identity) }) {
+            // What was said again itself stands where it stood first.
+            let kept = try? SaidAgain(.object(payload))
+            guard kept?.isSealed != true,
+                let sealed = try? SaidAgain(
+                    id: newULID(),
+                    conversation: group.conversation,
+                    sender: identity,
+                    sentAt: now,
+                    group: kept?.group ?? again.group,
+                    seq: kept?.seq ?? again.seq,
+                    payload: kept?.payload ?? payload
+                ).sealed(to: asker)
+            else { continue }
+            try? queue(sealed.json, in: item.thread)
         }
     }
 
@@ -107,7 +188,7 @@ extension Messenger {
     mutating func settleOwed(in id: GroupID) {
         guard let group = groups[id], group.awaitsFounders else { return }
         for seq in group.owed {
-            guard let object = try? ledger.row(.sent, id.text, OutboxItem.key(seq)) else { continue }
+            guard let object = try? sent(seq, in: id)?.payload else { continue }
             sayAgain(object, seq, of: id, in: group.thread)
         }
         guard !group.changes.contains(where: \.isAddition) else { return }
@@ -125,5 +206,28 @@ extension Messenger {
             group.awaitsFounders = false
             group.owed = []
         }
+    }
+}
+
+/// What this device said, and to whom: the digest of a list that is kept.
+struct Sent {
+    var object: [UInt8]
+    var audience: String?
+
+    var encoded: [UInt8] {
+        var row = RowWriter()
+        row.put("said", bytes: object)
+        row.put("audience", audience)
+        return row.bytes
+    }
+
+    init(object: [UInt8], audience: String?) {
+        self.object = object
+        self.audience = audience
+    }
+
+    init?(_ row: [UInt8]) {
+        guard let row = RowReader(row), let object = row.bytes("said") else { return nil }
+        self.init(object: object, audience: row.text("audience"))
     }
 }

@@ -30,8 +30,21 @@ struct OutboxItem: Hashable, Sendable {
     var awaitsBlob: ULID?
     /// How often it was encrypted.
     var tries = 0
+    /// Who was in the group for which it was encrypted, by the digest of the list.
+    var audience: String?
     /// Whether it was said before there was a group: its `conversation` is the group's when it goes there.
     var isUnaddressed = false
+    /// What it says once more.
+    var again: Again?
+
+    /// The place of what is said again, and the devices that asked for it; nobody has asked for what was owed.
+    struct Again: Hashable, Sendable {
+        var group: GroupID
+        var seq: Int64
+        var askers: [DID]
+
+        static let maximumAskers = 64
+    }
 
     /// Objects waiting in one thread.
     static let maximumWaiting = 2048
@@ -73,7 +86,13 @@ struct OutboxItem: Hashable, Sendable {
         row.put("awaits", awaitsBlob)
         row.put("unaddressed", flag: isUnaddressed)
         row.put("after", after)
+        row.put("audience", audience)
         row.put("tries", tries == 0 ? nil : Int64(tries))
+        if let again {
+            row.put("again", again.group)
+            row.put("again_seq", again.seq)
+            row.put("askers", again.askers)
+        }
         if let deposit {
             var object: JSONObject = [:]
             Deposit(group: group, deposit).write(to: &object)
@@ -100,6 +119,10 @@ struct OutboxItem: Hashable, Sendable {
         isUnaddressed = row.flag("unaddressed")
         awaitsBlob = row.ulid("awaits")
         after = row.ulid("after")
+        audience = row.text("audience")
+        again = row.group("again").flatMap { group in
+            row.int("again_seq").map { Again(group: group, seq: $0, askers: row.dids("askers")) }
+        }
         if let written = row.value["deposit"], var members = try? Members(written, "a deposit") {
             deposit = (try? DepositFields(&members))?.content
         }
