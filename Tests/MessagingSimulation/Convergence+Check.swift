@@ -56,16 +56,20 @@ extension Convergence {
 
     // MARK: All devices
 
-    /// What a device shows of a conversation, as everybody must show it.
-    private func transcript(_ device: SimulatedWorld.Device, _ thread: ULID) -> [String] {
+    /// What a device shows of a conversation, as everybody must show it: without the reactions that one of `members` was not there for.
+    private func transcript(
+        _ device: SimulatedWorld.Device,
+        _ thread: ULID,
+        _ members: Set<DID>
+    ) -> [String] {
         let isDumb = device.isRevoked
         return world.messages(device, thread).filter { line in
             // What was not said yet when the device was taken away never is.
             line.isContent && line.state != .failed && !(isDumb && line.seq == nil)
         }.map { line in
-            let reactions = line.reactions.filter { !$0.emoji.isEmpty }.map {
-                "\($0.sender.string.suffix(4))\($0.emoji)"
-            }
+            let reactions = line.reactions.filter { reaction in
+                !reaction.emoji.isEmpty && (witnesses[line.id]?[reaction.sender] ?? members).isSuperset(of: members)
+            }.map { "\($0.sender.string.suffix(4))\($0.emoji)" }
             let body =
                 line.isRetracted
                 ? "-" : "\(line.kind) \(line.text) \(line.attachment?.reference?.sha256.prefix(6) ?? "")"
@@ -77,13 +81,16 @@ extension Convergence {
     private mutating func checkTranscripts() {
         var members: [String: Set<DID>] = [:]
         var shown: [String: [(device: SimulatedWorld.Device, record: ConversationRecord, lines: [String])]] = [:]
+        for device in world.devices where !device.isRevoked {
+            for record in device.store.conversations() where !record.isRemoved {
+                members[key(of: record, device), default: []].insert(device.person.did)
+            }
+        }
         for device in world.devices {
             for record in device.store.conversations() {
                 let key = key(of: record, device)
-                shown[key, default: []].append((device, record, transcript(device, record.id)))
-                if !record.isRemoved, !device.isRevoked {
-                    members[key, default: []].insert(device.person.did)
-                }
+                let lines = transcript(device, record.id, members[key] ?? [])
+                shown[key, default: []].append((device, record, lines))
             }
         }
         for (key, entries) in shown.sorted(by: { $0.key < $1.key }) {

@@ -72,6 +72,8 @@ public struct Convergence {
     let settings: Settings
     /// For whom a message was when it was said.
     var audiences: [ULID: Set<DID>] = [:]
+    /// The same of reactions, by line and by who reacted; of several to one line, those who were there for each.
+    var witnesses: [ULID: [DID: Set<DID>]] = [:]
     /// Who may have it besides: they were on their way in.
     var awaited: [ULID: Set<DID>] = [:]
     var group: String { "Everybody" }
@@ -269,6 +271,9 @@ public struct Convergence {
                 guard let record, let line = some(device, record, { $0.seq != nil && !$0.isRetracted }) else { return }
                 let emoji = ["👍", "🙂", ""][pick(0...2)]
                 try world.act(device) { try $0.react(emoji, to: line.id, in: record.id, at: now) }
+                let there = Set(record.members + [device.person.did])
+                let before = witnesses[line.id]?[device.person.did] ?? there
+                witnesses[line.id, default: [:]][device.person.did] = before.intersection(there)
             case 78..<84:
                 guard let record, let line = some(device, record, { Self.isEditable($0) && $0.kind == .text })
                 else { return }

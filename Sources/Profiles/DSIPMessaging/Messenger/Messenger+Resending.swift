@@ -6,7 +6,7 @@ extension Messenger {
     static var resendInterval: Int64 { 30 }
     static var answersAMinute: Int { 64 }
 
-    /// Asks for what did not open; never oftener than every 30 seconds in a group, and each item three times at most.
+    /// Asks for what did not open; never oftener than every 30 seconds in a group, and each item once.
     mutating func askAgain(in id: GroupID) throws(MessagingError) {
         let now = now
         if let group = groups[id], group.askedAt > 0, group.unopened.isEmpty, now >= group.askedAt + 60 {
