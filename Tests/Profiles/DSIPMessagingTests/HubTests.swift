@@ -157,6 +157,30 @@ import Testing
         )
     }
 
+    @Test("M§6.5: who was removed, and whose mailbox has left the group, is sent nothing of it any more")
+    func parted() throws {
+        let (alice, bob) = (try #require(DID("did:web:alice.example")), try #require(DID("did:web:bob.example")))
+        let group = try #require(GroupID("Zw"))
+        var hub = Hub(group: group, kind: .group, epoch: 1, roster: Roster([alice: [alice], bob: [bob]]))
+        let isMemberParted = hub.parted(bob)
+        #expect(!isMemberParted && hub.queues[bob] != nil)
+        let removal = HubDeposit(
+            id: try #require(ULID("01J5Y0QBD8EF9GH0JK1MN2PQ3R")),
+            device: alice,
+            identity: alice,
+            depositClass: .handshake,
+            epoch: 1,
+            digest: "removal",
+            commit: .init(removes: [.init(identity: bob, device: bob)])
+        )
+        let actions = hub.received(removal, at: 1_760_000_000)
+        #expect(!actions.isEmpty && hub.queues[bob] != nil)
+        let isParted = hub.parted(bob)
+        #expect(isParted && hub.queues[bob] == nil)
+        let again = hub.retry()
+        #expect(again.allSatisfy { if case .fanOut(let to, _, _) = $0 { to == alice } else { true } })
+    }
+
     @Test("M§6.5 rule 1: strangers and classes a hub does not take are refused, in that order's right place")
     func refusals() throws {
         try Scene.play(

@@ -187,6 +187,15 @@ public struct Hub: Sendable {
         return queues[identity]?.welcomes.first.map { [.welcome(to: identity, seq: $0)] } ?? []
     }
 
+    /// The mailbox of `identity` has left the group. Where the identity was removed from it as well, it is sent nothing of it any more.
+    ///
+    /// - Returns: false for a member, whose mailbox may know the group again.
+    public mutating func parted(_ identity: DID) -> Bool {
+        guard !roster.contains(identity) else { return false }
+        queues[identity] = nil
+        return true
+    }
+
     private mutating func head(of identity: DID) -> [HubAction] {
         guard queues[identity]?.isUnregistered == false else { return [] }
         while let seq = queues[identity]?.head(before: nextSeq) {

@@ -321,6 +321,10 @@ extension MailboxHost {
             outbound.settled(key)
             return hosted.hub.refusedWelcome(seq, by: key.identity)
         }
+        if key.kind == .items, reason == .mailboxUnknownGroup, hosted.hub.parted(key.identity) {
+            outbound.settled(key)
+            return []
+        }
         outbound.retry(key, at: now, after: retryAfter, using: &random)
         return []
     }
