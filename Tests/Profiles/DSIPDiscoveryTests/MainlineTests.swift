@@ -27,7 +27,7 @@ struct MainlineTests {
 
     // MARK: A network of nodes on no wire
 
-    /// Nodes that know all others and keep what they are given.
+    /// Nodes that keep what they are given. Each knows all that answer, and of those that do not every second.
     private final class Swarm {
         struct Node {
             var id: [UInt8]
@@ -55,9 +55,8 @@ struct MainlineTests {
         }
 
         private func near(_ target: [UInt8]) -> [(MainlineNode.Place, Node)] {
-            nodes.map { ($0.key, $0.value) }.sorted {
-                zip($0.1.id, target).map { $0 ^ $1 }.lexicographicallyPrecedes(zip($1.1.id, target).map { $0 ^ $1 })
-            }
+            nodes.map { (zip($0.value.id, target).map { $0 ^ $1 }, $0) }.sorted { $0.0.lexicographicallyPrecedes($1.0) }
+                .map { ($0.1.key, $0.1.value) }
         }
 
         func keepers(_ target: [UInt8]) -> [MainlineNode.Place] { near(target).prefix(8).map(\.0) }
@@ -69,9 +68,12 @@ struct MainlineTests {
             else { return nil }
             let t = query["t"]
             if query["q"]?.bytes == Array("get".utf8), let target = arguments["target"]?.bytes {
-                let list = near(target).prefix(8).flatMap { place, node in
-                    node.id + place.address + [UInt8(place.port >> 8), UInt8(truncatingIfNeeded: place.port)]
-                }
+                let list = near(target).filter { !$0.1.isSilent || ($0.1.id[0] ^ node.id[0]) & 1 == 0 }.prefix(8)
+                    .flatMap {
+                        place,
+                        node in
+                        node.id + place.address + [UInt8(place.port >> 8), UInt8(truncatingIfNeeded: place.port)]
+                    }
                 var members: [(String, Bencode?)] = [
                     ("id", .bytes(node.id)), ("nodes", .bytes(list)), ("token", .bytes(Array(node.id.prefix(4)))),
                 ]
@@ -113,15 +115,28 @@ struct MainlineTests {
         }
     }
 
-    private let key = SigningKey(selfIssued: .init())
+    private let key = Self.key(0)
 
-    private var raw: [UInt8] {
+    private static func key(_ number: UInt8) -> SigningKey {
+        (try? Curve25519.Signing.PrivateKey(rawRepresentation: SHA256.hash(data: [number]))).map {
+            SigningKey(selfIssued: $0)
+        } ?? SigningKey(selfIssued: .init())
+    }
+
+    private var raw: [UInt8] { raw(key) }
+
+    private func raw(_ key: SigningKey) -> [UInt8] {
         guard case .ed25519(let key) = key.publicKey else { return [] }
         return Array(key.rawRepresentation)
     }
 
-    private func search(_ swarm: Swarm, publishing packet: PkarrPacket? = nil) throws -> MainlineSearch {
-        try #require(
+    private func search(
+        _ swarm: Swarm,
+        publishing packet: PkarrPacket? = nil,
+        of key: SigningKey? = nil
+    ) throws -> MainlineSearch {
+        let raw = raw(key ?? self.key)
+        return try #require(
             MainlineSearch(
                 for: raw,
                 publishing: packet.map { MainlineItem($0, key: raw) },
@@ -132,22 +147,26 @@ struct MainlineTests {
         )
     }
 
-    @Test("what is put with the nearest is found by who knows three others, a third of the nodes silent")
-    func roundTrip() throws {
+    @Test(
+        "what is put with the nearest is found by who knows three others, a third of the nodes silent",
+        arguments: 1...12
+    )
+    func roundTrip(_ number: UInt8) throws {
         let swarm = Swarm(300, silent: 100)
+        let key = Self.key(number)
         let packet = try PkarrPacket(signing: Array("zone".utf8), at: 1_760_000_000_000_000, by: key)
-        var put = try search(swarm, publishing: packet)
+        var put = try search(swarm, publishing: packet, of: key)
         swarm.run(&put)
         #expect(put.isDone && put.taken == 8 && !put.isStale && put.found == nil)
         let before = swarm.asked
-        var get = try search(swarm)
+        var get = try search(swarm, of: key)
         swarm.run(&get)
         #expect(get.isDone && get.found?.payload == packet.payload)
         #expect(swarm.asked - before <= 40)
         #expect(!get.nearest.isEmpty && get.nearest.count <= 8)
         // An older one is refused by those who have a newer, and said to be.
         let older = try PkarrPacket(signing: Array("old".utf8), at: 1_759_000_000_000_000, by: key)
-        var late = try search(swarm, publishing: older)
+        var late = try search(swarm, publishing: older, of: key)
         swarm.run(&late)
         #expect(late.isStale && late.taken == 0)
     }
