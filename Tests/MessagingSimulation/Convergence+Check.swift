@@ -116,7 +116,11 @@ extension Convergence {
                     )
                     if settings.explains { explain(model, entry) }
                 } else {
-                    let more = entry.lines.filter { !known.contains($0.prefix(26)) && !isGone($0, from: model.device) }
+                    // What was said before any of them came in, nobody there has.
+                    let others = world.devices.filter(isMember)
+                    let more = entry.lines.filter { line in
+                        !known.contains(line.prefix(26)) && others.contains { isFor(line, $0) && !isGone(line, from: $0) }
+                    }
                     if let line = more.first?.prefix(26) {
                         problems.append("\(entry.device.name) alone has \(line) of \(key)")
                         if settings.explains { problems.append("    \(whereabouts(of: line))") }

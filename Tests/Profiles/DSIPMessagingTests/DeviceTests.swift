@@ -79,6 +79,8 @@ import Testing
             }
         }
         #expect(rejoined && tracker.held.count <= GapTracker.maximumHeld)
+        tracker.rejoined(at: .max)
+        #expect(tracker.missed.count == GapTracker.maximumMissed && tracker.missed.last == .max)
     }
 
     @Test("M§6.5: what this device sent counts as processed")

@@ -56,7 +56,9 @@ import Testing
         #expect(inbox.received(item(2, .application, 5), from: near, at: 5) == [.process])
         #expect(inbox.received(item(3, .handshake, 6), from: near, at: 5) == [.hold])
         #expect(inbox.advance(to: 15) == [.rejoin(group, dropped: [6])])
+        #expect(inbox.missed(in: group) == [4])
         inbox.rejoined(group, at: 9)
+        #expect(inbox.missed(in: group) == [7, 8, 9])
         #expect(inbox.received(item(4, .application, 4), from: far, at: 16) == [.duplicate])
         #expect(inbox.received(item(5, .handshake, 10), from: far, at: 16) == [.process])
     }

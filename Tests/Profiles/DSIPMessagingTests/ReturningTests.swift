@@ -105,6 +105,94 @@ import Testing
         #expect(try alice.messenger.groupInfoItem(group) != nil)
     }
 
+    @Test func `Who was taken out while it could not follow is out, whatever it last knew`() throws {
+        let world = try SimulatedWorld(seed: 24)
+        let people = ["alice", "bob", "carol"].map { world.person($0) }
+        let devices = try people.map { try world.device($0) }
+        let (alice, bob) = (devices[0], devices[1])
+        try world.run(20)
+        let thread = try world.act(alice) {
+            try $0.createGroup(title: "", members: [people[1].did, people[2].did], at: world.now)
+        }
+        try world.run(60)
+        let group = try #require(bob.messenger.current(thread)?.id)
+        try world.disconnect(bob)
+        try say("unsaid", bob, thread, world)
+        try world.act(alice) { try $0.remove([people[1].did], from: thread, at: world.now) }
+        try world.run(60)
+        // It reads nothing of its removal, being on its way back.
+        try lose(group, bob, world)
+        try world.connect(bob)
+        try world.run(1200)
+        let record = try #require(bob.store.conversation(thread))
+        #expect(record.isRemoved && record.notice == nil)
+        #expect(world.messages(bob, thread).last?.state == .failed)
+        #expect(bob.messenger.loose.isEmpty)
+        // And is in again when it is wanted.
+        try world.act(alice) { try $0.add([people[1].did], to: thread, at: world.now) }
+        try world.run(60)
+        try say("welcome back", alice, thread, world)
+        try world.run(20)
+        #expect(bob.store.conversation(thread)?.isRemoved == false)
+        #expect(world.texts(bob, thread).contains("welcome back"))
+    }
+
+    @Test func `What was passed over by a return is asked for, though it never came`() throws {
+        let world = try SimulatedWorld(seed: 25)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let devices = try people.map { try world.device($0) }
+        let (alice, bob) = (devices[0], devices[1])
+        try world.run(20)
+        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        try say("before", alice, thread, world)
+        try world.run(60)
+        let there = try conversation(bob)
+        let group = try #require(bob.messenger.current(there)?.id)
+        // Read up to the first; what is said meanwhile is beyond a hole, and gone from the mailbox when it is back.
+        let inbox = bob.messenger.inbox
+        try say("passed over", alice, thread, world)
+        try world.run(20)
+        let line = try #require(world.messages(bob, there).last { $0.text == "passed over" })
+        try bob.store.commit([.messageGone(line.id, in: there)])
+        try world.act(bob) { messenger in
+            try messenger.turn(at: world.now) { messenger throws(MessagingError) in
+                messenger.inbox.trackers[group] = inbox.trackers[group]
+                try messenger.lose(group)
+            }.1
+        }
+        try world.run(120)
+        #expect(bob.messenger.groups[group]?.phase == .active)
+        #expect(world.texts(bob, there) == ["before", "passed over"])
+        #expect(world.texts(alice, thread) == ["before", "passed over"])
+    }
+
+    @Test func `KeyPackages that the mailbox has not confirmed are made anew`() throws {
+        let world = try SimulatedWorld(seed: 26)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let alice = try world.device(people[0])
+        try world.run(20)
+        // All that bob sends is lost, again and again, until he believes that he has sent enough.
+        var links = SimulatedWorld.Links(latency: 5...50)
+        links.deviceLoss = 1000
+        world.setLinks(links)
+        let bob = try world.device(people[1])
+        for _ in 0..<4 {
+            try world.run(5)
+            try world.disconnect(bob)
+            try world.run(2)
+            try world.connect(bob)
+        }
+        #expect(bob.store.rows(.keyPackage, "").count >= 30)
+        world.setLinks(.init(latency: 5...50))
+        try world.disconnect(bob)
+        try world.connect(bob)
+        try world.run(120)
+        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        try say("hello", alice, thread, world)
+        try world.run(30)
+        #expect(world.texts(bob, try conversation(bob)) == ["hello"])
+    }
+
     /// The first one back takes the other's leaf out; neither has to say anything twice.
     @Test(arguments: [0, 1]) func `What two said who slept past their ends is said in the conversation that follows`(
         first: Int

@@ -41,6 +41,9 @@ public struct DeviceInbox: Hashable, Sendable {
 
     public func held(in group: GroupID) -> [Int64] { trackers[group]?.held ?? [] }
 
+    /// What the last re-join passed over that had never come. ``GapTracker/missed``
+    public func missed(in group: GroupID) -> [Int64] { trackers[group]?.missed ?? [] }
+
     /// When to call ``advance(to:)``.
     public var deadline: Int64? { trackers.values.compactMap(\.deadline).min() }
 

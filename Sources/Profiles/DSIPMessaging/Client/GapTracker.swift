@@ -27,11 +27,15 @@ public struct GapTracker: Hashable, Sendable {
 
     /// Items held before the device gives up at once.
     public static let maximumHeld = 1024
+    public static let maximumMissed = 1024
 
     public let timeout: Int64
     public private(set) var position: GroupPosition
     /// Ascending by `seq`.
     public private(set) var waiting: [Held]
+    /// What a re-join passed over that had never come, the last of it, ascending: it may still have been said to this device. It is of
+    /// the event that led to the re-join, and not kept.
+    public private(set) var missed: [Int64] = []
 
     /// - Parameters:
     ///   - waiting: what was held when the state was committed.
@@ -72,8 +76,7 @@ public struct GapTracker: Hashable, Sendable {
 
     /// The device is in the group anew, from `seq` on.
     public mutating func rejoined(at seq: Int64) {
-        position.pass(through: max(seq, waiting.last?.seq ?? 0))
-        waiting = []
+        pass(through: seq)
     }
 
     public mutating func advance(to now: Int64) -> [Action] {
@@ -83,9 +86,18 @@ public struct GapTracker: Hashable, Sendable {
 
     private mutating func rejoin() -> Action {
         let dropped = held
-        position.pass(through: max(position.highest, dropped.last ?? 0))
-        waiting = []
+        pass(through: position.highest)
         return .rejoin(held: dropped)
+    }
+
+    private mutating func pass(through seq: Int64) {
+        let last = max(seq, position.highest, waiting.last?.seq ?? 0)
+        let dropped = Set(held)
+        let first = max(position.contiguous, last - 2 * Int64(Self.maximumMissed))
+        let passed = first < last ? Array(first + 1...last) : []
+        missed = passed.filter { !position.contains($0) && !dropped.contains($0) }.suffix(Self.maximumMissed)
+        position.pass(through: last)
+        waiting = []
     }
 
     /// What the gap no longer holds, in order.

@@ -88,6 +88,7 @@ struct GroupState: Sendable {
 
     static let firstGeneration: Int64 = 16
     static let maximumChanges = 64
+    static let maximumUnopened = 1024
     static let gathering: Int64 = 1 << 52
     /// Seconds after its delegation's end for which a leaf is left alone: its device may be away, and come back with a new one.
     static let lapseGrace: Int64 = 604_800

@@ -322,17 +322,22 @@ extension Messenger {
         try place(line)
     }
 
-    /// This device, or its whole identity, is out of a group.
+    /// This device, or its whole identity, was removed from a group.
     mutating func removedFromGroup(_ id: GroupID, remaining: GroupRoster) throws(MessagingError) {
+        let isIdentityOut = ExternalJoin.hasLeft(identity, remaining: Set(remaining.identities))
+        try excluded(from: id, isIdentityOut: isIdentityOut)
+        // M§5.7: only the last device of the identity says so.
+        if isIdentityOut { configure(id, .left) }
+        if groups[id]?.isPersonal == true { ledger.set(.setting, "", "expelled", [1]) }
+    }
+
+    /// This device, or its whole identity, is out of a group: it read so, or its hub, or its mailbox, does not let it in any more.
+    mutating func excluded(from id: GroupID, isIdentityOut: Bool) throws(MessagingError) {
         guard let group = groups[id] else { return }
         try moveOutbox(from: id)
         inbox.left(id)
         update(id) { $0.phase = .left }
         set(nil, for: id)
-        // M§5.7: only the last device of the identity says so.
-        let isIdentityOut = ExternalJoin.hasLeft(identity, remaining: Set(remaining.identities))
-        if isIdentityOut { configure(id, .left) }
-        if group.isPersonal { ledger.set(.setting, "", "expelled", [1]) }
         guard !group.isPersonal, !group.isLeaving, current(group.thread) == nil,
             var record = try ledger.conversation(group.thread)
         else {

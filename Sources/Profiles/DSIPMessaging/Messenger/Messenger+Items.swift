@@ -50,6 +50,7 @@ extension Messenger {
             for seq in list { try release(seq, of: group) }
         case .rejoin(let group, let dropped):
             for seq in dropped { try drop(seq, of: group) }
+            for seq in inbox.missed(in: group) { noteUnopened(seq, in: group) }
             try lose(group)
         case .process, .hold, .duplicate, .siblings, .skip: break
         }
@@ -266,7 +267,7 @@ extension Messenger {
     /// Remembers an item that did not open, to be asked for again; nothing of it is shown.
     mutating func noteUnopened(_ seq: Int64, in id: GroupID) {
         update(id) { group in
-            guard !group.unopened.contains(seq), group.unopened.count < 256 else { return }
+            guard !group.unopened.contains(seq), group.unopened.count < GroupState.maximumUnopened else { return }
             group.unopened.append(seq)
         }
     }

@@ -9,6 +9,7 @@ extension Messenger {
     static var uploadAtOnce: Int { 12 }
     /// Private halves kept; the mailbox holds at most 100 a device. M§5.5
     static var maximumBundles: Int { 320 }
+    private static var maximumLasts: Int { 16 }
     static var restockInterval: Int64 { 86_400 }
 
     // MARK: Own
@@ -27,24 +28,30 @@ extension Messenger {
         let state = try ledger.row(.setting, "", "key-packages").flatMap { RowReader($0) }
         let isOld = now - (state?.int("at") ?? 0) >= Self.restockInterval
         let isRenewed = state?.int("end") != delegationEnd
+        // What the mailbox has not confirmed it may not have.
+        let isFresh = isOld || isRenewed || state?.flag("unsure") == true
         let oneTime = kept.count { !$0.1.flag("last") && ($0.1.int("until") ?? 0) > now }
-        var missing = isOld || isRenewed ? Self.stock : Self.stock - oneTime
+        var missing = isFresh ? Self.stock : Self.stock - oneTime
         guard missing > 0 else { return }
         missing = min(missing, Self.uploadAtOnce)
         kept.sort { ($0.1.int("made") ?? 0, $0.0) < ($1.1.int("made") ?? 0, $1.0) }
         let surplus = kept.count + missing + 1 - Self.maximumBundles
-        for (key, _) in kept.filter({ !$0.1.flag("last") }).prefix(max(0, surplus)) {
+        let lasts = kept.filter { $0.1.flag("last") }
+        for (key, _) in kept.filter({ !$0.1.flag("last") }).prefix(max(0, surplus))
+            + lasts.prefix(max(0, lasts.count + 1 - Self.maximumLasts))
+        {
             ledger.set(.keyPackage, "", key, nil)
         }
         var packages: [EncodedBytes] = []
         for _ in 0..<missing { packages.append(EncodedBytes(try newKeyPackage(until: end, isLast: false))) }
-        let needsLast = isRenewed || !kept.contains { $0.1.flag("last") }
+        let needsLast = isRenewed || state?.flag("unsure") == true || !kept.contains { $0.1.flag("last") }
         let last = needsLast ? EncodedBytes(try newKeyPackage(until: end, isLast: true)) : nil
-        let left = (state?.int("left") ?? 0) > 0 && !isOld && !isRenewed ? state?.int("left") ?? 0 : Int64(Self.stock)
+        let left = (state?.int("left") ?? 0) > 0 && !isFresh ? state?.int("left") ?? 0 : Int64(Self.stock)
         var row = RowWriter()
         row.put("at", isOld || isRenewed ? now : state?.int("at") ?? now)
         row.put("end", delegationEnd)
         row.put("left", max(0, left - Int64(missing)))
+        row.put("unsure", flag: true)
         ledger.set(.setting, "", "key-packages", row.bytes)
         post(
             .keyPackages(KeyPackages(subject: identity, packages: packages, lastResort: last)),
@@ -80,8 +87,18 @@ extension Messenger {
     }
 
     mutating func storedKeyPackages() throws(MessagingError) {
-        let state = try ledger.row(.setting, "", "key-packages").flatMap { RowReader($0) }
-        if (state?.int("left") ?? 0) > 0 { wantsKeyPackages = true }
+        guard let state = try ledger.row(.setting, "", "key-packages").flatMap({ RowReader($0) }) else { return }
+        var row = RowWriter()
+        for name in ["at", "end", "left"] { row.put(name, state.int(name) ?? 0) }
+        ledger.set(.setting, "", "key-packages", row.bytes)
+        stockMisses = 0
+        if (state.int("left") ?? 0) > 0 { wantsKeyPackages = true }
+    }
+
+    /// The mailbox did not take them, or did not say so: they are made anew in a while.
+    mutating func missedStock() {
+        restockAt = min(restockAt, now + (60 << min(Int64(stockMisses), 6)))
+        stockMisses += 1
     }
 
     /// The bundle that a welcome answers; a one-time package is gone with it.

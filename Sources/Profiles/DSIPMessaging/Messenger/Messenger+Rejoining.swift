@@ -133,13 +133,15 @@ extension Messenger {
             let roster = try ledger.row(.roster, "joining", id.text).flatMap({ GroupRoster(decoding: $0) })
         else { return }
         dropJoined(id)
+        let wasIn = try ledger.row(.roster, "", id.text) != nil
         inbox.rejoined(id, at: seq)
+        for seq in inbox.missed(in: id) where wasIn { noteUnopened(seq, in: id) }
         ledger.drop(.held, id.text)
         set(mls, for: id)
         set(roster, for: id)
         update(id) { group in
             group.phase = .active
-            group.joinedEpoch = mls.epoch
+            if !wasIn { group.joinedEpoch = mls.epoch }
             group.hub = context.hub
             group.commitItem = nil
             group.retryAt = nil
@@ -170,7 +172,7 @@ extension Messenger {
         update(id) { $0.commitItem = nil }
         // M§6.8: not the latest GroupInfo. Any other refusal: the identity is out of the group.
         if reason == .policyBlocked || reason == .mailboxUnknownGroup {
-            if group.rejoins >= 8 { try close(id) }
+            if group.rejoins >= 8 { try excluded(from: id, isIdentityOut: true) }
         } else {
             askAll()
         }

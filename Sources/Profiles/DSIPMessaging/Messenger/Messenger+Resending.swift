@@ -4,7 +4,7 @@ import Encoding
 extension Messenger {
     /// Seconds between two requests in one group, and between two minutes' answers.
     static var resendInterval: Int64 { 30 }
-    static var answersAMinute: Int { 64 }
+    static var answersAMinute: Int { 256 }
 
     /// Asks for what did not open; never oftener than every 30 seconds in a group, and each item once.
     mutating func askAgain(in id: GroupID) throws(MessagingError) {

@@ -143,7 +143,7 @@ extension Messenger {
                 readAnew(mailbox)
             }
             syncs[mailbox]?.askAt = now + (reason == .mailboxCursorInvalid ? 0 : 5)
-        case .keyPackages: break
+        case .keyPackages: missedStock()
         case .fetch(let did, let group): try refusedKeyPackages(of: did, for: group, reason)
         }
     }
@@ -158,7 +158,7 @@ extension Messenger {
         case .sync(let mailbox):
             syncs[mailbox]?.isAsking = false
             syncs[mailbox]?.askAt = now + 2
-        case .keyPackages: break
+        case .keyPackages: missedStock()
         case .fetch(let did, let group): try missedKeyPackages(of: did, for: group)
         }
     }
