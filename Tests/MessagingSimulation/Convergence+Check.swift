@@ -119,7 +119,8 @@ extension Convergence {
                     // What was said before any of them came in, nobody there has.
                     let others = world.devices.filter(isMember)
                     let more = entry.lines.filter { line in
-                        !known.contains(line.prefix(26)) && others.contains { isFor(line, $0) && !isGone(line, from: $0) }
+                        !known.contains(line.prefix(26))
+                            && others.contains { isFor(line, $0) && !isGone(line, from: $0) }
                     }
                     if let line = more.first?.prefix(26) {
                         problems.append("\(entry.device.name) alone has \(line) of \(key)")
@@ -302,7 +303,7 @@ extension Convergence {
                     "archived at \(item.position), key \(key.suffix(4)) \(isKnown ? "known" : "unknown, \(waits) wait")"
             }
             problems.append(
-                "    \(line.text) \(line.group?.text.suffix(6) ?? "") \(line.seq ?? -1) by \(line.sender.string.suffix(4)); \(places); \(archive)"
+                "    \(line.text) for \((audiences[line.id] ?? []).map { $0.string.suffix(4) }.sorted()) \(line.group?.text.suffix(6) ?? "") \(line.seq ?? -1) by \(line.sender.string.suffix(4)); \(places); \(archive)"
             )
         }
     }

@@ -154,6 +154,8 @@ public struct Convergence {
 
     private func quiet(seconds: Int64) throws {
         for _ in 0..<(seconds / 20) {
+            // A connection may have broken before the trouble ended, and say so after.
+            for device in world.devices where !device.isRevoked && !device.isOnline { try world.connect(device) }
             try world.run(20)
             if settings.isVerbose { print("quiet at \(world.now): \(world.handled) payloads, \(world.pending)") }
         }
@@ -307,8 +309,18 @@ public struct Convergence {
         let now = world.time(of: device)
         // The roster that this device knows: nobody else may ever read it.
         let members = device.store.conversation(thread)?.members ?? []
-        let id = try world.act(device) { try $0.send(draft, in: thread, at: now) }
-        audiences[id] = Set(members + [device.person.did])
+        let there = Set(members + [device.person.did])
+        let id: ULID
+        do {
+            id = try world.act(device) { try $0.send(draft, in: thread, at: now) }
+        } catch {
+            // Its store failed, but may have kept it.
+            for line in world.messages(device, thread) where line.isMine && audiences[line.id] == nil {
+                audiences[line.id] = there
+            }
+            throw error
+        }
+        audiences[id] = there
         awaited[id] = Set(device.messenger.awaitedFounders(in: thread))
         said += 1
     }

@@ -79,7 +79,8 @@ import Testing
             }
         }
         #expect(rejoined && tracker.held.count <= GapTracker.maximumHeld)
-        tracker.rejoined(at: .max)
+        let behind = tracker.rejoined(at: .max)
+        #expect(behind.isEmpty)
         #expect(tracker.missed.count == GapTracker.maximumMissed && tracker.missed.last == .max)
     }
 

@@ -57,10 +57,35 @@ import Testing
         #expect(inbox.received(item(3, .handshake, 6), from: near, at: 5) == [.hold])
         #expect(inbox.advance(to: 15) == [.rejoin(group, dropped: [6])])
         #expect(inbox.missed(in: group) == [4])
-        inbox.rejoined(group, at: 9)
-        #expect(inbox.missed(in: group) == [7, 8, 9])
+        #expect(inbox.received(item(4, .handshake, 8), from: near, at: 16) == [.hold])
+        #expect(inbox.received(item(5, .handshake, 11), from: near, at: 16) == [.hold])
+        #expect(inbox.rejoined(group, at: 9) == [])
+        #expect(inbox.missed(in: group) == [7, 9] && inbox.held(in: group) == [11])
         #expect(inbox.received(item(4, .application, 4), from: far, at: 16) == [.duplicate])
-        #expect(inbox.received(item(5, .handshake, 10), from: far, at: 16) == [.process])
+        #expect(inbox.received(item(5, .handshake, 10), from: far, at: 16) == [.process, .release([11])])
+    }
+
+    @Test("M§6.5: what is of an epoch that a missing commit leads to waits for that commit")
+    func heldBack() {
+        var inbox = DeviceInbox(gapTimeout: 10)
+        inbox.created(group)
+        #expect(inbox.received(item(1, .application, 3), from: near, at: 0) == [.process])
+        var waits = inbox.holdBack(3, of: group, at: 0)
+        #expect(waits)
+        #expect(inbox.received(item(2, .application, 3), from: far, at: 1) == [.duplicate])
+        #expect(inbox.received(item(3, .application, 4), from: near, at: 1) == [.hold])
+        #expect(inbox.sent(1, in: group) == [])
+        #expect(inbox.received(item(4, .handshake, 2), from: near, at: 2) == [.process, .release([3, 4])])
+        // With nothing missing before it there is nothing to wait for.
+        #expect(inbox.received(item(5, .application, 5), from: near, at: 2) == [.process])
+        waits = inbox.holdBack(5, of: group, at: 2)
+        #expect(!waits)
+        // What does not come is given up as ever.
+        #expect(inbox.received(item(6, .application, 7), from: near, at: 2) == [.process])
+        waits = inbox.holdBack(7, of: group, at: 2)
+        #expect(waits && inbox.deadline == 12)
+        #expect(inbox.advance(to: 12) == [.rejoin(group, dropped: [7])])
+        #expect(inbox.missed(in: group) == [6])
     }
 
     @Test("M§8.5: two mailboxes that lose, repeat and reorder still show every item once and every handshake in order")

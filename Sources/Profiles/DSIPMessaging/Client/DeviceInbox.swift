@@ -85,6 +85,11 @@ public struct DeviceInbox: Hashable, Sendable {
         return translate(actions, of: group, arrived: seq)
     }
 
+    /// The item that was to be processed waits for what is missing before it. ``GapTracker/holdBack(_:at:)``
+    public mutating func holdBack(_ seq: Int64, of group: GroupID, at now: Int64) -> Bool {
+        trackers[group]?.holdBack(seq, at: now) ?? false
+    }
+
     private func tracker(at seq: Int64) -> GapTracker {
         GapTracker(position: GroupPosition(contiguous: seq), timeout: gapTimeout)
     }
@@ -116,10 +121,12 @@ public struct DeviceInbox: Hashable, Sendable {
     }
 
     /// The hub took the external commit that brings this device in, with `seq`.
-    public mutating func rejoined(_ group: GroupID, at seq: Int64) {
+    ///
+    /// What was held before it is to be dropped.
+    public mutating func rejoined(_ group: GroupID, at seq: Int64) -> [Action] {
         unplaced.remove(group)
         if trackers[group] == nil { trackers[group] = tracker(at: seq) }
-        trackers[group]?.rejoined(at: seq)
+        return translate(trackers[group]?.rejoined(at: seq) ?? [], of: group, arrived: nil)
     }
 
     public mutating func left(_ group: GroupID) {

@@ -67,6 +67,19 @@ public struct GapTracker: Hashable, Sendable {
         return [.process(seq)] + release()
     }
 
+    /// `seq`, which was to be processed, is of an epoch that what is missing before it leads to: it waits like a handshake.
+    ///
+    /// - Returns: whether anything before it is missing.
+    public mutating func holdBack(_ seq: Int64, at now: Int64) -> Bool {
+        guard position.contiguous < seq, position.contiguous + 1 < seq, waiting.count < Self.maximumHeld,
+            !waiting.contains(where: { $0.seq == seq })
+        else { return false }
+        position.withdraw(seq)
+        let index = waiting.firstIndex { $0.seq > seq } ?? waiting.count
+        waiting.insert(Held(seq: seq, isHandshake: true, since: now), at: index)
+        return true
+    }
+
     /// The hub ordered what this device sent: it counts as processed. M§6.5
     public mutating func sent(_ seq: Int64) -> [Action] {
         position.pass(seq)
@@ -74,9 +87,13 @@ public struct GapTracker: Hashable, Sendable {
         return release()
     }
 
-    /// The device is in the group anew, from `seq` on.
-    public mutating func rejoined(at seq: Int64) {
-        pass(through: seq)
+    /// The device is in the group anew, from `seq` on: what was held before it is dropped, what is behind it goes on.
+    public mutating func rejoined(at seq: Int64) -> [Action] {
+        let seq = max(seq, position.contiguous)
+        missed = holes(through: seq)
+        position = GroupPosition(contiguous: seq, beyond: position.beyond.filter { $0 > seq })
+        waiting.removeAll { $0.seq <= seq }
+        return release()
     }
 
     public mutating func advance(to now: Int64) -> [Action] {
@@ -86,18 +103,19 @@ public struct GapTracker: Hashable, Sendable {
 
     private mutating func rejoin() -> Action {
         let dropped = held
-        pass(through: position.highest)
+        let last = max(position.highest, dropped.last ?? 0)
+        missed = holes(through: last)
+        position.pass(through: last)
+        waiting = []
         return .rejoin(held: dropped)
     }
 
-    private mutating func pass(through seq: Int64) {
-        let last = max(seq, position.highest, waiting.last?.seq ?? 0)
-        let dropped = Set(held)
-        let first = max(position.contiguous, last - 2 * Int64(Self.maximumMissed))
-        let passed = first < last ? Array(first + 1...last) : []
-        missed = passed.filter { !position.contains($0) && !dropped.contains($0) }.suffix(Self.maximumMissed)
-        position.pass(through: last)
-        waiting = []
+    /// What has not come up to `seq`, the last of it.
+    private func holes(through seq: Int64) -> [Int64] {
+        let first = max(position.contiguous, seq - 2 * Int64(Self.maximumMissed))
+        guard first < seq else { return [] }
+        let held = Set(held)
+        return (first + 1...seq).filter { !position.contains($0) && !held.contains($0) }.suffix(Self.maximumMissed)
     }
 
     /// What the gap no longer holds, in order.

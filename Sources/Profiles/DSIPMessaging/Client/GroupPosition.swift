@@ -48,6 +48,12 @@ public struct GroupPosition: Hashable, Sendable {
         beyond.removeFirst(filled)
     }
 
+    /// `seq` beyond the gap was not processed after all.
+    mutating func withdraw(_ seq: Int64) {
+        let index = place(of: seq)
+        if index < beyond.count, beyond[index] == seq { beyond.remove(at: index) }
+    }
+
     /// The device re-joined: what is behind will not come back. M§6.5
     public mutating func pass(through seq: Int64) {
         contiguous = max(seq, highest)

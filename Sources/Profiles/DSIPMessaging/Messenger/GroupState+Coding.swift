@@ -14,6 +14,7 @@ extension GroupState {
         row.put("place", place)
         row.put("phase", phase.rawValue)
         row.put("joined", Int64(clamping: joinedEpoch))
+        row.put("left", leftEpoch == 0 ? nil : Int64(clamping: leftEpoch))
         row.put("created", createdAt)
         if let position {
             row.put("position", position.contiguous)
@@ -82,6 +83,7 @@ extension GroupState {
         generation = row.int("generation") ?? Self.firstGeneration
         place = row.int("place") ?? Self.lastPlace
         joinedEpoch = UInt64(clamping: row.int("joined") ?? 0)
+        leftEpoch = UInt64(clamping: row.int("left") ?? 0)
         position = row.int("position").map {
             GroupPosition(contiguous: $0, beyond: row.list("beyond").compactMap(\.value.int))
         }

@@ -28,6 +28,8 @@ struct GroupState: Sendable {
     var phase: Phase
     /// Messages of earlier epochs cannot be read. M§12.3
     var joinedEpoch: UInt64 = 0
+    /// Of one that was left: the last epoch this device knew.
+    var leftEpoch: UInt64 = 0
     /// As far as this device can tell, for ``DirectConversation``; who came later takes the conversation's own word.
     var createdAt: Int64
     var position: GroupPosition?

@@ -57,7 +57,7 @@ extension Messenger {
         guard let object = try? MessagingObject(payload, in: context) else { return false }
         var earlier = said
         switch object {
-        case .content, .receipt, .update, .conversationInfo, .identityMove: break
+        case .content, .receipt, .update, .conversationInfo, .identityMove, .resendRequest: break
         default: return false
         }
         earlier.group = again.group
@@ -254,7 +254,10 @@ extension Messenger {
             )
         else { return }
         keep(Sent(object: bytes, audience: item.audience), in: id, seq)
-        if item.content != nil { owe(seq, in: id) }
+        switch object {
+        case .content, .update: owe(seq, in: id)
+        default: break
+        }
         try apply(
             object,
             Saying(

@@ -102,12 +102,9 @@ extension Messenger {
         guard let old = personal, old != id, let group = groups[old], group.phase != .left, let next = groups[id]
         else { return }
         try moveOutbox(from: old)
-        inbox.left(old)
         configure(old, .left)
-        update(old) { group in
-            group.phase = .left
-            group.thread = next.thread
-        }
+        try leave(old)
+        update(old) { $0.thread = next.thread }
         for var item in outbox[group.thread] ?? [] where group.thread != next.thread {
             removeFromOutbox(item.id, thread: group.thread)
             item.thread = next.thread
@@ -335,8 +332,7 @@ extension Messenger {
     mutating func excluded(from id: GroupID, isIdentityOut: Bool) throws(MessagingError) {
         guard let group = groups[id] else { return }
         try moveOutbox(from: id)
-        inbox.left(id)
-        update(id) { $0.phase = .left }
+        try leave(id)
         set(nil, for: id)
         guard !group.isPersonal, !group.isLeaving, current(group.thread) == nil,
             var record = try ledger.conversation(group.thread)

@@ -92,7 +92,7 @@ extension Messenger {
         try sequenced(item)
     }
 
-    private mutating func drop(_ seq: Int64, of group: GroupID) throws(MessagingError) {
+    mutating func drop(_ seq: Int64, of group: GroupID) throws(MessagingError) {
         guard let item = try held(seq, of: group) else { return }
         guard item.itemClass == .application else { return try noteMove(item, in: group) }
         noteUnopened(seq, in: group)
@@ -147,8 +147,11 @@ extension Messenger {
             guard case .application(let message) = try mls.process(message, at: UInt64(now)) else { return }
             opened = message
         } catch {
-            // Ahead of us: a commit was missed.
-            if error.code == .wrongEpoch, epoch > mls.epoch { try lose(id) }
+            // Ahead of us: a commit is on its way still, or was missed.
+            if error.code == .wrongEpoch, epoch > mls.epoch {
+                if inbox.holdBack(seq, of: id, at: now) { return hold(item) }
+                try lose(id)
+            }
             noteUnopened(seq, in: id)
             return
         }

@@ -31,7 +31,8 @@ extension Messenger {
                 configuration: Self.groupConfiguration,
                 validator: DeviceCredentials()
             ), group.id == id.bytes, let data = group.extensions[Self.conversationExtension],
-            let conversation = try? ConversationExtension(decoding: data)
+            let conversation = try? ConversationExtension(decoding: data),
+            groups[id].map({ $0.leftEpoch < group.epoch }) ?? true
         else { return try giveUpJoining(id) }
         let (roster, needs) = rosterAtEntry(of: group)
         if let needs {

@@ -193,7 +193,6 @@ extension Messenger {
         guard let group = groups[id] else { return }
         for (message, sent) in inFlight where sent.purpose == .outbox(id, item) { inFlight[message] = nil }
         guard let kept = outbox[group.thread]?.first(where: { $0.id == item }) else { return }
-        let wasDown = group.outage.state == .down
         let actions = update(id) { $0.outage.receivedAccepted(item) } ?? []
         removeFromOutbox(item, thread: group.thread)
         heard(fromHubOf: id, seq)
@@ -205,7 +204,7 @@ extension Messenger {
         case .externalCommit: try cameBack(to: id, seq)
         case .proposal: break
         }
-        if wasDown { try cleared(.hubUnreachable, in: id) }
+        try cleared(.hubUnreachable, in: id)
         for action in behind { try follow(action, in: id) }
         try follow(actions, in: id)
     }
@@ -217,6 +216,7 @@ extension Messenger {
         let actions = update(id) { $0.outage.receivedRefusal(item, reason, at: now) } ?? []
         let isFinal = actions.contains { if case .refused = $0 { true } else { false } }
         if isFinal {
+            try cleared(.hubUnreachable, in: id)
             switch kept.purpose {
             case .object: try refusedObject(kept, in: id, reason)
             case .commit: try refusedCommit(in: id, reason)

@@ -120,9 +120,18 @@ extension Messenger {
     /// Nothing more is said or heard in this group; what waited for it is said where its thread goes on.
     mutating func abandon(_ id: GroupID) throws(MessagingError) {
         try moveOutbox(from: id)
-        inbox.left(id)
-        update(id) { $0.phase = .left }
+        try leave(id)
         set(nil, for: id)
         configure(id, .left)
+    }
+
+    /// The group is behind this device, which comes into it again only at a later epoch: a welcome read again leads nowhere.
+    mutating func leave(_ id: GroupID) throws(MessagingError) {
+        inbox.left(id)
+        let epoch = try mlsGroup(id)?.epoch
+        update(id) { group in
+            group.phase = .left
+            group.leftEpoch = max(group.leftEpoch, epoch ?? group.joinedEpoch)
+        }
     }
 }

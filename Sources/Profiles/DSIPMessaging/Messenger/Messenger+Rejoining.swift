@@ -134,9 +134,9 @@ extension Messenger {
         else { return }
         dropJoined(id)
         let wasIn = try ledger.row(.roster, "", id.text) != nil
-        inbox.rejoined(id, at: seq)
+        for held in inbox.held(in: id) where held <= seq { try drop(held, of: id) }
+        let behind = inbox.rejoined(id, at: seq)
         for seq in inbox.missed(in: id) where wasIn { noteUnopened(seq, in: id) }
-        ledger.drop(.held, id.text)
         set(mls, for: id)
         set(roster, for: id)
         update(id) { group in
@@ -157,6 +157,7 @@ extension Messenger {
             try cleared(.rejoining, in: id)
         }
         try readSinceReturn(to: id, at: seq)
+        for action in behind { try follow(action, in: id) }
     }
 
     /// The state that an external commit led to is in use, or of no use.
@@ -182,8 +183,7 @@ extension Messenger {
     mutating func close(_ id: GroupID) throws(MessagingError) {
         guard let group = groups[id] else { return }
         try moveOutbox(from: id)
-        inbox.left(id)
-        update(id) { $0.phase = .left }
+        try leave(id)
         guard current(group.thread) == nil, var record = try ledger.conversation(group.thread) else { return }
         record.notice = .closed
         show(record)

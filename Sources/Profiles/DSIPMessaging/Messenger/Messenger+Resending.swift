@@ -5,6 +5,7 @@ extension Messenger {
     /// Seconds between two requests in one group, and between two minutes' answers.
     static var resendInterval: Int64 { 30 }
     static var answersAMinute: Int { 256 }
+    private static var maximumAnswered: Int { 256 }
 
     /// Asks for what did not open; never oftener than every 30 seconds in a group, and each item once.
     mutating func askAgain(in id: GroupID) throws(MessagingError) {
@@ -84,6 +85,9 @@ extension Messenger {
         guard said.origin == .live, said.device != device, let group = groups[request.group],
             group.thread == said.thread
         else { return }
+        // It may itself have been said again, to others who could not read it.
+        guard !answeredRequests.contains(request.id) else { return }
+        answeredRequests = answeredRequests.suffix(Self.maximumAnswered - 1) + [request.id]
         let minute = now / 60
         for seq in request.seqs {
             guard let (object, audience) = try sent(seq, in: request.group), audience.contains(said.sender) else {

@@ -55,8 +55,7 @@ extension Messenger {
             switch action {
             case .decline(let group), .leave(let group):
                 try moveOutbox(from: group)
-                inbox.left(group)
-                update(group) { $0.phase = .left }
+                try leave(group)
                 configure(group, .left)
             case .firstContact(let group):
                 // Somebody's new conversation that only calls itself a successor.

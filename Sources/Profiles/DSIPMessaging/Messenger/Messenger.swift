@@ -76,6 +76,8 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var errandFailures = 0
     var wantsKeyPackages = false
     var restockAt: Int64 = 0
+    /// Requests to say something again that were answered, the last of them.
+    var answeredRequests: [ULID] = []
     /// Uploads of KeyPackages one after the other that nobody confirmed.
     var stockMisses = 0
     /// Groups with a hole in their `seq`, since when, and whether the mailboxes were read anew for it.
