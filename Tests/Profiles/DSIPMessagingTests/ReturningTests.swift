@@ -166,6 +166,35 @@ import Testing
         #expect(world.texts(alice, thread) == ["before", "passed over"])
     }
 
+    @Test func `What is uploaded for a conversation that has ended meanwhile fails, and nothing else does`() throws {
+        let world = try SimulatedWorld(seed: 27)
+        let people = ["alice", "bob", "carol"].map { world.person($0) }
+        let devices = try people.map { try world.device($0) }
+        let (alice, bob) = (devices[0], devices[1])
+        try world.run(20)
+        let thread = try world.act(alice) {
+            try $0.createGroup(title: "", members: [people[1].did, people[2].did], at: world.now)
+        }
+        try world.run(60)
+        world.blobFaults = 100
+        let file = AttachmentDraft(.file, name: "a", contentType: "application/pdf", size: 32)
+        var draft = MessageDraft(.attachment(file), purpose: .attachment)
+        var random = SeededRandom(seed: 27)
+        let id = ULID(milliseconds: UInt64(world.now) * 1000, using: &random)
+        draft.id = id
+        world.uploads[id] = [UInt8](repeating: 1, count: 32)
+        _ = try world.act(bob) { try $0.send(draft, in: thread, at: world.time(of: bob)) }
+        try world.act(alice) { try $0.remove([people[1].did], from: thread, at: world.now) }
+        try world.run(60)
+        #expect(bob.store.conversation(thread)?.isRemoved == true)
+        #expect(bob.store.message(id, in: thread)?.state == .pending)
+        world.blobFaults = 0
+        try world.run(300)
+        let line = try #require(bob.store.message(id, in: thread))
+        #expect(line.state == .failed && line.stateSentence == "The conversation is over.")
+        #expect(bob.errors.isEmpty)
+    }
+
     @Test func `KeyPackages that the mailbox has not confirmed are made anew`() throws {
         let world = try SimulatedWorld(seed: 26)
         let people = ["alice", "bob"].map { world.person($0) }

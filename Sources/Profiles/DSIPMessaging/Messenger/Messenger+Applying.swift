@@ -255,7 +255,7 @@ extension Messenger {
         else { return }
         keep(Sent(object: bytes, audience: item.audience), in: id, seq)
         switch object {
-        case .content, .update: owe(seq, in: id)
+        case .content, .update: try owe(seq, for: item.audience, in: id)
         default: break
         }
         try apply(

@@ -61,7 +61,13 @@ extension Messenger {
                 line.attachment?.nonce = nil
                 line.attachment?.state = .ready
                 try messenger.save(line)
-                try messenger.enqueue(line)
+                do throws(MessagingError) {
+                    try messenger.enqueue(line)
+                } catch {
+                    guard error.code == .refused else { throw error }
+                    // The conversation may have ended while it was uploaded.
+                    try messenger.failed(id, in: thread, error.detail)
+                }
             case .publish(let item, let id, _): try messenger.publishedTree(reference, item, in: id)
             case .tree: break
             }

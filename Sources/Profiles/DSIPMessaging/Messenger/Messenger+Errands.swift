@@ -73,7 +73,9 @@ extension Messenger {
         guard let errand = errands[number] else { return }
         switch reason {
         case .mailboxQuotaExceeded, .mailboxHubUnreachable, .policyRateLimited: delayErrand(number)
-        case .mailboxUnknownGroup where errand.group.flatMap { groups[$0]?.hub.did } == errand.to: delayErrand(number)
+        case .mailboxUnknownGroup
+        where errand.group.flatMap { groups[$0] }.map { $0.hub.did == errand.to && $0.phase != .left } ?? false:
+            delayErrand(number)
         case .mailboxStaleEpoch where errand.group.flatMap { groups[$0]?.phase } == .founding:
             // The hub has it already, and more: the answer was lost.
             try done(errand: number)

@@ -27,7 +27,13 @@ extension Messenger {
         if let group = item.group { dirtyGroups.insert(group) }
         for action in actions {
             switch action {
-            case .process: try process(item, welcome, references)
+            case .process:
+                do throws(MessagingError) {
+                    try process(item, welcome, references)
+                } catch {
+                    // What cannot be done with it now never can: no item keeps those behind it from being read.
+                    guard error.code == .refused else { throw error }
+                }
             case .hold: hold(item)
             case .release, .rejoin: try follow(action, in: item.group)
             case .duplicate, .siblings, .skip: break

@@ -179,23 +179,41 @@ extension Messenger {
 
     static var maximumOwed: Int { 64 }
 
-    /// Something was said while some of those the group was made with were not in it yet.
-    mutating func owe(_ seq: Int64, in id: GroupID) {
+    /// Something was said, perhaps while some of those the group was made with were not in it yet.
+    ///
+    /// - Parameter audience: who could read it, by its digest.
+    mutating func owe(_ seq: Int64, for audience: String?, in id: GroupID) throws(MessagingError) {
+        guard let group = groups[id], group.awaitsFounders else { return }
+        guard group.changes.contains(where: \.isAddition) else {
+            // All are in by now; the hub's answers came in another order.
+            if try audience != self.audience(of: id) { sayOwed(seq, in: group) }
+            return forgetSettled(in: id)
+        }
         update(id) { group in
-            guard group.awaitsFounders, group.changes.contains(where: \.isAddition), group.owed.count < Self.maximumOwed
-            else { return }
-            group.owed.append(seq)
+            if group.owed.count < Self.maximumOwed { group.owed.append(seq) }
         }
     }
 
     /// Some of them have come in: they hear what was said meanwhile, in its place.
     mutating func settleOwed(in id: GroupID) {
         guard let group = groups[id], group.awaitsFounders else { return }
-        for seq in group.owed {
-            guard let object = try? sent(seq, in: id)?.payload else { continue }
-            sayAgain(object, seq, of: id, in: group.thread)
-        }
+        for seq in group.owed { sayOwed(seq, in: group) }
         guard !group.changes.contains(where: \.isAddition) else { return }
+        update(id) { $0.owed = [] }
+        forgetSettled(in: id)
+    }
+
+    private mutating func sayOwed(_ seq: Int64, in group: GroupState) {
+        guard let object = try? sent(seq, in: group.id)?.payload else { return }
+        sayAgain(object, seq, of: group.id, in: group.thread)
+    }
+
+    /// All are in: what was encrypted before, and has no place yet, is still owed to them.
+    private mutating func forgetSettled(in id: GroupID) {
+        guard let group = groups[id],
+            outbox[group.thread]?.contains(where: { $0.group == id && $0.deposit != nil && $0.purpose == .object })
+                != true
+        else { return }
         forgetOwed(in: id)
     }
 
