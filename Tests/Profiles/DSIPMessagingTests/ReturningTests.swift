@@ -137,6 +137,38 @@ import Testing
         #expect(world.texts(bob, thread).contains("welcome back"))
     }
 
+    @Test func `An old welcome, read again, leads nobody back into a group`() throws {
+        let world = try SimulatedWorld(seed: 28)
+        let people = ["alice", "bob", "carol"].map { world.person($0) }
+        let devices = try people.map { try world.device($0) }
+        let (alice, bob) = (devices[0], devices[1])
+        try world.run(20)
+        // A KeyPackage of last resort opens welcomes more than once.
+        let packages = bob.store.rows(.keyPackage, "")
+        let thread = try world.act(alice) {
+            try $0.createGroup(title: "", members: [people[1].did, people[2].did], at: world.now)
+        }
+        try world.run(60)
+        #expect(bob.messenger.current(thread) != nil)
+        try world.act(alice) { try $0.remove([people[1].did], from: thread, at: world.now) }
+        try world.run(60)
+        #expect(bob.store.conversation(thread)?.isRemoved == true)
+        let mailbox = try #require(bob.messenger.primary)
+        try world.act(bob) { messenger in
+            try messenger.turn(at: world.now) { messenger throws(MessagingError) in
+                for row in packages { messenger.ledger.set(.keyPackage, "", row.key, row.value) }
+                messenger.readAnew(mailbox)
+                messenger.askAll()
+            }.1
+        }
+        try world.run(60)
+        #expect(bob.messenger.inbox.cursors[mailbox] != nil)
+        #expect(bob.messenger.current(thread) == nil && bob.store.conversation(thread)?.isRemoved == true)
+        try world.act(alice) { try $0.add([people[1].did], to: thread, at: world.now) }
+        try world.run(60)
+        #expect(bob.messenger.current(thread) != nil && bob.store.conversation(thread)?.isRemoved == false)
+    }
+
     @Test func `What was passed over by a return is asked for, though it never came`() throws {
         let world = try SimulatedWorld(seed: 25)
         let people = ["alice", "bob"].map { world.person($0) }
