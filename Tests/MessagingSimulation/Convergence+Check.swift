@@ -16,6 +16,21 @@ extension Convergence {
         }
     }
 
+    /// Devices that have nothing to do, with a connection or without, do not wake for it.
+    mutating func checkRest() throws {
+        for isOnline in [true, false] {
+            for device in world.devices where !isOnline && device.isOnline { try world.disconnect(device) }
+            let before = world.devices.map(\.wakes)
+            try world.run(120)
+            for device in world.devices where device.wakes - before[device.index] > 40 {
+                let place = isOnline ? "online" : "offline"
+                problems.append(
+                    "\(device.name) wakes \(device.wakes - before[device.index]) times in two minutes, \(place)"
+                )
+            }
+        }
+    }
+
     // MARK: One device
 
     private mutating func checkSettled(_ device: SimulatedWorld.Device) throws {

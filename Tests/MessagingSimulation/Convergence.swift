@@ -124,6 +124,7 @@ public struct Convergence {
         try sayLast()
         try quiet(seconds: 200)
         try check()
+        try checkRest()
         crashes = world.devices.reduce(0) { $0 + $1.crashes + $1.storeFaults } + world.serviceCrashes
         events = world.handled
     }

@@ -30,6 +30,8 @@ extension SimulatedWorld {
         public internal(set) var failures: [MessengerAction.Failure] = []
         public internal(set) var crashes = 0
         public internal(set) var storeFaults = 0
+        /// Times that it had something to do by its own clock.
+        var wakes = 0
 
         init(
             _ person: SimulatedPerson,

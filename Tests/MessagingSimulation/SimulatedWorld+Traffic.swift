@@ -22,6 +22,7 @@ extension SimulatedWorld {
             for device in devices {
                 let own = time(of: device)
                 guard device.messenger.deadline.map({ $0 <= own }) ?? false else { continue }
+                device.wakes += 1
                 try guarded(device) { try act(device) { try $0.advance(to: own) } }
             }
             for service in services {
