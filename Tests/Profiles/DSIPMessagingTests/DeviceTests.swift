@@ -1,4 +1,5 @@
 import DSIPMessaging
+import DSIPSignaling
 import Encoding
 import Testing
 
@@ -389,6 +390,22 @@ import Testing
                 Scene.step(#"{"answer":{"id":"%2"}}"#, #"[{"sent":"%2"}]"#, #"{"state":"up"}"#),
             ]
         )
+    }
+
+    @Test("M§9.4: an outage in which nothing waits wakes nobody, and gives no hub up")
+    func emptyOutage() throws {
+        let (first, next) = (try #require(ULID(Scene.id(1))), try #require(ULID(Scene.id(2))))
+        var outbox = HubOutage(timeout: 100)
+        _ = outbox.deposit(first, at: 0)
+        _ = outbox.missedAnswer(first, at: 10)
+        let refusal = outbox.receivedRefusal(first, .policyBlocked, at: 10)
+        #expect(refusal == [.refused(first, .policyBlocked)] && outbox.state == .down && outbox.deadline == nil)
+        let later = outbox.advance(to: 5000)
+        #expect(later.isEmpty)
+        let queued = outbox.deposit(next, at: 6000)
+        #expect(queued == [.queued(next)] && (outbox.deadline ?? .max) <= 6000)
+        let tried = outbox.advance(to: 6000)
+        #expect(tried == [.deposit(next)])
     }
 
     @Test("M§9.4: an outbox read from disk retries at once and keeps the start of its outage")

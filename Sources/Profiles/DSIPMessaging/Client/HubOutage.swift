@@ -70,6 +70,8 @@ public struct HubOutage: Hashable, Sendable {
     public var deadline: Int64? {
         switch state {
         case .up: nil
+        // With nothing to deposit there is nothing to find out, and no reason to give a hub up.
+        case .down where pending.isEmpty: nil
         case .down: [retryAt, downSince.map { $0 &+ timeout }].compactMap(\.self).min()
         case .abandoned: handoverAt
         }
@@ -85,7 +87,7 @@ public struct HubOutage: Hashable, Sendable {
         case .down:
             pending.append(id)
             // Everything before it may have left the outbox by refusals; then nothing else would wake the hub.
-            if pending.count == 1, retryAt == nil { retryAt = now }
+            if pending.count == 1 { (retryAt, downSince) = (retryAt ?? now, now) }
             return [.queued(id)]
         }
     }
@@ -129,6 +131,7 @@ public struct HubOutage: Hashable, Sendable {
     public mutating func advance(to now: Int64) -> [Action] {
         switch state {
         case .up: return []
+        case .down where pending.isEmpty: return []
         case .down:
             if let downSince, now - downSince >= timeout {
                 state = .abandoned
