@@ -68,12 +68,10 @@ struct MainlineTests {
             else { return nil }
             let t = query["t"]
             if query["q"]?.bytes == Array("get".utf8), let target = arguments["target"]?.bytes {
-                let list = near(target).filter { !$0.1.isSilent || ($0.1.id[0] ^ node.id[0]) & 1 == 0 }.prefix(8)
-                    .flatMap {
-                        place,
-                        node in
-                        node.id + place.address + [UInt8(place.port >> 8), UInt8(truncatingIfNeeded: place.port)]
-                    }
+                let known = near(target).filter { !$0.1.isSilent || ($0.1.id[0] ^ node.id[0]) & 1 == 0 }
+                let list = known.prefix(8).flatMap { place, node in
+                    node.id + place.address + [UInt8(place.port >> 8), UInt8(truncatingIfNeeded: place.port)]
+                }
                 var members: [(String, Bencode?)] = [
                     ("id", .bytes(node.id)), ("nodes", .bytes(list)), ("token", .bytes(Array(node.id.prefix(4)))),
                 ]

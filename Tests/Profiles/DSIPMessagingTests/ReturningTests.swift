@@ -30,6 +30,23 @@ import Testing
         }
     }
 
+    /// A device each of Alice, Bob and Carol.
+    private func three(
+        in world: SimulatedWorld
+    ) throws -> (alice: SimulatedWorld.Device, bob: SimulatedWorld.Device) {
+        let devices = try ["alice", "bob", "carol"].map { try world.device(world.person($0)) }
+        try world.run(20)
+        return (devices[0], devices[1])
+    }
+
+    /// A group of everybody, all of them in.
+    private func group(_ founder: SimulatedWorld.Device, _ world: SimulatedWorld) throws -> ULID {
+        let others = world.people.map(\.did).filter { $0 != founder.person.did }
+        let thread = try world.act(founder) { try $0.createGroup(title: "", members: others, at: world.now) }
+        try world.run(60)
+        return thread
+    }
+
     @Test func `A device comes back although the last that did was gone before it published the GroupInfo`() throws {
         let world = try SimulatedWorld(seed: 21)
         let people = ["alice", "bob"].map { world.person($0) }
@@ -107,18 +124,12 @@ import Testing
 
     @Test func `Who was taken out while it could not follow is out, whatever it last knew`() throws {
         let world = try SimulatedWorld(seed: 24)
-        let people = ["alice", "bob", "carol"].map { world.person($0) }
-        let devices = try people.map { try world.device($0) }
-        let (alice, bob) = (devices[0], devices[1])
-        try world.run(20)
-        let thread = try world.act(alice) {
-            try $0.createGroup(title: "", members: [people[1].did, people[2].did], at: world.now)
-        }
-        try world.run(60)
+        let (alice, bob) = try three(in: world)
+        let thread = try group(alice, world)
         let group = try #require(bob.messenger.current(thread)?.id)
         try world.disconnect(bob)
         try say("unsaid", bob, thread, world)
-        try world.act(alice) { try $0.remove([people[1].did], from: thread, at: world.now) }
+        try world.act(alice) { try $0.remove([bob.person.did], from: thread, at: world.now) }
         try world.run(60)
         // It reads nothing of its removal, being on its way back.
         try lose(group, bob, world)
@@ -129,7 +140,7 @@ import Testing
         #expect(world.messages(bob, thread).last?.state == .failed)
         #expect(bob.messenger.loose.isEmpty)
         // And is in again when it is wanted.
-        try world.act(alice) { try $0.add([people[1].did], to: thread, at: world.now) }
+        try world.act(alice) { try $0.add([bob.person.did], to: thread, at: world.now) }
         try world.run(60)
         try say("welcome back", alice, thread, world)
         try world.run(20)
@@ -139,18 +150,12 @@ import Testing
 
     @Test func `An old welcome, read again, leads nobody back into a group`() throws {
         let world = try SimulatedWorld(seed: 28)
-        let people = ["alice", "bob", "carol"].map { world.person($0) }
-        let devices = try people.map { try world.device($0) }
-        let (alice, bob) = (devices[0], devices[1])
-        try world.run(20)
+        let (alice, bob) = try three(in: world)
         // A KeyPackage of last resort opens welcomes more than once.
         let packages = bob.store.rows(.keyPackage, "")
-        let thread = try world.act(alice) {
-            try $0.createGroup(title: "", members: [people[1].did, people[2].did], at: world.now)
-        }
-        try world.run(60)
+        let thread = try group(alice, world)
         #expect(bob.messenger.current(thread) != nil)
-        try world.act(alice) { try $0.remove([people[1].did], from: thread, at: world.now) }
+        try world.act(alice) { try $0.remove([bob.person.did], from: thread, at: world.now) }
         try world.run(60)
         #expect(bob.store.conversation(thread)?.isRemoved == true)
         let mailbox = try #require(bob.messenger.primary)
@@ -164,7 +169,7 @@ import Testing
         try world.run(60)
         #expect(bob.messenger.inbox.cursors[mailbox] != nil)
         #expect(bob.messenger.current(thread) == nil && bob.store.conversation(thread)?.isRemoved == true)
-        try world.act(alice) { try $0.add([people[1].did], to: thread, at: world.now) }
+        try world.act(alice) { try $0.add([bob.person.did], to: thread, at: world.now) }
         try world.run(60)
         #expect(bob.messenger.current(thread) != nil && bob.store.conversation(thread)?.isRemoved == false)
     }
@@ -200,14 +205,8 @@ import Testing
 
     @Test func `What is uploaded for a conversation that has ended meanwhile fails, and nothing else does`() throws {
         let world = try SimulatedWorld(seed: 27)
-        let people = ["alice", "bob", "carol"].map { world.person($0) }
-        let devices = try people.map { try world.device($0) }
-        let (alice, bob) = (devices[0], devices[1])
-        try world.run(20)
-        let thread = try world.act(alice) {
-            try $0.createGroup(title: "", members: [people[1].did, people[2].did], at: world.now)
-        }
-        try world.run(60)
+        let (alice, bob) = try three(in: world)
+        let thread = try group(alice, world)
         world.blobFaults = 100
         let file = AttachmentDraft(.file, name: "a", contentType: "application/pdf", size: 32)
         var draft = MessageDraft(.attachment(file), purpose: .attachment)
@@ -216,7 +215,7 @@ import Testing
         draft.id = id
         world.uploads[id] = [UInt8](repeating: 1, count: 32)
         _ = try world.act(bob) { try $0.send(draft, in: thread, at: world.time(of: bob)) }
-        try world.act(alice) { try $0.remove([people[1].did], from: thread, at: world.now) }
+        try world.act(alice) { try $0.remove([bob.person.did], from: thread, at: world.now) }
         try world.run(60)
         #expect(bob.store.conversation(thread)?.isRemoved == true)
         #expect(bob.store.message(id, in: thread)?.state == .pending)
