@@ -59,8 +59,7 @@ public struct GapTracker: Hashable, Sendable {
         let isNext = seq == position.contiguous + 1
         let followsHeld = waiting.first.map { $0.seq < seq } ?? false
         if !isNext, isHandshake || followsHeld {
-            let index = waiting.firstIndex { $0.seq > seq } ?? waiting.count
-            waiting.insert(Held(seq: seq, isHandshake: isHandshake, since: now), at: index)
+            hold(Held(seq: seq, isHandshake: isHandshake, since: now))
             return waiting.count > Self.maximumHeld ? [.hold(seq), rejoin()] : [.hold(seq)]
         }
         position.pass(seq)
@@ -71,13 +70,16 @@ public struct GapTracker: Hashable, Sendable {
     ///
     /// - Returns: whether anything before it is missing.
     public mutating func holdBack(_ seq: Int64, at now: Int64) -> Bool {
-        guard position.contiguous < seq, position.contiguous + 1 < seq, waiting.count < Self.maximumHeld,
+        guard seq - 1 > position.contiguous, waiting.count < Self.maximumHeld,
             !waiting.contains(where: { $0.seq == seq })
         else { return false }
         position.withdraw(seq)
-        let index = waiting.firstIndex { $0.seq > seq } ?? waiting.count
-        waiting.insert(Held(seq: seq, isHandshake: true, since: now), at: index)
+        hold(Held(seq: seq, isHandshake: true, since: now))
         return true
+    }
+
+    private mutating func hold(_ item: Held) {
+        waiting.insert(item, at: waiting.firstIndex { $0.seq > item.seq } ?? waiting.count)
     }
 
     /// The hub ordered what this device sent: it counts as processed. M§6.5

@@ -28,11 +28,8 @@ extension Messenger {
         for action in actions {
             switch action {
             case .process:
-                do throws(MessagingError) {
-                    try process(item, welcome, references)
-                } catch {
-                    // What cannot be done with it now never can: no item keeps those behind it from being read.
-                    guard error.code == .refused else { throw error }
+                try unlessRefused { messenger throws(MessagingError) in
+                    try messenger.process(item, welcome, references)
                 }
             case .hold: hold(item)
             case .release, .rejoin: try follow(action, in: item.group)
@@ -53,12 +50,25 @@ extension Messenger {
         switch action {
         case .release(let list):
             guard let group else { return }
-            for seq in list { try release(seq, of: group) }
+            for seq in list {
+                try unlessRefused { messenger throws(MessagingError) in try messenger.release(seq, of: group) }
+            }
         case .rejoin(let group, let dropped):
             for seq in dropped { try drop(seq, of: group) }
             for seq in inbox.missed(in: group) { noteUnopened(seq, in: group) }
             try lose(group)
         case .process, .hold, .duplicate, .siblings, .skip: break
+        }
+    }
+
+    /// What cannot be done with an item now never can: none keeps those behind it from being read.
+    private mutating func unlessRefused(
+        _ body: (inout Self) throws(MessagingError) -> Void
+    ) throws(MessagingError) {
+        do throws(MessagingError) {
+            try body(&self)
+        } catch {
+            guard error.code == .refused else { throw error }
         }
     }
 

@@ -10,6 +10,8 @@ extension Messenger {
     /// Private halves kept; the mailbox holds at most 100 a device. M§5.5
     static var maximumBundles: Int { 320 }
     private static var maximumLasts: Int { 16 }
+    /// Set from an upload until the mailbox has confirmed it.
+    private static var unconfirmed: String { "key-packages-unconfirmed" }
     static var restockInterval: Int64 { 86_400 }
 
     // MARK: Own
@@ -29,7 +31,8 @@ extension Messenger {
         let isOld = now - (state?.int("at") ?? 0) >= Self.restockInterval
         let isRenewed = state?.int("end") != delegationEnd
         // What the mailbox has not confirmed it may not have.
-        let isFresh = isOld || isRenewed || state?.flag("unsure") == true
+        let isUnsure = try ledger.row(.setting, "", Self.unconfirmed) != nil
+        let isFresh = isOld || isRenewed || isUnsure
         let oneTime = kept.count { !$0.1.flag("last") && ($0.1.int("until") ?? 0) > now }
         var missing = isFresh ? Self.stock : Self.stock - oneTime
         guard missing > 0 else { return }
@@ -44,15 +47,15 @@ extension Messenger {
         }
         var packages: [EncodedBytes] = []
         for _ in 0..<missing { packages.append(EncodedBytes(try newKeyPackage(until: end, isLast: false))) }
-        let needsLast = isRenewed || state?.flag("unsure") == true || !kept.contains { $0.1.flag("last") }
+        let needsLast = isRenewed || isUnsure || !kept.contains { $0.1.flag("last") }
         let last = needsLast ? EncodedBytes(try newKeyPackage(until: end, isLast: true)) : nil
         let left = (state?.int("left") ?? 0) > 0 && !isFresh ? state?.int("left") ?? 0 : Int64(Self.stock)
         var row = RowWriter()
         row.put("at", isOld || isRenewed ? now : state?.int("at") ?? now)
         row.put("end", delegationEnd)
         row.put("left", max(0, left - Int64(missing)))
-        row.put("unsure", flag: true)
         ledger.set(.setting, "", "key-packages", row.bytes)
+        ledger.set(.setting, "", Self.unconfirmed, [1])
         post(
             .keyPackages(KeyPackages(subject: identity, packages: packages, lastResort: last)),
             to: primary,
@@ -87,12 +90,10 @@ extension Messenger {
     }
 
     mutating func storedKeyPackages() throws(MessagingError) {
-        guard let state = try ledger.row(.setting, "", "key-packages").flatMap({ RowReader($0) }) else { return }
-        var row = RowWriter()
-        for name in ["at", "end", "left"] { row.put(name, state.int(name) ?? 0) }
-        ledger.set(.setting, "", "key-packages", row.bytes)
+        ledger.set(.setting, "", Self.unconfirmed, nil)
         stockMisses = 0
-        if (state.int("left") ?? 0) > 0 { wantsKeyPackages = true }
+        let state = try ledger.row(.setting, "", "key-packages").flatMap { RowReader($0) }
+        if (state?.int("left") ?? 0) > 0 { wantsKeyPackages = true }
     }
 
     /// The mailbox did not take them, or did not say so: they are made anew in a while.
