@@ -226,6 +226,7 @@ public actor Agent {
                     desk.toldAudience = nil
                     sendAudience(desk)
                     adoptPublished(desk)
+                    renewMove(of: owner)
                 }
             }
             guard owner == current, desks[owner]?.relay == url else { return }

@@ -1,5 +1,7 @@
 import DSIPIdentity
 import Encoding
+import Foundation
+import NIOConcurrencyHelpers
 import Testing
 
 @testable import DSIPAgent
@@ -154,6 +156,47 @@ struct MovingTests {
         let back = try await Person("Alice", at: relay, folder: hers.folder, createsIdentity: false, kind: .phone)
         try await until("the phone knows", within: .seconds(60)) { await moved(old, of: back) == new }
         for person in [back, bob] { await person.agent.stop() }
+        await relay.stop()
+    }
+
+    @Test("a statement is made anew before it ends, and stays the move about which the other has decided")
+    func renewal() async throws {
+        let offset = NIOLockedValueBox<Int64>(0)
+        let clock: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970) + offset.withLockedValue { $0 } }
+        let relay = try await TestRelay(clock: clock)
+        var (alice, bob) = (
+            try await Person("Alice", at: relay, clock: clock), try await Person("Bob", at: relay, clock: clock)
+        )
+        try await befriend(alice, bob)
+        let (old, his) = (await alice.did, await bob.did)
+        let new = try await alice.agent.createIdentity(name: "Alice anew").did
+        _ = try await alice.agent.moveIdentity(old.string, to: new.string)
+        func isAnswered(by bob: Person) async throws {
+            let session = try await bob.agent.place(to: old.string, sdp: SDP.offer).session
+            #expect(try await bob.ended(session).reason == "identity.moved")
+        }
+        try await isAnswered(by: bob)
+        try await until("Bob knows where to") { await contact(old, of: bob)?.move?.did == new }
+        try await bob.agent.ignoreMove(of: try #require(await contact(old, of: bob)).id)
+
+        var ends = try #require(await bob.agent.move(of: old, owner: his)).expiresAt
+        for _ in 1...2 {
+            for person in [alice, bob] { await person.agent.stop() }
+            offset.withLockedValue { $0 += 200 * 86_400 }
+            alice = try await Person("Alice", at: relay, folder: alice.folder, clock: clock)
+            bob = try await Person("Bob", at: relay, folder: bob.folder, clock: clock)
+            try await until("Alice says it anew") {
+                await alice.agent.ownMove(of: old).map { $0.move.expiresAt > ends } == true
+            }
+            try await isAnswered(by: bob)
+            try await until("Bob knows it for longer") {
+                await bob.agent.move(of: old, owner: his).map { $0.expiresAt > ends } == true
+            }
+            ends = try #require(await bob.agent.move(of: old, owner: his)).expiresAt
+            #expect(await contact(old, of: bob).map { $0.move == nil } == true)
+            #expect(!bob.now.notices.contains { $0.contains("another identity") })
+        }
+        for person in [alice, bob] { await person.agent.stop() }
         await relay.stop()
     }
 }

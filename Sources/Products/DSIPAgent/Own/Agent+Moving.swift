@@ -92,6 +92,20 @@ extension Agent {
         return (old, new)
     }
 
+    /// Makes the statement of a move anew once half its time is over, where the keys of both identities are here. It stays the same move:
+    /// what others decided about it holds.
+    func renewMove(of old: DID) {
+        guard var move = ownMove(of: old)?.move, move.expiresAt - now() < Agent.moveLifetime / 2,
+            let (oldKey, newKey) = keys(old, move.new)
+        else { return }
+        (move.issuedAt, move.expiresAt) = (moveTime(of: old), now() + Agent.moveLifetime)
+        do throws(IdentityError) {
+            try publish(KeptMove(statement: MoveStatement(move, old: oldKey, new: newKey), move: move))
+        } catch {
+            logger.error("a move could not be stated anew")
+        }
+    }
+
     /// Later than what was said before, so that of two in one second the last stands.
     private func moveTime(of did: DID) -> Int64 { max(now(), (kept(Agent.moveSetting(did))?.move.issuedAt ?? 0) + 1) }
 
@@ -176,7 +190,7 @@ extension Agent {
         if shared == nil { announceSoon(owner) }
         guard did != owner else { return hub.publish(.stateChanged) }
         publishPeople()
-        if isNew, !move.isWithdrawn, !isIgnored, let contact = contact(did, of: owner) {
+        if isNew, known?.id != move.id, !move.isWithdrawn, !isIgnored, let contact = contact(did, of: owner) {
             hub.publish(
                 .notice(
                     level: .info,

@@ -144,6 +144,7 @@ extension Agent {
     func renewDelegations() {
         for desk in desks.values where renewalDue(desk).map({ $0 <= now() }) ?? false {
             desk.renewalTriedAt = now()
+            renewMove(of: desk.identity)
             guard let (_, delegations) = keyring.signer(for: desk.identity, at: now()) else { continue }
             if delegations == desk.delegations { announceSoon(desk.identity) } else { present(desk) }
         }
