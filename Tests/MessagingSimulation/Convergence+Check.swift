@@ -290,6 +290,7 @@ extension Convergence {
     ) {
         let device = entry.device
         let has = Set(entry.lines.map { $0.prefix(26) })
+        let changes = rosterChanges()
         for line in model.lines where has.contains(line.prefix(26)) && !entry.lines.contains(line) {
             problems.append("    there it is \(line)")
         }
@@ -320,6 +321,7 @@ extension Convergence {
             problems.append(
                 "    \(line.text) for \((audiences[line.id] ?? []).map { $0.string.suffix(4) }.sorted()) \(line.group?.text.suffix(6) ?? "") \(line.seq ?? -1) by \(line.sender.string.suffix(4)); \(places); \(archive)"
             )
+            problems += explain(line, changes)
         }
     }
 }

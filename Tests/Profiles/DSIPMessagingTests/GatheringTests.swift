@@ -81,6 +81,54 @@ import Testing
         #expect(carol.store.conversations().isEmpty)
     }
 
+    /// A group of Alice, Bob, Dave, and Erin, whose document nobody can find now.
+    private func lateGroup() throws -> (ULID, dave: SimulatedWorld.Device, erin: SimulatedWorld.Device) {
+        let dave = try world.device(world.person("dave"))
+        let erin = try world.device(world.person("erin", isNamed: true))
+        try world.run(20)
+        world.hideDocuments(true)
+        let thread = try group([bob, dave, erin].map(\.person.did))
+        try world.run(45)
+        return (thread, dave, erin)
+    }
+
+    @Test func `Who comes in late reads what was said, though another was taken out, who does not when they are back`()
+        throws
+    {
+        let (thread, dave, erin) = try lateGroup()
+        try say("with dave", in: thread)
+        try world.run(10)
+        try world.act(alice) { try $0.remove([dave.person.did], from: thread, at: world.now) }
+        try world.run(10)
+        try say("without dave", in: thread)
+        try world.run(10)
+        #expect(try texts(dave) == ["with dave"])
+        world.hideDocuments(false)
+        try world.run(180)
+        #expect(try texts(erin) == ["with dave", "without dave"])
+        try world.act(alice) { try $0.add([dave.person.did], to: thread, at: world.now) }
+        try world.run(60)
+        #expect(try #require(dave.store.conversations().first).isRemoved == false)
+        #expect(try texts(dave) == ["with dave"])
+    }
+
+    @Test func `Who comes in late does not read what was said without another who is back before`() throws {
+        let (thread, dave, erin) = try lateGroup()
+        let there = try #require(bob.store.conversations().first).id
+        try world.act(bob) { try $0.remove([dave.person.did], from: there, at: world.now) }
+        try world.run(10)
+        try say("without dave", in: thread)
+        try world.run(10)
+        try world.act(bob) { try $0.add([dave.person.did], to: there, at: world.now) }
+        try world.run(30)
+        world.hideDocuments(false)
+        try world.run(180)
+        try say("to all", in: thread)
+        try world.run(10)
+        for device in [dave, erin] { #expect(try texts(device) == ["to all"]) }
+        #expect(try texts(bob) == ["without dave", "to all"])
+    }
+
     @Test func `The time runs only while the device is connected, and is kept over a restart`() throws {
         let thread = try group([bob.person.did, carol.person.did])
         try say("hello", in: thread)

@@ -225,8 +225,10 @@ extension Messenger {
         let ownLeft = next.status == .removed
         if group.awaitsFounders {
             let (old, new) = (Set(before.identities), Set(change.roster.identities))
-            // Who was taken out may come back, or another was brought in: neither is to hear what was said without them.
-            if !old.isSubset(of: new) || change.committer != identity && !new.isSubset(of: old) { forgetOwed(in: id) }
+            // Who was taken out is not awaited any more, and whoever is brought in by another is not to hear what was said without them.
+            withhold(Array(old.subtracting(new)), from: id)
+            let isOwn = summary.committerLeaf == next.ownLeaf
+            if !isOwn, !new.subtracting(old).isSubset(of: awaited(in: group)) { forgetOwed(in: id) }
         }
         try showRoster(change, before, in: id, seq, at: time)
         if ownLeft {

@@ -220,7 +220,11 @@ extension Messenger {
     /// Those that a conversation was made with and who are still to come in: what is said meanwhile is for them too.
     package func awaitedFounders(in conversation: ULID) -> [DID] {
         guard let group = current(conversation), group.awaitsFounders else { return [] }
-        return group.changes.flatMap { change -> [DID] in if case .add(let who) = change { who } else { [] } }
+        return awaited(in: group)
+    }
+
+    func awaited(in group: GroupState) -> [DID] {
+        group.changes.flatMap { change -> [DID] in if case .add(let who) = change { who } else { [] } }
     }
 
     mutating func forgetOwed(in id: GroupID) {
