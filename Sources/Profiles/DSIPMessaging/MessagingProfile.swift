@@ -28,6 +28,8 @@ public enum MessagingProfile {
 
     /// Bytes of an MLS message, a welcome, a GroupInfo, a sealed activity or an archive record; anything larger is a blob. M§5.1
     public static let maximumMLSBytes = 24_576
+    /// Bytes of an object as it is said first: sealed to one device (``SaidAgain``) it still fits an MLS message.
+    public static let maximumObject = 17_000
     /// Seconds from `issued_at` to `expires_at` of any message of the profile, and of an ephemeral deposit. M§5.1, M§11.2
     public static let maximumLifetime: Int64 = 60
     public static let maximumEphemeralLifetime: Int64 = 10

@@ -79,7 +79,7 @@ struct MessageRuleTests {
     func longText() async throws {
         let (relay, alice, bob) = try await couple()
         let there = try await alice.conversation(with: bob)
-        let short = String(repeating: "short \"line\"\n", count: 1000)
+        let short = String(repeating: "short \"line\"\n", count: 900)
         let long = String(repeating: "a long line, ünd söme more\n", count: 4000)
         try await alice.say(short, in: there)
         let sent = try await alice.say(long, in: there)

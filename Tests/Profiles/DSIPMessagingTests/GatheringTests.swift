@@ -30,8 +30,8 @@ import Testing
         _ = try world.act(alice) { try $0.send(MessageDraft(text: text), in: thread, at: world.now) }
     }
 
-    private func texts(_ device: SimulatedWorld.Device) throws -> [String] {
-        try device.store.conversations().first.map { world.texts(device, $0.id) } ?? []
+    private func texts(_ device: SimulatedWorld.Device) -> [String] {
+        device.store.conversations().first.map { world.texts(device, $0.id) } ?? []
     }
 
     private func isGathering(_ thread: ULID) -> Bool { alice.messenger.isGathering(thread) }
@@ -41,12 +41,12 @@ import Testing
         try say("all of you", in: thread)
         try world.run(10)
         #expect(isGathering(thread))
-        #expect(try texts(bob).isEmpty)
+        #expect(texts(bob).isEmpty)
         try world.connect(carol)
         try world.run(15)
         #expect(!isGathering(thread))
-        #expect(try texts(bob) == ["all of you"])
-        #expect(try texts(carol) == ["all of you"])
+        #expect(texts(bob) == ["all of you"])
+        #expect(texts(carol) == ["all of you"])
         let record = try #require(carol.store.conversations().first)
         #expect(record.title == "New")
     }
@@ -55,9 +55,9 @@ import Testing
         let thread = try group([bob.person.did, carol.person.did])
         try say("those who are here", in: thread)
         try world.run(25)
-        #expect(try texts(bob).isEmpty)
+        #expect(texts(bob).isEmpty)
         try world.run(10)
-        #expect(try texts(bob) == ["those who are here"])
+        #expect(texts(bob) == ["those who are here"])
         #expect(!isGathering(thread))
         try world.connect(carol)
         try world.run(10)
@@ -65,8 +65,8 @@ import Testing
         try world.run(10)
         try say("with carol", in: thread)
         try world.run(10)
-        #expect(try texts(carol) == ["with carol"])
-        #expect(try texts(bob) == ["those who are here", "with carol"])
+        #expect(texts(carol) == ["with carol"])
+        #expect(texts(bob) == ["those who are here", "with carol"])
     }
 
     @Test func `Who is taken out before they could come in is not brought in`() throws {
@@ -75,7 +75,7 @@ import Testing
         try world.act(alice) { try $0.remove([carol.person.did], from: thread, at: world.now) }
         try say("the two of us", in: thread)
         try world.run(10)
-        #expect(try texts(bob) == ["the two of us"])
+        #expect(texts(bob) == ["the two of us"])
         try world.connect(carol)
         try world.run(120)
         #expect(carol.store.conversations().isEmpty)
@@ -102,14 +102,14 @@ import Testing
         try world.run(10)
         try say("without dave", in: thread)
         try world.run(10)
-        #expect(try texts(dave) == ["with dave"])
+        #expect(texts(dave) == ["with dave"])
         world.hideDocuments(false)
         try world.run(180)
-        #expect(try texts(erin) == ["with dave", "without dave"])
+        #expect(texts(erin) == ["with dave", "without dave"])
         try world.act(alice) { try $0.add([dave.person.did], to: thread, at: world.now) }
         try world.run(60)
         #expect(try #require(dave.store.conversations().first).isRemoved == false)
-        #expect(try texts(dave) == ["with dave"])
+        #expect(texts(dave) == ["with dave"])
     }
 
     @Test func `Who comes in late does not read what was said without another who is back before`() throws {
@@ -125,8 +125,8 @@ import Testing
         try world.run(180)
         try say("to all", in: thread)
         try world.run(10)
-        for device in [dave, erin] { #expect(try texts(device) == ["to all"]) }
-        #expect(try texts(bob) == ["without dave", "to all"])
+        for device in [dave, erin] { #expect(texts(device) == ["to all"]) }
+        #expect(texts(bob) == ["without dave", "to all"])
     }
 
     @Test func `The time runs only while the device is connected, and is kept over a restart`() throws {
@@ -141,8 +141,8 @@ import Testing
         try world.restart(alice)
         #expect(isGathering(thread))
         try world.run(25)
-        #expect(try texts(carol) == ["hello"])
-        #expect(try texts(bob) == ["hello"])
+        #expect(texts(carol) == ["hello"])
+        #expect(texts(bob) == ["hello"])
     }
 
     @Test func `One whose mailbox nobody knows does not keep the others out`() throws {
@@ -150,7 +150,7 @@ import Testing
         let thread = try group([stranger, bob.person.did])
         try say("hello", in: thread)
         try world.run(35)
-        #expect(try texts(bob) == ["hello"])
+        #expect(texts(bob) == ["hello"])
         // What a person asks for goes before what waits.
         try world.act(alice) { try $0.remove([bob.person.did], from: thread, at: world.now) }
         try world.run(10)

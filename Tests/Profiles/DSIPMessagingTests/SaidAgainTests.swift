@@ -43,7 +43,8 @@ import Testing
         #expect(world.texts(devices[0], thread) == ["one", "two", "three"])
     }
 
-    @Test func `Who came in later hears nothing of what is said again to those who were there`() throws {
+    @Test(arguments: ["one", String(repeating: "long ", count: 3_300)])
+    func `Who came in later hears nothing of what is said again to those who were there`(_ text: String) throws {
         let world = try SimulatedWorld(seed: 13)
         let devices = try ["alice", "bob", "carol"].map { try world.device(world.person($0)) }
         let (alice, bob, carol) = (devices[0], devices[1], devices[2])
@@ -52,7 +53,7 @@ import Testing
             try $0.createGroup(title: "", members: [bob.person.did], at: world.now)
         }
         try world.run(10)
-        let one = try say("one", alice, thread, world)
+        let one = try say(text, alice, thread, world)
         try world.run(10)
         try world.act(alice) { try $0.add([carol.person.did], to: thread, at: world.now) }
         try world.run(10)
@@ -68,13 +69,24 @@ import Testing
         }
         #expect(world.texts(carol, thread) == ["two"])
         try world.run(60)
-        #expect(world.texts(bob, thread) == ["one", "two"])
+        #expect(world.texts(bob, thread) == [text, "two"])
         #expect(bob.store.message(one, in: thread)?.order == line.order)
         #expect(world.texts(carol, thread) == ["two"])
         // A device of his that comes later has it from the archive.
         let later = try world.device(bob.person)
         try world.run(120)
-        #expect(world.texts(later, thread) == ["one", "two"])
+        #expect(world.texts(later, thread) == [text, "two"])
+    }
+
+    @Test func `What is too long to be sealed to one device is not said at first either`() throws {
+        let world = try SimulatedWorld(seed: 11)
+        let devices = try ["alice", "bob"].map { try world.device(world.person($0)) }
+        try world.run(20)
+        let thread = try world.act(devices[0]) { try $0.open(with: devices[1].person.did, at: world.now) }
+        #expect(throws: MessagingError(.refused, "It is too long for a message; send it as a file.")) {
+            try say(String(repeating: "long ", count: 3_400), devices[0], thread, world)
+        }
+        #expect(devices[0].store.conversations().allSatisfy { world.messages(devices[0], $0.id).isEmpty })
     }
 
     @Test func `Nobody's words are said again by somebody else`() throws {

@@ -73,9 +73,10 @@ extension Agent {
 
     private static let longText = "text/plain; charset=utf-8"
 
-    /// Whether the content object that says it may be larger than an MLS message takes (M§5.1), as JSON with all that stands beside it.
+    /// Whether the content object that says it may be larger than an object may be, as JSON with all that stands beside it.
     private static func isTooLong(_ text: String, _ mentions: Int) -> Bool {
-        JSONValue.string(text).utf8.count > 21_000 - 150 * min(mentions, ContentExtensions.maximumMentions)
+        JSONValue.string(text).utf8.count
+            > MessagingProfile.maximumObject - 2_500 - 150 * min(mentions, ContentExtensions.maximumMentions)
     }
 
     /// Takes a file to be sent with ``attach(_:_:_:caption:in:)``, as `POST /api/v1/uploads` does.

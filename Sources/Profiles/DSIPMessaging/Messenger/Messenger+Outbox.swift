@@ -18,10 +18,11 @@ extension Messenger {
         content: ULID? = nil,
         blobs: [BlobReference] = [],
         after: ULID? = nil,
-        again: OutboxItem.Again? = nil
+        again: OutboxItem.Again? = nil,
+        limit: Int = MessagingProfile.maximumObject
     ) throws(MessagingError) {
         let bytes = object.utf8
-        guard bytes.count <= MessagingProfile.maximumMLSBytes - 1024 else {
+        guard bytes.count <= limit else {
             throw MessagingError(.refused, "It is too long for a message; send it as a file.")
         }
         guard (outbox[thread]?.count ?? 0) < OutboxItem.maximumWaiting else {

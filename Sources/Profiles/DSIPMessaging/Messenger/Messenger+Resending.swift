@@ -103,6 +103,9 @@ extension Messenger {
         }
     }
 
+    /// Bytes of what is said again: what an MLS message takes beside its framing. M§5.1
+    private static var maximumAgain: Int { MessagingProfile.maximumMLSBytes - 1024 }
+
     private mutating func sayAgain(
         _ payload: JSONObject,
         _ seq: Int64,
@@ -120,7 +123,7 @@ extension Messenger {
         guard let conversation = current(thread)?.conversation else { return }
         let place = OutboxItem.Again(group: group, seq: seq, askers: [asker].compactMap(\.self))
         guard payload["object"]?.string != SaidAgain.objectName else {
-            try? queue(.object(payload), in: thread, again: place)
+            try? queue(.object(payload), in: thread, again: place, limit: Self.maximumAgain)
             return
         }
         let again = SaidAgain(
@@ -132,12 +135,7 @@ extension Messenger {
             seq: seq,
             payload: payload
         )
-        do {
-            try queue(again.json, in: thread, again: place)
-        } catch {
-            // Too long to be wrapped: in a new place then.
-            try? queue(.object(payload), in: thread, again: place)
-        }
+        try? queue(again.json, in: thread, again: place, limit: Self.maximumAgain)
     }
 
     /// Whether all who would hear it now could read it when it was said, or it was owed to those who came in.
@@ -171,7 +169,7 @@ extension Messenger {
                     payload: kept?.payload ?? payload
                 ).sealed(to: asker)
             else { continue }
-            try? queue(sealed.json, in: item.thread)
+            try? queue(sealed.json, in: item.thread, limit: Self.maximumAgain)
         }
     }
 
