@@ -56,10 +56,18 @@ struct RatchetTests {
             try await Person("Bob", at: his, folder: folder, trusting: [hers])
         }
 
-        func bobsPhone() async throws -> Person {
-            let phone = try await Person("Bob", at: his, createsIdentity: false, kind: .phone, trusting: [hers])
+        func bobsPhone() async throws -> Person { try await phone(of: bob, at: his, trusting: hers) }
+
+        func phone(of person: Person, at relay: TestRelay, trusting other: TestRelay) async throws -> Person {
+            let phone = try await Person(
+                person.name,
+                at: relay,
+                createsIdentity: false,
+                kind: .phone,
+                trusting: [other]
+            )
             let code = try await phone.agent.beginPairing().code
-            _ = try await bob.agent.approvePairing(code, name: "Phone")
+            _ = try await person.agent.approvePairing(code, name: "Phone")
             return phone
         }
 
@@ -188,12 +196,16 @@ struct RatchetTests {
         await couple.stop()
     }
 
-    @Test("where no mailbox keeps the past, a device that is added later is told it by the first one")
-    func toldHistory() async throws {
+    @Test(
+        "a device that is added later is told the past by the first one, be there a mailbox or not",
+        arguments: [0, 1]
+    )
+    func toldHistory(owner: Int) async throws {
         let couple = try await Couple()
-        let (alice, bob) = (couple.alice, couple.bob)
+        let people = [(couple.bob, couple.his), (couple.alice, couple.hers)]
+        let ((bob, his), (alice, hers)) = (people[owner], people[1 - owner])
         let (there, _) = try await exchange("one", "two", alice, bob)
-        let phone = try await couple.bobsPhone()
+        let phone = try await couple.phone(of: bob, at: his, trusting: hers)
         try await until("the phone has the past", within: .seconds(120)) {
             await phone.texts(with: [alice]) == ["one", "two"]
         }
@@ -267,6 +279,11 @@ struct RatchetTests {
         }
         #expect(await alice.agent.carriage(with: bob.did) == ["mls"])
         #expect(await bob.agent.carriage(with: alice.did) == ["mls"])
+        let phone = try await couple.phone(of: alice, at: couple.hers, trusting: couple.his)
+        try await until("Alice’s phone has all of it", within: .seconds(120)) {
+            await phone.texts(with: [bob]) == ["by ratchet", "by group", "both"]
+        }
+        await phone.agent.stop()
         await couple.stop()
     }
 

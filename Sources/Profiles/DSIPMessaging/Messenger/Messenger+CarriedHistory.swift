@@ -1,8 +1,8 @@
 import DSIPIdentity
 import Encoding
 
-/// The past of conversations that a ratchet carries, of an identity without a mailbox to archive anything in: each device keeps the last
-/// of it and tells it, as archive records, to an own device that has come.
+/// The past of conversations that a ratchet carries, which no mailbox archives: each device keeps the last of it and tells it, as archive
+/// records, to an own device that has come.
 extension Messenger {
     /// Beside the object, with whom it was said: what one has said oneself does not tell.
     private static var peerMember: String { "peer" }
@@ -62,7 +62,7 @@ extension Messenger {
 
     /// Keeps what was said for own devices that come later. What is to disappear is not kept.
     mutating func keep(_ said: Saying) throws(MessagingError) {
-        guard primary == nil, let peer = try ledger.conversation(said.thread)?.peer, var payload = said.payload.object,
+        guard let peer = try ledger.conversation(said.thread)?.peer, var payload = said.payload.object,
             payload["disappear_after_s"] == nil
         else { return }
         payload[Self.peerMember] = .string(peer.string)
@@ -93,8 +93,7 @@ extension Messenger {
     }
 
     private mutating func tellPast(of record: ConversationRecord, _ room: Int) throws(MessagingError) -> Int {
-        guard let peer = record.peer, try carriedPeer(of: record.id) == peer, let conversation = try wire(record.id)
-        else { return 0 }
+        guard let peer = record.peer else { return 0 }
         let rows = try ledger.rows(.history, peer.string).suffix(room)
         var (records, bytes): ([JSONValue], Int) = ([], 0)
         for row in rows {
@@ -107,7 +106,10 @@ extension Messenger {
             bytes += row.value.count
         }
         if !records.isEmpty { outgoing.append(.copy(Self.past(records), of: peer)) }
-        if let read = try readMarks(of: identity.string, in: record.id).highest?.message {
+        // In a group that the conversation goes on in, own devices tell each other how far was read.
+        if try carriedPeer(of: record.id) == peer, let conversation = try wire(record.id),
+            let read = try readMarks(of: identity.string, in: record.id).highest?.message
+        {
             let receipt = Receipt(
                 id: newULID(),
                 conversation: conversation,
