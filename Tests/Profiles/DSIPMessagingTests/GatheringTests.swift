@@ -112,6 +112,26 @@ import Testing
         #expect(texts(dave) == ["with dave"])
     }
 
+    @Test func `Who comes in late reads what was said as another device of its speaker has changed it`() throws {
+        let phone = try world.device(alice.person)
+        try world.run(60)
+        let (thread, _, erin) = try lateGroup()
+        for text in ["one", "two", "three"] { try say(text, in: thread) }
+        try world.run(10)
+        let there = try #require(phone.store.conversations().first { $0.kind == .group }).id
+        let lines = world.messages(phone, there).filter(\.isContent)
+        #expect(lines.map(\.text) == ["one", "two", "three"])
+        try world.act(phone) { try $0.edit(lines[0].id, in: there, text: "first", at: world.now) }
+        try world.act(phone) { try $0.retract(lines[1].id, in: there, at: world.now) }
+        try world.run(10)
+        world.hideDocuments(false)
+        try world.run(180)
+        let late = try #require(erin.store.conversations().first)
+        let shown = world.messages(erin, late.id).filter(\.isContent)
+        #expect(shown.map(\.text) == ["first", "", "three"])
+        #expect(shown.map(\.isRetracted) == [false, true, false])
+    }
+
     @Test func `Who comes in late does not read what was said without another who is back before`() throws {
         let (thread, dave, erin) = try lateGroup()
         let there = try #require(bob.store.conversations().first).id

@@ -175,6 +175,7 @@ extension Messenger {
             line.text = text
         }
         try save(line)
+        oweChange(of: line, said)
         if var record = try ledger.conversation(said.thread) {
             record.unread = try unread(in: record)
             show(record)

@@ -187,7 +187,10 @@ extension Messenger {
 
     /// Tells how far this identity has read.
     mutating func tellRead(in thread: ULID) throws(MessagingError) {
-        guard let read = try readMarks(of: identity.string, in: thread).highest else { return }
+        guard let read = try readMarks(of: identity.string, in: thread).highest else {
+            readTold[thread] = nil
+            return
+        }
         let isPrivate = !settings.sendsRead
         if isPrivate, personal == nil, try carriedPeer(of: thread) == nil {
             // There is nobody yet to whom it can be told.

@@ -192,6 +192,17 @@ extension Messenger {
         }
     }
 
+    /// Another own device has changed what is owed: it is owed as it is now.
+    mutating func oweChange(of line: MessageRecord, _ said: Saying) {
+        guard said.origin == .live, said.sender == identity, said.device != device, line.group == said.group,
+            let group = groups[said.group], group.awaitsFounders, line.seq.map(group.owed.contains) == true,
+            group.owed.count < Self.maximumOwed, !group.owed.contains(said.seq)
+        else { return }
+        // That device answers for it: here it is kept for nobody who asks.
+        keep(Sent(object: said.payload.utf8, audience: nil), in: said.group, said.seq)
+        update(said.group) { $0.owed.append(said.seq) }
+    }
+
     /// Some of them have come in: they hear what was said meanwhile, in its place.
     mutating func settleOwed(in id: GroupID) {
         guard let group = groups[id], group.awaitsFounders else { return }
