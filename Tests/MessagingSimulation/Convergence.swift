@@ -311,18 +311,18 @@ public struct Convergence {
         // The roster that this device knows: nobody else may ever read it.
         let members = device.store.conversation(thread)?.members ?? []
         let there = Set(members + [device.person.did])
+        let founders = Set(device.messenger.awaitedFounders(in: thread))
         let id: ULID
         do {
             id = try world.act(device) { try $0.send(draft, in: thread, at: now) }
         } catch {
             // Its store failed, but may have kept it.
             for line in world.messages(device, thread) where line.isMine && audiences[line.id] == nil {
-                audiences[line.id] = there
+                (audiences[line.id], awaited[line.id]) = (there, founders)
             }
             throw error
         }
-        audiences[id] = there
-        awaited[id] = Set(device.messenger.awaitedFounders(in: thread))
+        (audiences[id], awaited[id]) = (there, founders)
         said += 1
     }
 
