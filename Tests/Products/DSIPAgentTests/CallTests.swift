@@ -51,7 +51,9 @@ struct CallTests {
         let reoffer = SDP.make(["audio", "video", "video"], setup: "actpass", ufrag: "bobb")
         let reanswer = SDP.make(["audio", "video", "video"], setup: "active", ufrag: "alce")
         let update = try await bob.agent.update(session, sdp: reoffer, screen: "2")
-        try await until("Alice is offered the update") { alice.call(session)?.update?.id == update }
+        try await until("Alice is offered the update") {
+            alice.call(session)?.update?.id == update && alice.now.descriptions.last?.update == update
+        }
         #expect(alice.now.descriptions.last?.sdp == reoffer)
         try await alice.agent.answerUpdate(session, update: update, sdp: reanswer)
         try await until("Bob has the answer") { bob.now.descriptions.last?.update == update }
