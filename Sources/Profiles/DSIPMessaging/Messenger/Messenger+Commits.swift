@@ -206,10 +206,11 @@ extension Messenger {
     ) throws(MessagingError) {
         guard let group = groups[id] else { return }
         let before = try roster(of: id)
+        let isOwn = summary.committerLeaf == next.ownLeaf
         set(next, for: id)
         set(change.roster, for: id)
         if let context = change.context {
-            try moved(id, to: context.hub, after: seq, isOwn: summary.committerLeaf == next.ownLeaf, at: time)
+            try moved(id, to: context.hub, after: seq, isOwn: isOwn, at: time)
         }
         // The commit that was under way is for an epoch that is over.
         if let item = group.commitItem {
@@ -227,7 +228,6 @@ extension Messenger {
             let (old, new) = (Set(before.identities), Set(change.roster.identities))
             // Who was taken out is not awaited any more, and whoever is brought in by another is not to hear what was said without them.
             withhold(Array(old.subtracting(new)), from: id)
-            let isOwn = summary.committerLeaf == next.ownLeaf
             if !isOwn, !new.subtracting(old).isSubset(of: awaited(in: group)) { forgetOwed(in: id) }
         }
         try showRoster(change, before, in: id, seq, at: time)
