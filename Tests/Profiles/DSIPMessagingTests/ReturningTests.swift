@@ -122,6 +122,39 @@ import Testing
         #expect(try alice.messenger.groupInfoItem(group) != nil)
     }
 
+    @Test func `A new device comes in as soon as the documents of who is there can be had, however late`() throws {
+        let world = try SimulatedWorld(seed: 25)
+        let people = ["alice", "bob", "carol"].map { world.person($0, isNamed: $0 != "alice") }
+        let devices = try people.map { try world.device($0) }
+        try world.run(20)
+        let thread = try group(devices[0], world)
+        let group = try #require(devices[1].messenger.current(thread)?.id)
+        try say("hello", devices[1], thread, world)
+        try world.run(20)
+        try world.disconnect(devices[0])
+        world.hideDocuments(true)
+        let late = try world.device(people[0])
+        try world.run(120)
+        #expect(late.messenger.groups[group]?.phase == .lost)
+        // Each GroupInfo makes it try again, oftener than a device that was never in tries in vain.
+        for _ in 0..<40 {
+            try world.act(devices[1]) { messenger in
+                try messenger.turn(at: world.now) { messenger throws(MessagingError) in
+                    try messenger.publishGroupInfo(of: group)
+                }.1
+            }
+            try world.run(2)
+        }
+        try world.run(600)
+        #expect(late.messenger.groups[group]?.phase == .lost)
+        world.hideDocuments(false)
+        try world.run(70)
+        #expect(late.messenger.groups[group]?.phase == .active)
+        try say("there you are", devices[1], thread, world)
+        try world.run(20)
+        #expect(world.texts(late, thread).contains("there you are"))
+    }
+
     @Test func `Who was taken out while it could not follow is out, whatever it last knew`() throws {
         let world = try SimulatedWorld(seed: 24)
         let (alice, bob) = try three(in: world)

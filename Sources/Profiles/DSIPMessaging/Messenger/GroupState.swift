@@ -49,7 +49,7 @@ struct GroupState: Sendable {
     var retryAt: Int64?
     /// When it is left, another having taken its place. M§7.2
     var leaveAt: Int64?
-    /// Tries at coming back.
+    /// Tries at coming back; none where documents were missing.
     var rejoins = 0
     /// When the own leaf is to be renewed. M§6.2
     var renewAt: Int64 = .max

@@ -47,6 +47,7 @@ extension Messenger {
             try messenger.unstall(did)
             try messenger.retryContacts()
             try messenger.retryJoins()
+            messenger.retryRejoins(with: did)
         }.1
     }
 

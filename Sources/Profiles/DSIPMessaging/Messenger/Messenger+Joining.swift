@@ -35,10 +35,10 @@ extension Messenger {
             groups[id].map({ $0.leftEpoch < group.epoch }) ?? true
         else { return try giveUpJoining(id) }
         let (roster, needs) = rosterAtEntry(of: group)
-        if let needs {
-            // Its document first; then the same welcome again.
+        guard needs.isEmpty else {
+            // Their documents first; then the same welcome again.
             waitToJoin(id, item)
-            awaitDocument(of: needs)
+            for did in needs.sorted() { awaitDocument(of: did) }
             return
         }
         _ = try takeBundle(reference)

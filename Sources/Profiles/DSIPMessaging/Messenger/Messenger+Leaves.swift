@@ -79,8 +79,11 @@ extension Messenger {
     }
 
     /// The leaves of a group that is entered from outside: whoever lapsed meanwhile stands there still, and says nothing any more.
-    func rosterAtEntry(of group: MLS.Group) -> (roster: GroupRoster, needs: DID?) {
+    ///
+    /// - Returns: `needs`: whose documents it takes to tell; without them the roster lacks their leaves.
+    func rosterAtEntry(of group: MLS.Group) -> (roster: GroupRoster, needs: Set<DID>) {
         var roster = GroupRoster()
+        var needs: Set<DID> = []
         roster.epoch = group.epoch
         for member in group.members {
             switch credential(of: member.leafNode) {
@@ -93,7 +96,7 @@ extension Messenger {
                         expiresAt: leaf.delegation.expiresAt
                     )
                 )
-            case .needs(let did): return (roster, did)
+            case .needs(let did): needs.insert(did)
             case .invalid:
                 guard let device = DeviceCredentials.device(member.credential) else { continue }
                 let subject = LeafCredential.claim(of: member.leafNode)?.identity
@@ -102,7 +105,7 @@ extension Messenger {
                 )
             }
         }
-        return (roster, nil)
+        return (roster, needs)
     }
 
     /// Mailboxes that leaves name, for members whose documents say nothing (`docs/messaging.md`).

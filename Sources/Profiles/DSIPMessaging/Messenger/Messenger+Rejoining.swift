@@ -47,6 +47,7 @@ extension Messenger {
             ledger.set(.groupInfo, "", id.text, nil)
             return
         }
+        lacking[id] = nil
         update(id) { group in
             group.rejoins = min(group.rejoins + 1, Self.maximumRejoins)
             group.retryAt = now + MessagingProfile.backoff(attempt: group.rejoins)
@@ -97,7 +98,7 @@ extension Messenger {
         let context = joined.group.extensions[Self.conversationExtension]
             .flatMap { try? ConversationExtension(decoding: $0) }
         let (roster, needs) = rosterAtEntry(of: joined.group)
-        if let needs { return resolve(needs) }
+        guard needs.isEmpty else { return rejoinPutOff(id, for: needs) }
         let identities = Set(roster.identities)
         // A direct conversation that its peer is not in yet is nobody's to join.
         if group.kind.effective == .direct, identities.count < 2, try ledger.row(.roster, "", id.text) == nil {
@@ -122,6 +123,27 @@ extension Messenger {
         }
         let actions = update(id) { $0.outage.deposit(outgoing.id, at: now) } ?? []
         try follow(actions, in: id)
+    }
+
+    /// Without these documents nobody can tell who is in the group: that is no try that failed.
+    private mutating func rejoinPutOff(_ id: GroupID, for needs: Set<DID>) {
+        let now = now
+        lacking[id] = needs
+        for did in needs.sorted() { resolve(did) }
+        let due = needs.compactMap { resolving[$0] }.filter { $0 > now }.max() ?? now + Self.documentInterval
+        update(id) { group in
+            group.rejoins = max(0, group.rejoins - 1)
+            group.retryAt = due
+        }
+    }
+
+    /// A document was found: whoever lacked that one alone to come back tries now.
+    mutating func retryRejoins(with did: DID) {
+        let now = now
+        for id in lacking.keys.sorted() where lacking[id]?.remove(did) != nil && lacking[id]?.isEmpty == true {
+            lacking[id] = nil
+            if groups[id]?.phase == .lost { update(id) { $0.retryAt = now } }
+        }
     }
 
     /// The hub took the external commit.

@@ -59,6 +59,8 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var awaited: Set<DID> = []
     /// Groups whose welcome waits for a document or a tree.
     var joining: Set<GroupID> = []
+    /// Documents without which this device cannot come back, by group.
+    var lacking: [GroupID: Set<DID>] = [:]
 
     // What a restart may forget.
     var documents: [DID: DIDDocument] = [:]
