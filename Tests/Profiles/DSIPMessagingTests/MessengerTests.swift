@@ -345,10 +345,13 @@ import Testing
         let id = try say("soon gone", devices[0], thread, world)
         try world.run(10)
         let other = try conversation(devices[1])
+        let group = try #require(devices[0].store.message(id, in: thread)?.group).text
+        let sent = devices[0].store.rows(.sent, group).count
         try world.act(devices[1]) { try $0.read(through: id, in: other, at: world.now) }
         try world.run(60)
         #expect(world.texts(devices[0], thread).isEmpty)
         #expect(world.texts(devices[1], other).isEmpty)
+        #expect(devices[0].store.rows(.sent, group).count == sent - 1, "it is not said again either")
     }
 
     @Test func `A missed call stands in the conversation on every device`() throws {

@@ -155,6 +155,38 @@ import Testing
         #expect(world.texts(late, thread).contains("there you are"))
     }
 
+    @Test func `What was said to somebody whose only device was lost is said again to the new one`() throws {
+        let world = try SimulatedWorld(seed: 26)
+        let (lost, bob) = try three(in: world)
+        let carol = try #require(world.devices.last)
+        let thread = try group(lost, world)
+        let direct = try world.act(bob) { try $0.open(with: lost.person.did, at: world.now) }
+        try say("are you there?", bob, direct, world)
+        try say("one", bob, thread, world)
+        try world.run(60)
+        try world.disconnect(lost)
+        try say("two", bob, thread, world)
+        try world.run(5)
+        try say("three", carol, thread, world)
+        try say("please answer", bob, direct, world)
+        try world.run(60)
+        let line = try #require(world.messages(carol, thread).first { $0.text == "two" })
+        try world.act(carol) { try $0.react("👍", to: line.id, in: thread, at: world.now) }
+        try world.run(60)
+        let new = try world.device(lost.person)
+        try world.run(40)
+        try world.restart(new)
+        try world.run(200)
+        let shown = new.store.conversations().map { (isDirect: $0.peer != nil, texts: world.texts(new, $0.id)) }
+        #expect(shown.first { !$0.isDirect }?.texts == ["one", "two", "three"])
+        #expect(shown.first { $0.isDirect }?.texts == ["are you there?", "please answer"])
+        #expect(new.store.message(line.id, in: thread)?.reactions.map(\.emoji) == ["👍"])
+        #expect(new.messenger.loose.isEmpty && new.messenger.passed.isEmpty)
+        try say("found it", new, thread, world)
+        try world.run(20)
+        #expect(world.texts(carol, thread) == ["one", "two", "three", "found it"])
+    }
+
     @Test func `Who was taken out while it could not follow is out, whatever it last knew`() throws {
         let world = try SimulatedWorld(seed: 24)
         let (alice, bob) = try three(in: world)

@@ -209,6 +209,7 @@ extension Messenger {
                 payload: payload
             )
         )
+        foundInArchive(seq, of: group)
     }
 
     /// The thread of a conversation once it is shown: of a group that is being joined it is not certain which it will be.

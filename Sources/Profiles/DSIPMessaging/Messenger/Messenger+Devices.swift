@@ -90,6 +90,8 @@ extension Messenger {
             at: now
         )
         group.retryAt = now
+        // Of an own device that is gone nobody can say it again.
+        _ = takePassed(of: id)
         groups[id] = group
         try leavePersonal(for: id)
         try setPersonal(id)
@@ -136,6 +138,7 @@ extension Messenger {
                 at: context.conversation.seconds
             )
             group.retryAt = now
+            group.unopened = takePassed(of: id)
             groups[id] = group
             inbox.created(id)
             dirtyGroups.insert(id)

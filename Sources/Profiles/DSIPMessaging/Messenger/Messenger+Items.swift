@@ -33,7 +33,8 @@ extension Messenger {
                 }
             case .hold: hold(item)
             case .release, .rejoin: try follow(action, in: item.group)
-            case .duplicate, .siblings, .skip: break
+            case .skip: notePassed(item)
+            case .duplicate, .siblings: break
             }
         }
     }

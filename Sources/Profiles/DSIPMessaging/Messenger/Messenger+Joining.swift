@@ -84,6 +84,8 @@ extension Messenger {
             at: createdAt
         )
         group.joinedEpoch = mls.epoch
+        // Whoever brought it in has that, and archives it.
+        _ = takePassed(of: id)
         groups[id] = group
         dirtyGroups.insert(id)
         set(mls, for: id)

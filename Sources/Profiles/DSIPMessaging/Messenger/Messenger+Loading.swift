@@ -74,6 +74,7 @@ extension Messenger {
         personal = try ledger.row(.setting, "", "personal").flatMap { GroupID(String(decoding: $0, as: UTF8.self)) }
         awaited = Set(try ledger.rows(.setting, "awaited").compactMap { DID($0.key) })
         missingKeys = Set(try ledger.rows(.setting, Self.missingScope).compactMap { ULID($0.key) })
+        try loadPassed()
         joining = Set(try ledger.rows(.held, Self.joinScope).compactMap { GroupID($0.key) })
         isStale = false
         isInterrupted = true

@@ -190,6 +190,12 @@ extension Messenger {
         for (id, expiry) in expiries where expiry.at <= now {
             expiries[id] = nil
             ledger.set(.expiry, "", id.description, nil)
+            // Nor is it said again to a device that comes later.
+            if let line = try ledger.message(id, in: expiry.conversation), line.isMine, let group = line.group,
+                let seq = line.seq
+            {
+                ledger.set(.sent, group.text, OutboxItem.key(seq), nil)
+            }
             ledger.dropMessage(id, in: expiry.conversation)
             touched.messages[.init(id: id, conversation: expiry.conversation)] = false
             guard var record = try ledger.conversation(expiry.conversation) else { continue }

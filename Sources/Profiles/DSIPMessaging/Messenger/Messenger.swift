@@ -59,6 +59,8 @@ public struct Messenger<Store: MessengerStore>: Sendable {
     var awaited: Set<DID> = []
     /// Groups whose welcome waits for a document or a tree.
     var joining: Set<GroupID> = []
+    /// `seq` of what passed by of groups that this device is not in yet.
+    var passed: [GroupID: [Int64]] = [:]
     /// Documents without which this device cannot come back, by group.
     var lacking: [GroupID: Set<DID>] = [:]
 
