@@ -7,7 +7,6 @@ import Encoding
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOPosix
 import Synchronization
 
 /// The shell of the mailboxes and hubs of this relay: what reaches them queues here, one thread lets ``MailboxHost`` judge it, and what
@@ -51,12 +50,7 @@ final class MailboxDesk: Sendable {
         var logger: Logger
     }
 
-    private struct Queue {
-        var waiting = CircularBuffer<Input>()
-        var waitingBytes = 0
-        var isRunning = false
-        var isStopped = false
-        var idle: [@Sendable () -> Void] = []
+    private struct State {
         /// Unix seconds at which the host wants to be woken.
         var deadline: Int64?
         var resolving: Set<DID> = []
@@ -64,18 +58,14 @@ final class MailboxDesk: Sendable {
         var known: Set<SignalingConnection> = []
     }
 
-    /// Messages, and bytes of them, that may wait.
-    private static let maximumWaiting = 8192
-    private static let maximumWaitingBytes = 64 << 20
-    private static let maximumBatch = 256
     private static let maximumResolving = 256
 
     let parts: Parts
     let office: Mutex<MailboxOffice>
     let uploads = NIOLockedValueBox(UploadLedger())
     private let links: NIOLockedValueBox<ServiceLinks?>
-    private let threads: NIOThreadPool
-    private let queue = NIOLockedValueBox(Queue())
+    private let queue = BatchQueue<Input>(.init(waiting: 8192, bytes: 64 << 20))
+    private let state = NIOLockedValueBox(State())
     private let observers: NIOLockedValueBox<Observers>
 
     /// Who else hears of what the mailboxes find.
@@ -91,8 +81,6 @@ final class MailboxDesk: Sendable {
         self.office = Mutex(MailboxOffice())
         self.links = NIOLockedValueBox(nil)
         self.observers = NIOLockedValueBox(Observers())
-        self.threads = NIOThreadPool(numberOfThreads: 1)
-        threads.start()
     }
 
     /// Opens the mailboxes; until then everything is refused.
@@ -129,8 +117,8 @@ final class MailboxDesk: Sendable {
         if message.body.kind.isOfOwner, message.body.from != connection.device?.device {
             return refuse(.policyBlocked, message, connection)
         }
-        let size = message.envelope.bytes.count
-        guard submit(.received(message, connection), size: size) else {
+        state.withLockedValue { _ = $0.known.insert(connection) }
+        guard submit(.received(message, connection)) else {
             return refuse(.mailboxQuotaExceeded, message, connection, retryAfter: 1)
         }
     }
@@ -152,7 +140,7 @@ final class MailboxDesk: Sendable {
     }
 
     func closed(_ connection: SignalingConnection) {
-        if queue.withLockedValue({ $0.known.contains(connection) }) { submit(.closed(connection)) }
+        if state.withLockedValue({ $0.known.remove(connection) }) != nil { submit(.closed(connection)) }
     }
 
     func answered(_ id: ULID, _ service: DID, _ answer: ServiceAnswer) { submit(.answered(id, by: service, answer)) }
@@ -161,83 +149,37 @@ final class MailboxDesk: Sendable {
     func tick() {
         links.withLockedValue { $0 }?.tick()
         let now = parts.voice.clock()
-        if queue.withLockedValue({ $0.deadline.map { $0 <= now } ?? false }) { submit(.tick) }
+        if state.withLockedValue({ $0.deadline.map { $0 <= now } ?? false }) { submit(.tick) }
     }
 
-    /// - Parameter size: of what a peer sent; 0 for what is bounded already, which always finds room.
     /// - Returns: false when too much waits.
     @discardableResult
-    func submit(_ input: Input, size: Int = 0) -> Bool {
-        let start: Bool? = queue.withLockedValue { queue in
-            guard !queue.isStopped else { return nil }
-            if size > 0 {
-                guard queue.waiting.count < MailboxDesk.maximumWaiting,
-                    queue.waitingBytes + size <= MailboxDesk.maximumWaitingBytes
-                else { return nil }
-            }
-            if case .received(_, let connection) = input { queue.known.insert(connection) }
-            if case .closed(let connection) = input { queue.known.remove(connection) }
-            queue.waiting.append(input)
-            queue.waitingBytes += input.size
-            defer { queue.isRunning = true }
-            return !queue.isRunning
-        }
-        guard let start else {
-            if case .stored(let claim) = input { claim.done(false) }
-            return false
-        }
-        if start { threads.submit { [self] _ in run() } }
-        return true
+    func submit(_ input: Input) -> Bool {
+        let isTaken = queue.submit(input, size: input.size) { [self] in work($0) }
+        if !isTaken, case .stored(let claim) = input { claim.done(false) }
+        return isTaken
     }
 
     /// Ends after what waits; nothing is taken any more.
     func stop() async {
         links.withLockedValue { $0 }?.close()
-        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
-            let isIdle = queue.withLockedValue { queue -> Bool in
-                queue.isStopped = true
-                if !queue.isRunning { return true }
-                queue.idle.append { done.resume() }
-                return false
-            }
-            if isIdle { done.resume() }
-        }
-        try? await threads.shutdownGracefully()
+        await queue.stop()
         office.withLock { $0.host = nil }
         await parts.replicator.stop()
     }
 
     // MARK: The thread
 
-    private func run() {
-        while true {
-            let (batch, idle) = queue.withLockedValue { queue -> ([Input], [@Sendable () -> Void]) in
-                let batch = Array(queue.waiting.prefix(MailboxDesk.maximumBatch))
-                queue.waiting.removeFirst(batch.count)
-                for input in batch { queue.waitingBytes -= input.size }
-                guard batch.isEmpty else { return (batch, []) }
-                queue.isRunning = false
-                defer { queue.idle = [] }
-                return (batch, queue.idle)
-            }
-            parts.metrics.mailboxWaiting.set(queue.withLockedValue(\.waiting.count))
-            if batch.isEmpty {
-                for waiter in idle { waiter() }
-                return
-            }
-            work(batch)
-        }
-    }
-
     /// The thread is the only one that speaks to the host but for questions about blobs.
     private func work(_ batch: [Input]) {
         let (now, scope) = (parts.voice.clock(), parts.scope)
+        parts.metrics.mailboxWaiting.set(queue.count)
         parts.metrics.mailboxBatch.observe(Double(batch.count))
         let (outcome, deadline) = office.withLock { office -> (MailboxOffice.Outcome, Int64?) in
             for input in batch { office.take(input, scope: scope, at: now) }
             return (office.finish(batch, at: now), office.host?.deadline)
         }
-        queue.withLockedValue { $0.deadline = deadline }
+        state.withLockedValue { $0.deadline = deadline }
         for delivery in outcome.deliveries { deliver(delivery) }
         for action in outcome.actions { perform(action) }
         for (claim, isKept) in outcome.claims { claim.done(isKept) }
@@ -292,10 +234,10 @@ final class MailboxDesk: Sendable {
     }
 
     private func resolve(_ did: DID) {
-        let isNew: Bool? = queue.withLockedValue { queue in
-            if queue.resolving.contains(did) { return false }
-            guard queue.resolving.count < MailboxDesk.maximumResolving else { return nil }
-            queue.resolving.insert(did)
+        let isNew: Bool? = state.withLockedValue { state in
+            if state.resolving.contains(did) { return false }
+            guard state.resolving.count < MailboxDesk.maximumResolving else { return nil }
+            state.resolving.insert(did)
             return true
         }
         // Too many at once: as if it could not be found; whoever needs it asks again.
@@ -303,7 +245,7 @@ final class MailboxDesk: Sendable {
         guard isNew else { return }
         Task { [self] in
             await parts.documents.resolve(did)
-            queue.withLockedValue { _ = $0.resolving.remove(did) }
+            state.withLockedValue { _ = $0.resolving.remove(did) }
             answerResolved(did)
         }
     }
@@ -312,7 +254,7 @@ final class MailboxDesk: Sendable {
 }
 
 extension MailboxDesk.Input {
-    /// Bytes of what a peer sent.
+    /// Bytes of what a peer sent; 0 for what is bounded already, which always finds room.
     fileprivate var size: Int {
         if case .received(let message, _) = self { message.envelope.bytes.count } else { 0 }
     }

@@ -6,7 +6,6 @@ import DSIPTransport
 import Encoding
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOPosix
 import Synchronization
 
 /// The shell of the relay's prekeys and of the sealed messages kept for devices: what reaches it queues here, one thread lets ``RatchetHost``
@@ -38,15 +37,6 @@ final class RatchetDesk: Sendable {
         var away: @Sendable (_ device: DID, _ envelope: ULID) -> Void
     }
 
-    private struct Queue {
-        var waiting = CircularBuffer<Input>()
-        var waitingBytes = 0
-        var isRunning = false
-        var isStopped = false
-        var idle: [@Sendable () -> Void] = []
-        var deadline: Int64 = 0
-    }
-
     /// The host and the connections it speaks on; used by the one thread.
     private struct Office {
         var host: RatchetHost
@@ -66,14 +56,11 @@ final class RatchetDesk: Sendable {
         }
     }
 
-    private static let maximumWaiting = 8192
-    private static let maximumWaitingBytes = 32 << 20
-    private static let maximumBatch = 256
-
     private let parts: Parts
     private let office: Mutex<Office>
-    private let threads = NIOThreadPool(numberOfThreads: 1)
-    private let queue = NIOLockedValueBox(Queue())
+    private let queue = BatchQueue<Input>(.init(waiting: 8192, bytes: 32 << 20))
+    /// Unix seconds at which the host wants to be woken.
+    private let deadline = Atomic<Int64>(0)
 
     init(_ parts: Parts) {
         self.parts = parts
@@ -87,7 +74,6 @@ final class RatchetDesk: Sendable {
                 )
             )
         )
-        threads.start()
     }
 
     // MARK: Inputs
@@ -136,73 +122,31 @@ final class RatchetDesk: Sendable {
     /// - Returns: false when too much waits.
     @discardableResult
     func submit(_ input: Input) -> Bool {
-        let start: Bool? = queue.withLockedValue { queue in
-            guard !queue.isStopped else { return nil }
-            if input.size > 0 {
-                guard queue.waiting.count < RatchetDesk.maximumWaiting,
-                    queue.waitingBytes + input.size <= RatchetDesk.maximumWaitingBytes
-                else { return nil }
-            }
-            queue.waiting.append(input)
-            queue.waitingBytes += input.size
-            defer { queue.isRunning = true }
-            return !queue.isRunning
-        }
-        guard let start else { return false }
-        if start { threads.submit { [self] _ in run() } }
-        return true
+        queue.submit(input, size: input.size) { [self] in work($0) }
     }
 
     /// Once a second.
     func tick() {
         let now = parts.voice.clock()
-        if queue.withLockedValue({ $0.deadline <= now }) { submit(.tick) }
+        if deadline.load(ordering: .relaxed) <= now { submit(.tick) }
     }
 
     /// Ends after what waits; nothing is taken any more.
     func stop() async {
-        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
-            let isIdle = queue.withLockedValue { queue -> Bool in
-                queue.isStopped = true
-                if !queue.isRunning { return true }
-                queue.idle.append { done.resume() }
-                return false
-            }
-            if isIdle { done.resume() }
-        }
-        try? await threads.shutdownGracefully()
+        await queue.stop()
         (parts.store as? SQLiteMailboxStore)?.close()
     }
 
     // MARK: The thread
 
-    private func run() {
-        while true {
-            let (batch, idle) = queue.withLockedValue { queue -> ([Input], [@Sendable () -> Void]) in
-                let batch = Array(queue.waiting.prefix(RatchetDesk.maximumBatch))
-                queue.waiting.removeFirst(batch.count)
-                for input in batch { queue.waitingBytes -= input.size }
-                guard batch.isEmpty else { return (batch, []) }
-                queue.isRunning = false
-                defer { queue.idle = [] }
-                return (batch, queue.idle)
-            }
-            if batch.isEmpty {
-                for waiter in idle { waiter() }
-                return
-            }
-            work(batch)
-        }
-    }
-
     private func work(_ batch: [Input]) {
         let now = parts.voice.clock()
-        let (said, deadline) = office.withLock { office -> ([(RatchetHost.Action, SignalingConnection?)], Int64) in
+        let (said, next) = office.withLock { office -> ([(RatchetHost.Action, SignalingConnection?)], Int64) in
             for input in batch { take(input, &office, at: now) }
             let actions = office.host.commit(at: now)
             return (actions.map { ($0, $0.connection.flatMap { office.connections[$0] }) }, office.host.deadline)
         }
-        queue.withLockedValue { $0.deadline = deadline }
+        deadline.store(next, ordering: .relaxed)
         // What is for one connection leaves in its order.
         for (action, connection) in said { perform(action, connection) }
     }
