@@ -71,19 +71,22 @@ extension Convergence {
 
     // MARK: All devices
 
-    /// What a device shows of a conversation, as everybody must show it: without the reactions that one of `members` was not there for.
+    /// What a device shows of a conversation, as everybody must show it: without the reactions that one of `members` was not there for,
+    /// or that one whose device was taken away could not get again from somebody who is out.
     private func transcript(
         _ device: SimulatedWorld.Device,
         _ thread: ULID,
         _ members: Set<DID>
     ) -> [String] {
         let isDumb = device.isRevoked
+        let hasLost = world.devices.contains { $0.isRevoked && members.contains($0.person.did) }
         return world.messages(device, thread).filter { line in
             // What was not said yet when the device was taken away never is.
             line.isContent && line.state != .failed && !(isDumb && line.seq == nil)
         }.map { line in
             let reactions = line.reactions.filter { reaction in
-                !reaction.emoji.isEmpty && (witnesses[line.id]?[reaction.sender] ?? members).isSuperset(of: members)
+                !reaction.emoji.isEmpty && (members.contains(reaction.sender) || !hasLost)
+                    && (witnesses[line.id]?[reaction.sender] ?? members).isSuperset(of: members)
             }.map { "\($0.sender.string.suffix(4))\($0.emoji)" }
             let body =
                 line.isRetracted

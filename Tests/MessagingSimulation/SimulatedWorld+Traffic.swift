@@ -8,8 +8,10 @@ extension SimulatedWorld {
     // MARK: Time
 
     /// Lets the world run for so many seconds.
-    public func run(_ seconds: Int64) throws {
-        let end = network.clock.milliseconds + seconds * 1000
+    public func run(_ seconds: Int64) throws { try run(milliseconds: seconds * 1000) }
+
+    public func run(milliseconds: Int64) throws {
+        let end = network.clock.milliseconds + milliseconds
         while true {
             let due = nextDeadline.map { $0 * 1000 } ?? end
             let until = min(end, max(due, network.clock.milliseconds))

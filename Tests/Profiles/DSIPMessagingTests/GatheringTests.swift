@@ -1,8 +1,9 @@
 import DSIPIdentity
-import DSIPMessaging
 import Encoding
 import MessagingSimulation
 import Testing
+
+@testable import DSIPMessaging
 
 /// What is said in a new group is held until those it was made with are in, and not for ever.
 @Suite struct GatheringTests {
@@ -132,6 +133,28 @@ import Testing
         #expect(shown.map(\.isRetracted) == [false, true, false])
     }
 
+    @Test func `Who has come in reads the change that another device had made before it knew of them`() throws {
+        let phone = try world.device(alice.person)
+        try world.run(60)
+        let (thread, _, erin) = try lateGroup()
+        for text in ["one", "two", "three"] { try say(text, in: thread) }
+        try world.run(10)
+        let there = try #require(phone.store.conversations().first { $0.kind == .group }).id
+        let lines = world.messages(phone, there).filter(\.isContent)
+        try world.disconnect(phone)
+        try world.act(phone) { try $0.edit(lines[0].id, in: there, text: "first", at: world.now) }
+        try world.act(phone) { try $0.retract(lines[1].id, in: there, at: world.now) }
+        world.hideDocuments(false)
+        try world.run(180)
+        #expect(texts(erin) == ["one", "two", "three"])
+        try world.connect(phone)
+        try world.run(20)
+        let late = try #require(erin.store.conversations().first)
+        let shown = world.messages(erin, late.id).filter(\.isContent)
+        #expect(shown.map(\.text) == ["first", "", "three"])
+        #expect(shown.map(\.isRetracted) == [false, true, false])
+    }
+
     @Test func `Who comes in late does not read what was said without another who is back before`() throws {
         let (thread, dave, erin) = try lateGroup()
         let there = try #require(bob.store.conversations().first).id
@@ -147,6 +170,30 @@ import Testing
         try world.run(10)
         for device in [dave, erin] { #expect(texts(device) == ["to all"]) }
         #expect(texts(bob) == ["without dave", "to all"])
+    }
+
+    @Test func `What is owed is sealed to those it is owed to when others come in before it is said`() throws {
+        let (thread, _, erin) = try lateGroup()
+        try say("one", in: thread)
+        try world.run(10)
+        world.hideDocuments(false)
+        let (frank, gina) = (try world.device(world.person("frank")), try world.device(world.person("gina")))
+        for _ in 0..<20_000 where alice.messenger.outbox[thread]?.compactMap(\.again).isEmpty ?? true {
+            try world.run(milliseconds: 10)
+        }
+        #expect(alice.messenger.outbox[thread]?.compactMap(\.again).count == 1)
+        try world.disconnect(alice)
+        let there = try #require(bob.store.conversations().first).id
+        for new in [frank, gina] {
+            try world.act(bob) { try $0.add([new.person.did], to: there, at: world.now) }
+            try world.run(30)
+        }
+        try world.connect(alice)
+        try world.run(30)
+        try say("to all", in: thread)
+        try world.run(10)
+        #expect(texts(erin) == ["one", "to all"])
+        for new in [frank, gina] { #expect(texts(new) == ["to all"]) }
     }
 
     @Test func `The time runs only while the device is connected, and is kept over a restart`() throws {

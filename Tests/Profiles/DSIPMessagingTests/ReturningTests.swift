@@ -268,6 +268,54 @@ import Testing
         #expect(world.texts(alice, thread) == ["before", "passed over"])
     }
 
+    @Test func `A request whose answer could not be stored is answered when it comes again`() throws {
+        let world = try SimulatedWorld(seed: 27)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let devices = try people.map { try world.device($0) }
+        let (alice, bob) = (devices[0], devices[1])
+        try world.run(20)
+        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        try say("once more", alice, thread, world)
+        try world.run(60)
+        let line = try #require(world.messages(alice, thread).last)
+        let (group, seq) = (try #require(line.group), try #require(line.seq))
+        let conversation = try #require(alice.messenger.groups[group]?.conversation)
+        let request = ResendRequest(
+            id: ULID(milliseconds: UInt64(world.now) * 1000, using: &world.random),
+            conversation: conversation,
+            sender: people[1].did,
+            sentAt: world.now,
+            group: group,
+            seqs: [seq]
+        )
+        let said = Saying(
+            group: group,
+            thread: thread,
+            conversation: conversation,
+            order: line.order + 1,
+            seq: seq + 1,
+            sender: people[1].did,
+            device: bob.key.did,
+            receivedAt: world.now,
+            blobs: [],
+            origin: .live,
+            payload: request.json
+        )
+        func answer() throws {
+            _ = try alice.messenger.turn(at: world.now) { messenger throws(MessagingError) in
+                try messenger.answer(request, said)
+            }
+        }
+        try world.disconnect(alice)
+        alice.store.fail(after: 0)
+        #expect(throws: MessagingError.self) { try answer() }
+        alice.store.fail(after: nil)
+        for _ in 0..<2 {
+            try answer()
+            #expect(alice.messenger.outbox[thread]?.compactMap(\.again).map(\.seq) == [seq])
+        }
+    }
+
     @Test func `What is uploaded for a conversation that has ended meanwhile fails, and nothing else does`() throws {
         let world = try SimulatedWorld(seed: 27)
         let (alice, bob) = try three(in: world)

@@ -75,8 +75,9 @@ struct GroupState: Sendable {
     /// What is said in a new group is held until those wanted in it at its making are in, and at most until then: whoever comes
     /// later cannot read what was said before. `gathering` until this device is connected; nil when nothing is held any more.
     var gathersUntil: Int64?
-    /// Whether some of those that the group was made with are still to come in, and what was said here meanwhile.
+    /// Whether some of those that the group was made with are still to come in.
     var awaitsFounders = false
+    /// What was said here meanwhile, and so is for them too.
     var owed: [Int64] = []
     /// It has moved to a hub that nobody has heard of yet. M§7.4
     var handover: Handover?

@@ -65,6 +65,7 @@ extension Messenger {
         earlier.order = order(of: again.seq, in: again.group)
         earlier.conversation = named
         earlier.payload = payload
+        earlier.isLate = true
         return try take(object, earlier)
     }
 

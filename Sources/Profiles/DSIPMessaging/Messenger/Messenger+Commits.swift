@@ -224,7 +224,7 @@ extension Messenger {
         }
         offers[id] = nil
         let ownLeft = next.status == .removed
-        if group.awaitsFounders {
+        if group.awaitsFounders || !group.owed.isEmpty {
             let (old, new) = (Set(before.identities), Set(change.roster.identities))
             // Who was taken out is not awaited any more, and whoever is brought in by another is not to hear what was said without them.
             withhold(Array(old.subtracting(new)), from: id)

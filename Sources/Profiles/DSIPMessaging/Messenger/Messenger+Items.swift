@@ -194,7 +194,8 @@ extension Messenger {
                 receivedAt: item.storedAt,
                 blobs: item.blobs,
                 origin: .live,
-                payload: payload
+                payload: payload,
+                isLate: opened.epoch < mls.epoch
             )
         )
     }

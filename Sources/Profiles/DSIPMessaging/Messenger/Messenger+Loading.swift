@@ -24,6 +24,8 @@ extension Messenger {
         blobJobs = [:]
         batch = Batch()
         carrying = []
+        late = []
+        answeredRequests = []
         var inboxGroups: [GroupID: DeviceInbox.State.Group] = [:]
         for row in try ledger.rows(.group, "") {
             guard
@@ -68,9 +70,8 @@ extension Messenger {
         }
         directs = [:]
         for record in try ledger.store.conversations() { if let peer = record.peer { directs[peer] = record.id } }
-        if let kept = try ledger.row(.setting, "", "settings").flatMap({ MessengerSettings(decoding: $0) }) {
-            settings = kept
-        }
+        settings =
+            try ledger.row(.setting, "", "settings").flatMap { MessengerSettings(decoding: $0) } ?? MessengerSettings()
         personal = try ledger.row(.setting, "", "personal").flatMap { GroupID(String(decoding: $0, as: UTF8.self)) }
         awaited = Set(try ledger.rows(.setting, "awaited").compactMap { DID($0.key) })
         missingKeys = Set(try ledger.rows(.setting, Self.missingScope).compactMap { ULID($0.key) })

@@ -84,7 +84,7 @@ extension Messenger {
         var isSealedAgain = false
         for var item in waiting {
             guard room > 0 else { break }
-            if let again = item.again, try !mayHear(again, in: id) {
+            if let again = item.again, try !mayHear(again, of: item, in: id) {
                 try seal(again, of: item, in: id)
                 isSealedAgain = true
                 continue

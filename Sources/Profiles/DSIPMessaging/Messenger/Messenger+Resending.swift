@@ -56,10 +56,12 @@ extension Messenger {
         guard let sent = try ledger.row(.sent, id.text, OutboxItem.key(seq)).flatMap({ Sent($0) }),
             let payload = RowReader(sent.object)?.value.object
         else { return nil }
-        let audience = try sent.audience.flatMap { (digest) throws(MessagingError) in
-            try ledger.row(.sent, Self.audienceScope(id), digest)
-        }
-        return (payload, Set(audience.flatMap { RowReader($0) }?.dids("who") ?? []))
+        return (payload, try audience(sent.audience, in: id) ?? [])
+    }
+
+    private func audience(_ digest: String?, in id: GroupID) throws(MessagingError) -> Set<DID>? {
+        guard let digest, let row = try ledger.row(.sent, Self.audienceScope(id), digest) else { return nil }
+        return RowReader(row).map { Set($0.dids("who")) }
     }
 
     private static func audienceScope(_ id: GroupID) -> String { "audience/" + id.text }
@@ -138,14 +140,19 @@ extension Messenger {
         try? queue(again.json, in: thread, again: place, limit: Self.maximumAgain)
     }
 
-    /// Whether all who would hear it now could read it when it was said, or it was owed to those who came in.
-    mutating func mayHear(_ again: OutboxItem.Again, in id: GroupID) throws(MessagingError) -> Bool {
-        guard !again.askers.isEmpty else { return true }
-        guard let audience = try sent(again.seq, in: again.group)?.audience else { return false }
+    /// Whether all who would hear it now could read it when it was said, or were in when what was owed was first said again.
+    mutating func mayHear(
+        _ again: OutboxItem.Again,
+        of item: OutboxItem,
+        in id: GroupID
+    ) throws(MessagingError) -> Bool {
+        let isOwed = again.askers.isEmpty
+        let audience = try isOwed ? audience(item.audience, in: id) : sent(again.seq, in: again.group)?.audience
+        guard let audience else { return isOwed }
         return try roster(of: id).identities.allSatisfy { audience.contains($0) }
     }
 
-    /// Somebody has come in who could not read it when it was said: it is sealed to the devices that asked for it.
+    /// Somebody has come in who may not hear it: it is sealed to the devices that asked for it, or to those to whom it was owed.
     mutating func seal(
         _ again: OutboxItem.Again,
         of item: OutboxItem,
@@ -153,9 +160,12 @@ extension Messenger {
     ) throws(MessagingError) {
         removeFromOutbox(item.id, thread: item.thread)
         guard let (payload, audience) = try sent(again.seq, in: again.group), let group = groups[id] else { return }
-        let entries = try roster(of: id).entries
-        for asker in again.askers
-        where entries.contains(where: { $0.device == asker && audience.contains($0.identity) }) {
+        let owed = again.askers.isEmpty ? try self.audience(item.audience, in: id)?.subtracting(audience) ?? [] : []
+        for entry in try roster(of: id).entries {
+            let asker = entry.device
+            guard
+                owed.contains(entry.identity) || again.askers.contains(asker) && audience.contains(entry.identity)
+            else { continue }
             // What was said again itself stands where it stood first.
             let kept = try? SaidAgain(.object(payload))
             guard kept?.isSealed != true,
@@ -185,31 +195,33 @@ extension Messenger {
         guard group.changes.contains(where: \.isAddition) else {
             // All are in by now; the hub's answers came in another order.
             if try audience != self.audience(of: id) { sayOwed(seq, in: group) }
-            return forgetSettled(in: id)
+            return settled(in: id)
         }
         update(id) { group in
             if group.owed.count < Self.maximumOwed { group.owed.append(seq) }
         }
     }
 
-    /// Another own device has changed what is owed: it is owed as it is now.
+    /// Another own device has changed what is owed, or was: it is owed as it is now.
     mutating func oweChange(of line: MessageRecord, _ said: Saying) {
         guard said.origin == .live, said.sender == identity, said.device != device, line.group == said.group,
-            let group = groups[said.group], group.awaitsFounders, line.seq.map(group.owed.contains) == true,
+            let group = groups[said.group], line.seq.map(group.owed.contains) == true,
             group.owed.count < Self.maximumOwed, !group.owed.contains(said.seq)
         else { return }
+        // When all are in, they read it themselves, but for what that device had encrypted before.
+        let isGathered = !group.awaitsFounders || !group.changes.contains(where: \.isAddition)
+        guard said.isLate || !isGathered else { return }
         // That device answers for it: here it is kept for nobody who asks.
         keep(Sent(object: said.payload.utf8, audience: nil), in: said.group, said.seq)
         update(said.group) { $0.owed.append(said.seq) }
+        if isGathered { sayOwed(said.seq, in: group) }
     }
 
     /// Some of them have come in: they hear what was said meanwhile, in its place.
     mutating func settleOwed(in id: GroupID) {
         guard let group = groups[id], group.awaitsFounders else { return }
         for seq in group.owed { sayOwed(seq, in: group) }
-        guard !group.changes.contains(where: \.isAddition) else { return }
-        update(id) { $0.owed = [] }
-        forgetSettled(in: id)
+        if !group.changes.contains(where: \.isAddition) { settled(in: id) }
     }
 
     private mutating func sayOwed(_ seq: Int64, in group: GroupState) {
@@ -218,12 +230,12 @@ extension Messenger {
     }
 
     /// All are in: what was encrypted before, and has no place yet, is still owed to them.
-    private mutating func forgetSettled(in id: GroupID) {
+    private mutating func settled(in id: GroupID) {
         guard let group = groups[id],
             outbox[group.thread]?.contains(where: { $0.group == id && $0.deposit != nil && $0.purpose == .object })
                 != true
         else { return }
-        forgetOwed(in: id)
+        update(id) { $0.awaitsFounders = false }
     }
 
     /// Those that a conversation was made with and who are still to come in: what is said meanwhile is for them too.

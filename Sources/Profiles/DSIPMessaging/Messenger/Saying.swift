@@ -26,6 +26,8 @@ struct Saying: Sendable {
     var blobs: [BlobReference]
     var origin: Origin
     var payload: JSONValue
+    /// It was encrypted before the epoch of its place: who came in meanwhile may not have read it.
+    var isLate = false
 }
 
 extension Saying {
