@@ -268,6 +268,42 @@ import Testing
         #expect(world.texts(alice, thread) == ["before", "passed over"])
     }
 
+    @Test func `A file that was on its way when the program ended comes when it begins anew`() throws {
+        let world = try SimulatedWorld(seed: 28)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let devices = try people.map { try world.device($0) }
+        let (alice, bob) = (devices[0], devices[1])
+        try world.run(20)
+        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        let file = AttachmentDraft(.file, name: "long", contentType: "application/pdf", size: 32)
+        for _ in 0..<2 {
+            var draft = MessageDraft(.attachment(file), purpose: .attachment)
+            let id = ULID(milliseconds: UInt64(world.now) * 1000, using: &world.random)
+            draft.id = id
+            world.uploads[id] = SimulatedPerson.seed(&world.random)
+            _ = try world.act(alice) { try $0.send(draft, in: thread, at: world.now) }
+            try world.run(30)
+        }
+        let there = try conversation(bob)
+        let lines = world.messages(bob, there).filter { $0.attachment != nil }
+        let request = try #require(
+            bob.messenger.fetchAttachment(lines[0].id, in: there, at: world.now).compactMap { action in
+                if case .getBlob(let request) = action { request } else { nil }
+            }.first
+        )
+        let nowhere = request.sources.map { (source: $0, response: BlobResponse(status: 503)) }
+        _ = try bob.messenger.blobMissing(request.id, tried: nowhere, at: world.now)
+        _ = try bob.messenger.fetchAttachment(lines[1].id, in: there, at: world.now)
+        #expect(world.messages(bob, there).compactMap(\.attachment?.state) == [.none, .downloading])
+        try world.restart(bob)
+        try world.run(30)
+        for line in world.messages(bob, there).filter({ $0.attachment != nil }) {
+            #expect(line.attachment?.state == .ready && line.attachment?.attempts == (line.id == lines[0].id ? 2 : 1))
+            #expect(bob.opened[line.id] == world.uploads[line.id])
+        }
+        #expect(bob.store.rows(.setting, "downloads").isEmpty && bob.messenger.attachmentRetries.isEmpty)
+    }
+
     @Test func `A request whose answer could not be stored is answered when it comes again`() throws {
         let world = try SimulatedWorld(seed: 27)
         let people = ["alice", "bob"].map { world.person($0) }

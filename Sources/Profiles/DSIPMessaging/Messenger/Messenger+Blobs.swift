@@ -19,20 +19,41 @@ extension Messenger {
             source: .attachment(message: line.id, conversation: line.conversation, key: attachment.key, nonce: nonce)
         )
         blobJobs[job.id] = PendingBlob(purpose: .attachment(line.id, in: line.conversation))
-        ledger.set(.setting, "uploads", line.id.description, Array(line.conversation.description.utf8))
+        ledger.set(.setting, Self.uploadScope, line.id.description, Array(line.conversation.description.utf8))
         outgoing.append(.putBlob(job))
     }
 
-    /// Uploads that the last run did not finish, and commits that wait for theirs.
-    mutating func restartUploads() throws(MessagingError) {
-        for row in try ledger.rows(.setting, "uploads") {
+    /// Messages whose files are under way, with their threads.
+    private static var uploadScope: String { "uploads" }
+    private static var downloadScope: String { "downloads" }
+
+    private mutating func underway(_ scope: String) throws(MessagingError) -> [MessageRecord] {
+        var lines: [MessageRecord] = []
+        for row in try ledger.rows(.setting, scope) {
             guard let id = ULID(row.key), let thread = ULID(String(decoding: row.value, as: UTF8.self)),
-                let line = try ledger.message(id, in: thread), line.attachment?.state == .uploading
+                let line = try ledger.message(id, in: thread), let state = line.attachment?.state,
+                scope == Self.uploadScope ? state == .uploading : state == .downloading || state == .none
             else {
-                ledger.set(.setting, "uploads", row.key, nil)
+                ledger.set(.setting, scope, row.key, nil)
                 continue
             }
-            try upload(line)
+            lines.append(line)
+        }
+        return lines
+    }
+
+    /// Uploads and downloads that the last run did not finish, and commits that wait for their upload.
+    mutating func restartTransfers() throws(MessagingError) {
+        for line in try underway(Self.uploadScope) { try upload(line) }
+        attachmentRetries = [:]
+        for var line in try underway(Self.downloadScope) {
+            if line.attachment?.state == .downloading {
+                // It was no try that found nothing.
+                line.attachment?.attempts -= 1
+                try fetch(&line)
+            } else {
+                attachmentRetries[line.id] = (line.conversation, line.attachment?.retryAt ?? now)
+            }
         }
         for item in outbox.values.flatMap(\.self) where item.awaitsBlob != nil {
             guard let id = item.group else { continue }
@@ -51,7 +72,7 @@ extension Messenger {
             guard let pending = messenger.blobJobs.removeValue(forKey: job) else { return }
             switch pending.purpose {
             case .attachment(let id, let thread):
-                messenger.ledger.set(.setting, "uploads", id.description, nil)
+                messenger.ledger.set(.setting, Self.uploadScope, id.description, nil)
                 guard var line = try messenger.ledger.message(id, in: thread), line.attachment?.state == .uploading
                 else {
                     return
@@ -105,6 +126,7 @@ extension Messenger {
         line.attachment?.attempts += 1
         line.attachment?.retryAt = nil
         try save(line)
+        ledger.set(.setting, Self.downloadScope, line.id.description, Array(line.conversation.description.utf8))
         let request = BlobRequest(
             id: newULID(),
             message: line.id,
@@ -124,6 +146,7 @@ extension Messenger {
                 var line = try messenger.ledger.message(id, in: thread), line.attachment != nil
             else { return }
             line.attachment?.state = .ready
+            messenger.ledger.set(.setting, Self.downloadScope, id.description, nil)
             try messenger.save(line)
         }.1
     }
@@ -146,7 +169,9 @@ extension Messenger {
                     line.attachment?.state = .none
                     line.attachment?.retryAt = now + MessagingProfile.backoff(attempt: attachment.attempts)
                     messenger.attachmentRetries[id] = (thread, line.attachment?.retryAt ?? now)
-                case .giveUp: line.attachment?.state = .failed
+                case .giveUp:
+                    line.attachment?.state = .failed
+                    messenger.ledger.set(.setting, Self.downloadScope, id.description, nil)
                 }
                 try messenger.save(line)
             case .tree(let item):

@@ -91,7 +91,7 @@ extension Messenger {
     /// Begins anew what only the last run knew: it ended, or its store failed.
     mutating func goOn() throws(MessagingError) {
         isInterrupted = false
-        try restartUploads()
+        try restartTransfers()
         try tellAllRead()
         try retryJoins()
         try repeatMoves()
