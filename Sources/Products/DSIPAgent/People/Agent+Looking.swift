@@ -11,6 +11,8 @@ final class LookedAt: Following {
     var isHere: Bool?
     /// Unix seconds at which they were last asked for.
     var askedAt: Int64 = 0
+    /// Times they were asked for since they were last seen.
+    var tries = 0
     /// Unix seconds until which somebody looks.
     var until: Int64
 
@@ -31,10 +33,11 @@ extension Agent {
     public static let maximumLooked = 128
     /// Seconds for which people are looked at once they are named; a page names them again.
     private static let lookTime: Int64 = 600
-    /// Seconds: of a subscription, until it is renewed, and until one that was declined is asked for again.
+    /// Seconds: of a subscription, until it is renewed, and until one that was declined is asked for again, at first and at last: who has
+    /// just been made a contact may be about to make us theirs.
     private static let presenceLife: Int64 = 900
     private static let presenceRenewal: Int64 = 600
-    private static let presenceRetry: Int64 = 300
+    private static let presenceRetry: ClosedRange<Int64> = 5...300
     /// Seconds in which an answer comes, if one comes.
     private static let presencePatience: Int64 = 3
 
@@ -74,7 +77,9 @@ extension Agent {
 
     func subscribe(_ person: LookedAt) {
         person.askedAt = now()
-        person.dueAt = now() + Agent.presenceRetry
+        let retry = Agent.presenceRetry
+        person.dueAt = now() + min(retry.lowerBound << min(person.tries, 8), retry.upperBound)
+        person.tries += 1
         send(subscribeTo: person, for: Agent.presenceLife)
     }
 
@@ -83,6 +88,7 @@ extension Agent {
             switch action {
             case .changed(_, let event, let state) where event == Subscribe.presence:
                 person.dueAt = now() + Agent.presenceRenewal
+                person.tries = 0
                 show(state == "available", of: person)
             case .terminated(let id, _) where id == person.subscription: show(nil, of: person)
             case .rejected(let id, _) where id == person.subscription: show(nil, of: person)
