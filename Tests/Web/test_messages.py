@@ -80,7 +80,7 @@ class ChatTest(MessagesTest):
         await self.button(a, "Message Bob")
         await expect(a.get_by_role("textbox", name="Message to Bob")).to_be_focused()
         await self.say(a, "Hello Bob")
-        await expect(a.get_by_role("button", name="On their device. Show delivery")).to_be_visible()
+        await expect(a.get_by_role("button", name="On their device. Show delivery", exact=True)).to_be_visible()
         await expect(b.get_by_role("link", name="Messages, 1 unread message")).to_be_visible()
         await expect(b).to_have_title("(1) DSIP")
         await b.get_by_role("link", name=re.compile("^Messages,")).click()
@@ -143,7 +143,7 @@ class ChatTest(MessagesTest):
         await expect(a.get_by_role("alert").get_by_text("Your mailbox is full.")).to_be_visible()
         self.alice.refuse_sending = None
         await self.button(a, "Retry")
-        await expect(a.get_by_role("button", name="On their device. Show delivery")).to_be_visible()
+        await expect(a.get_by_role("button", name="On their device. Show delivery", exact=True)).to_be_visible()
         self.assertEqual([m["text"] for m in self.bob.histories[list(self.bob.histories)[0]]], ["One"])
 
     async def test_what_is_not_sent_is_kept_and_what_cannot_be_handed_over_comes_back(self):
