@@ -18,7 +18,10 @@ extension Agent {
 
     func put(_ job: BlobJob, _ desk: Desk, _ messages: MessagingDesk) {
         let owner = desk.identity
-        _ = messages.transfers.add(job.id) { [weak self] in Task { await self?.upload(job, owner: owner) } }
+        let isQueued = messages.transfers.add(job.id) { [weak self] in
+            Task { await self?.upload(job, owner: owner) }
+        }
+        if !isQueued { Task { failed(job, desk) } }
     }
 
     private func upload(_ job: BlobJob, owner: DID) async {
@@ -92,7 +95,22 @@ extension Agent {
 
     func get(_ request: BlobRequest, _ desk: Desk, _ messages: MessagingDesk) {
         let owner = desk.identity
-        _ = messages.transfers.add(request.id) { [weak self] in Task { await self?.download(request, owner: owner) } }
+        let isQueued = messages.transfers.add(request.id) { [weak self] in
+            Task { await self?.download(request, owner: owner) }
+        }
+        // Too many wait: as if nobody had served it.
+        if !isQueued { Task { missed(request, [], desk) } }
+    }
+
+    private func missed(
+        _ request: BlobRequest,
+        _ tried: [(source: String, response: BlobResponse)],
+        _ desk: Desk
+    ) {
+        work(desk) { (mail, now) throws(MessagingError) in
+            try mail.blobMissing(request.id, tried: tried, at: now)
+        }
+        if let message = request.message { desk.mail?.settled(message) }
     }
 
     private func download(_ request: BlobRequest, owner: DID) async {
@@ -121,10 +139,7 @@ extension Agent {
             }
             return
         }
-        let responses = tried
-        work(desk) { (mail, now) throws(MessagingError) in
-            try mail.blobMissing(request.id, tried: responses, at: now)
-        }
+        missed(request, tried, desk)
     }
 
     private static let maximumSources = 4
