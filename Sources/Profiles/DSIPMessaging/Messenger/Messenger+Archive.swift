@@ -189,8 +189,15 @@ extension Messenger {
             sender: record.sender
         )
         guard let object = try? MessagingObject(payload, in: context) else { return }
-        if isPersonal, case .receipt(let receipt) = object, try shownThread(of: receipt.conversation) == nil {
-            ledger.set(.archive, "of/\(receipt.conversation)", scope, item.json.utf8)
+        let named: ULID? =
+            switch object {
+            case .receipt(let receipt) where isPersonal: receipt.conversation
+            // Said first in another group of the thread.
+            case .saidAgain(let again): again.payload?["conversation"]?.string.flatMap { ULID($0) }
+            default: nil
+            }
+        if let named, named != record.conversation, try shownThread(of: named) == nil {
+            ledger.set(.archive, "of/\(named)", scope, item.json.utf8)
             return
         }
         try apply(
