@@ -93,6 +93,32 @@ import Testing
         return (thread, dave, erin)
     }
 
+    /// Another device of Alice’s, and a late group in which she has said three lines.
+    private func lateGroupWithPhone() throws -> (phone: SimulatedWorld.Device, erin: SimulatedWorld.Device) {
+        let phone = try world.device(alice.person)
+        try world.run(60)
+        let (thread, _, erin) = try lateGroup()
+        for text in ["one", "two", "three"] { try say(text, in: thread) }
+        try world.run(10)
+        return (phone, erin)
+    }
+
+    /// Edits the first line and takes the second back.
+    private func change(on phone: SimulatedWorld.Device) throws {
+        let there = try #require(phone.store.conversations().first { $0.kind == .group }).id
+        let lines = world.messages(phone, there).filter(\.isContent)
+        #expect(lines.map(\.text) == ["one", "two", "three"])
+        try world.act(phone) { try $0.edit(lines[0].id, in: there, text: "first", at: world.now) }
+        try world.act(phone) { try $0.retract(lines[1].id, in: there, at: world.now) }
+    }
+
+    private func expectChanged(_ device: SimulatedWorld.Device) throws {
+        let conversation = try #require(device.store.conversations().first)
+        let shown = world.messages(device, conversation.id).filter(\.isContent)
+        #expect(shown.map(\.text) == ["first", "", "three"])
+        #expect(shown.map(\.isRetracted) == [false, true, false])
+    }
+
     @Test func `Who comes in late reads what was said, though another was taken out, who does not when they are back`()
         throws
     {
@@ -114,45 +140,24 @@ import Testing
     }
 
     @Test func `Who comes in late reads what was said as another device of its speaker has changed it`() throws {
-        let phone = try world.device(alice.person)
-        try world.run(60)
-        let (thread, _, erin) = try lateGroup()
-        for text in ["one", "two", "three"] { try say(text, in: thread) }
-        try world.run(10)
-        let there = try #require(phone.store.conversations().first { $0.kind == .group }).id
-        let lines = world.messages(phone, there).filter(\.isContent)
-        #expect(lines.map(\.text) == ["one", "two", "three"])
-        try world.act(phone) { try $0.edit(lines[0].id, in: there, text: "first", at: world.now) }
-        try world.act(phone) { try $0.retract(lines[1].id, in: there, at: world.now) }
+        let (phone, erin) = try lateGroupWithPhone()
+        try change(on: phone)
         try world.run(10)
         world.hideDocuments(false)
         try world.run(180)
-        let late = try #require(erin.store.conversations().first)
-        let shown = world.messages(erin, late.id).filter(\.isContent)
-        #expect(shown.map(\.text) == ["first", "", "three"])
-        #expect(shown.map(\.isRetracted) == [false, true, false])
+        try expectChanged(erin)
     }
 
     @Test func `Who has come in reads the change that another device had made before it knew of them`() throws {
-        let phone = try world.device(alice.person)
-        try world.run(60)
-        let (thread, _, erin) = try lateGroup()
-        for text in ["one", "two", "three"] { try say(text, in: thread) }
-        try world.run(10)
-        let there = try #require(phone.store.conversations().first { $0.kind == .group }).id
-        let lines = world.messages(phone, there).filter(\.isContent)
+        let (phone, erin) = try lateGroupWithPhone()
         try world.disconnect(phone)
-        try world.act(phone) { try $0.edit(lines[0].id, in: there, text: "first", at: world.now) }
-        try world.act(phone) { try $0.retract(lines[1].id, in: there, at: world.now) }
+        try change(on: phone)
         world.hideDocuments(false)
         try world.run(180)
         #expect(texts(erin) == ["one", "two", "three"])
         try world.connect(phone)
         try world.run(20)
-        let late = try #require(erin.store.conversations().first)
-        let shown = world.messages(erin, late.id).filter(\.isContent)
-        #expect(shown.map(\.text) == ["first", "", "three"])
-        #expect(shown.map(\.isRetracted) == [false, true, false])
+        try expectChanged(erin)
     }
 
     @Test func `Who comes in late does not read what was said without another who is back before`() throws {

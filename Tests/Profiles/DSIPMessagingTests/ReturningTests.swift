@@ -30,6 +30,16 @@ import Testing
         }
     }
 
+    /// A device each of Alice and Bob, and the conversation that Alice opens.
+    private func two(
+        in world: SimulatedWorld
+    ) throws -> (alice: SimulatedWorld.Device, bob: SimulatedWorld.Device, thread: ULID) {
+        let devices = try ["alice", "bob"].map { world.person($0) }.map { try world.device($0) }
+        try world.run(20)
+        let thread = try world.act(devices[0]) { try $0.open(with: devices[1].person.did, at: world.now) }
+        return (devices[0], devices[1], thread)
+    }
+
     /// A device each of Alice, Bob and Carol.
     private func three(
         in world: SimulatedWorld
@@ -241,11 +251,7 @@ import Testing
 
     @Test func `What was passed over by a return is asked for, though it never came`() throws {
         let world = try SimulatedWorld(seed: 25)
-        let people = ["alice", "bob"].map { world.person($0) }
-        let devices = try people.map { try world.device($0) }
-        let (alice, bob) = (devices[0], devices[1])
-        try world.run(20)
-        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        let (alice, bob, thread) = try two(in: world)
         try say("before", alice, thread, world)
         try world.run(60)
         let there = try conversation(bob)
@@ -270,11 +276,7 @@ import Testing
 
     @Test func `A file that was on its way when the program ended comes when it begins anew`() throws {
         let world = try SimulatedWorld(seed: 28)
-        let people = ["alice", "bob"].map { world.person($0) }
-        let devices = try people.map { try world.device($0) }
-        let (alice, bob) = (devices[0], devices[1])
-        try world.run(20)
-        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        let (alice, bob, thread) = try two(in: world)
         let file = AttachmentDraft(.file, name: "long", contentType: "application/pdf", size: 32)
         for _ in 0..<2 {
             var draft = MessageDraft(.attachment(file), purpose: .attachment)
@@ -306,11 +308,7 @@ import Testing
 
     @Test func `A request whose answer could not be stored is answered when it comes again`() throws {
         let world = try SimulatedWorld(seed: 27)
-        let people = ["alice", "bob"].map { world.person($0) }
-        let devices = try people.map { try world.device($0) }
-        let (alice, bob) = (devices[0], devices[1])
-        try world.run(20)
-        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        let (alice, bob, thread) = try two(in: world)
         try say("once more", alice, thread, world)
         try world.run(60)
         let line = try #require(world.messages(alice, thread).last)
@@ -319,7 +317,7 @@ import Testing
         let request = ResendRequest(
             id: ULID(milliseconds: UInt64(world.now) * 1000, using: &world.random),
             conversation: conversation,
-            sender: people[1].did,
+            sender: bob.person.did,
             sentAt: world.now,
             group: group,
             seqs: [seq]
@@ -330,7 +328,7 @@ import Testing
             conversation: conversation,
             order: line.order + 1,
             seq: seq + 1,
-            sender: people[1].did,
+            sender: bob.person.did,
             device: bob.key.did,
             receivedAt: world.now,
             blobs: [],

@@ -27,12 +27,15 @@ extension Messenger {
     private static var uploadScope: String { "uploads" }
     private static var downloadScope: String { "downloads" }
 
-    private mutating func underway(_ scope: String) throws(MessagingError) -> [MessageRecord] {
+    private mutating func underway(
+        _ scope: String,
+        _ states: Set<MessageRecord.Attachment.State>
+    ) throws(MessagingError) -> [MessageRecord] {
         var lines: [MessageRecord] = []
         for row in try ledger.rows(.setting, scope) {
             guard let id = ULID(row.key), let thread = ULID(String(decoding: row.value, as: UTF8.self)),
                 let line = try ledger.message(id, in: thread), let state = line.attachment?.state,
-                scope == Self.uploadScope ? state == .uploading : state == .downloading || state == .none
+                states.contains(state)
             else {
                 ledger.set(.setting, scope, row.key, nil)
                 continue
@@ -44,9 +47,9 @@ extension Messenger {
 
     /// Uploads and downloads that the last run did not finish, and commits that wait for their upload.
     mutating func restartTransfers() throws(MessagingError) {
-        for line in try underway(Self.uploadScope) { try upload(line) }
+        for line in try underway(Self.uploadScope, [.uploading]) { try upload(line) }
         attachmentRetries = [:]
-        for var line in try underway(Self.downloadScope) {
+        for var line in try underway(Self.downloadScope, [.downloading, .none]) {
             if line.attachment?.state == .downloading {
                 // It was no try that found nothing.
                 line.attachment?.attempts -= 1
