@@ -268,6 +268,15 @@ extension SimulatedWorld {
         try connect(device)
     }
 
+    /// The mailbox of a device's owner loses an archive record; whether it had it.
+    public func loseArchived(_ seq: Int64, of group: GroupID, from device: Device) throws -> Bool {
+        let (store, owner) = (device.service.store, device.person.did)
+        guard let item = try store.items(of: owner, .archived(group, seq), limit: 1).first else { return false }
+        try store.apply(.removeItem(item.position, owner: owner))
+        try store.commit()
+        return true
+    }
+
     public func disconnect(_ device: Device) throws {
         drop(device)
         let own = time(of: device)

@@ -78,6 +78,36 @@ import Testing
         #expect(world.texts(later, thread) == [text, "two"])
     }
 
+    @Test func `A new device waits with what was said again until it is in the conversation it was said in`() throws {
+        let world = try SimulatedWorld(seed: 11)
+        let (alice, bob) = (try world.device(world.person("alice")), try world.device(world.person("bob")))
+        try world.run(20)
+        // Both begin at once; it goes on in the group that alice began.
+        let thread = try world.act(alice) { try $0.open(with: bob.person.did, at: world.now) }
+        let there = try world.act(bob) { try $0.open(with: alice.person.did, at: world.now) }
+        _ = try say("from alice", alice, thread, world)
+        let other = try say("from bob", bob, there, world)
+        try world.run(60)
+        let after = try say("after", alice, thread, world)
+        try world.run(10)
+        let line = try #require(alice.store.message(other, in: thread))
+        let (seq, group) = (try #require(line.seq), try #require(line.group))
+        let goesOn = try #require(alice.store.message(after, in: thread)?.group)
+        try #require(goesOn != group)
+        // As if her device had not been able to open it.
+        #expect(try world.loseArchived(seq, of: group, from: alice))
+        try alice.store.commit([.messageGone(other, in: thread)])
+        try world.act(alice) { messenger in
+            try messenger.turn(at: world.now) { $0.noteUnopened(seq, in: group) }.1
+        }
+        try world.run(60)
+        let expected = world.texts(alice, thread)
+        #expect(Set(expected) == ["from alice", "from bob", "after"])
+        let later = try world.device(alice.person)
+        try world.run(180)
+        #expect(world.texts(later, try #require(later.store.conversations().first).id) == expected)
+    }
+
     @Test func `What is too long to be sealed to one device is not said at first either`() throws {
         let world = try SimulatedWorld(seed: 11)
         let devices = try ["alice", "bob"].map { try world.device(world.person($0)) }
