@@ -120,12 +120,18 @@ extension Convergence {
             let known = Set(entries.filter { isMember($0.device) }.flatMap { $0.lines.map { $0.prefix(26) } })
             for entry in entries where entry.device !== model.device {
                 if isMember(entry.device) {
-                    // Who came later cannot read what was said to fewer; what only a device had that was taken away is gone with it.
+                    // Who came later cannot read what was said to fewer; what only a device had that was then taken away is gone with it.
+                    let both = Set(entry.lines.map { $0.prefix(26) }).intersection(model.lines.map { $0.prefix(26) })
+                    let past = both.filter { isGone($0, from: entry.device) || isGone($0, from: model.device) }
                     let expected = model.lines.filter {
-                        entry.lines.contains($0) || isFor($0, entry.device) && !isGone($0, from: entry.device)
+                        entry.lines.contains($0)
+                            || isFor($0, entry.device) && !isGone($0, from: entry.device)
+                                && !past.contains($0.prefix(26))
                     }
                     let present = entry.lines.filter {
-                        model.lines.contains($0) || isFor($0, model.device) && !isGone($0, from: model.device)
+                        model.lines.contains($0)
+                            || isFor($0, model.device) && !isGone($0, from: model.device)
+                                && !past.contains($0.prefix(26))
                     }
                     guard present != expected else { continue }
                     problems.append(
@@ -159,23 +165,40 @@ extension Convergence {
         return audience.contains(device.person.did)
     }
 
-    /// Whether a device was taken away from an identity whose other devices do not have a line, or not the key of its record.
-    private func isGone(_ line: String, from device: SimulatedWorld.Device) -> Bool {
+    /// Whether a device was taken away from an identity whose other devices do not have a line, and nobody can say it again to them; or what
+    /// became of it, without the key of its record.
+    private func isGone(_ line: some StringProtocol, from device: SimulatedWorld.Device) -> Bool {
         guard let id = ULID(line.prefix(26)) else { return false }
         let own = world.devices.filter { $0.person.did == device.person.did }
         let living = own.filter { !$0.isRevoked }
         guard living.count < own.count else { return false }
-        var places: [MessageRecord] = []
-        for sibling in living {
-            places += sibling.store.conversations().compactMap { sibling.store.message(id, in: $0.id) }
+        func record(_ device: SimulatedWorld.Device) -> MessageRecord? {
+            device.store.conversations().lazy.compactMap { device.store.message(id, in: $0.id) }.first
         }
-        guard let line = places.first, let group = line.group, let seq = line.seq else { return places.isEmpty }
-        guard
+        guard let line = record(device) else {
+            return living.allSatisfy { record($0) == nil } && !canBeSaidAgain(id, to: device)
+        }
+        guard let group = line.group, let seq = line.seq,
             let item = try? device.service.store.items(of: device.person.did, .archived(group, seq), limit: 1).first,
             let content = try? device.service.store.content(at: item.position, of: device.person.did),
             let key = try? JSONValue(parsing: content)["akid"]?.string
         else { return false }
         return !living.contains { $0.store.row(.archiveKey, "", key) != nil }
+    }
+
+    /// Whether the device that said a line is in its conversation still and has it, and the mailbox of who lacks it has it as it came.
+    private func canBeSaidAgain(_ id: ULID, to device: SimulatedWorld.Device) -> Bool {
+        for other in world.devices where !other.isRevoked {
+            for record in other.store.conversations() where !record.isRemoved {
+                guard let line = other.store.message(id, in: record.id), line.sender == other.person.did,
+                    let group = line.group, let seq = line.seq,
+                    other.store.rows(.sent, group.text).contains(where: { Int64($0.key) == seq }),
+                    let items = try? device.service.store.items(of: device.person.did, .sequenced(group, seq), limit: 1)
+                else { continue }
+                if !items.isEmpty { return true }
+            }
+        }
+        return false
     }
 
     /// Nobody has what was said without them: a line is for those whom its speaker knew of, and for those who were in at its place in the
