@@ -162,7 +162,8 @@ extension MailboxHost {
 
     /// The latest GroupInfo to whom it is owed and who may have it.
     func sendInfo(_ hosted: HostedHub, at now: Int64) throws(HostStop) {
-        hosted.owesInfo.formIntersection(hosted.hub.roster.identities)
+        // Nobody can come in here any more where it has moved: its next hub has a later one. M§7.4
+        hosted.owesInfo.formIntersection(hosted.hub.movedTo == nil ? hosted.hub.roster.identities : [])
         for identity in hosted.owesInfo.sorted() where hosted.hub.queues[identity]?.isUnregistered == false {
             _ = try send(LaneKey(group: hosted.group, identity: identity, kind: .info), hosted, sender: nil, at: now)
         }
@@ -234,6 +235,7 @@ extension MailboxHost {
             )
             return (Deposit(recipient: key.identity, group: key.group, seq: seq, .welcome(welcome)), seq)
         case .info:
+            guard hosted.owesInfo.contains(key.identity) else { return nil }
             let info = try ask { () throws(StoreFailure) in try hosted.latestInfo() }
             guard let info else { return nil }
             let body = Deposit.Content.groupInfo(mls: info.mls, ratchetTree: info.ratchetTree, handoverSeq: nil)

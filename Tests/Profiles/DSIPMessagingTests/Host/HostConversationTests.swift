@@ -156,13 +156,13 @@ import Testing
         let (world, alice, bob) = (pair.world, pair.alice, pair.bob)
         let group = try pair.converse()
         world.restarts = restarts
-        world.isCut = true
+        world.cut = [alice.node.service.did]
         for number in 1...10 { try #require(alice.say("\(number)", in: group)?.accepted != nil) }
         world.pass(600)
         try bob.sync()
         try bob.process()
         #expect(bob.texts.isEmpty)
-        world.isCut = false
+        world.cut = []
         world.pass(1200)
         try bob.sync()
         try bob.process()

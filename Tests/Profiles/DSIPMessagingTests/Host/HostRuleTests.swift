@@ -189,8 +189,11 @@ import Testing
         #expect(pair.bob.activity.count == 1)
     }
 
-    @Test("M§7.4: a group moves to another hub, which goes on counting")
-    func handover() throws {
+    @Test(
+        "M§7.4: a group moves to another hub, which goes on counting, and the one it left has nothing to do",
+        arguments: [false, true]
+    )
+    func handover(isCut: Bool) throws {
         let pair = try Pair(services: 2)
         let (world, alice, bob) = (pair.world, pair.alice, pair.bob)
         let group = try pair.converse()
@@ -200,6 +203,9 @@ import Testing
         moved.hub = HubReference(did: bob.node.service.did, uri: bob.node.service.uri)
         var extensions = try #require(bob.groups[group]?.extensions)
         extensions[ExtensionType(rawValue: ConversationExtension.extensionType)] = moved.json.utf8
+        // What the hub did not get through to him before is for the next one to say.
+        if isCut { world.cut = [alice.node.service.did] }
+        try alice.publishInfo(of: group)
         let seq = try #require(bob.commit([.groupContextExtensions(extensions)], in: group)?.accepted?.seq)
         #expect(try alice.say("too late", in: group)?.reason == .mailboxUnknownGroup)
         for device in [alice, bob] {
@@ -214,8 +220,11 @@ import Testing
             )
             try world.send(.mailboxConfig(MailboxConfig(subject: device.identity.did, groups: [entry])), from: device)
         }
+        world.cut = []
         #expect(try bob.publishInfo(of: group, handoverSeq: seq)?.accepted != nil)
         #expect(try alice.say("on the new hub", in: group)?.accepted?.seq == seq + 1)
+        world.pass(600)
+        for device in [alice, bob] { #expect(device.node.host.undelivered == []) }
         try bob.sync()
         try bob.process()
         #expect(bob.texts == ["on the new hub"])

@@ -13,11 +13,11 @@ import Testing
     func lateWelcome() throws {
         let pair = try Pair(services: 2)
         let (world, alice, bob) = (pair.world, pair.alice, pair.bob)
-        world.isCut = true
+        world.cut = [alice.node.service.did]
         let group = try pair.converse()
         try alice.say("while you were out", in: group)
         world.pass(3 * 3600)
-        world.isCut = false
+        world.cut = []
         world.pass(1300)
         try bob.sync()
         try bob.process()

@@ -17,8 +17,8 @@ final class HostWorld {
     var random = SeededRandom(seed: 7)
     /// Every service begins anew from its store after each commit.
     var restarts = false
-    /// Deposits between services that are lost: the service hears that the other was not reached.
-    var isCut = false
+    /// Services whose deposits at others are lost: they hear that the other was not reached.
+    var cut: Set<DID> = []
     let documents = Documents()
     private(set) var nodes: [DID: Node] = [:]
     private var devices: [ConnectionID: Device] = [:]
@@ -257,7 +257,7 @@ final class HostWorld {
 
     private func deposit(_ envelope: Envelope, id: ULID, at service: HubReference, from node: Node, isAnswered: Bool) {
         precondition(envelope.bytes.count <= ProtocolLimits.frame, "a frame of \(envelope.bytes.count) bytes")
-        guard !isCut, let target = nodes[service.did], service.uri == target.service.uri else {
+        guard !cut.contains(node.service.did), let target = nodes[service.did], service.uri == target.service.uri else {
             return node.host.answered(id, by: service.did, .unreachable, at: now)
         }
         let known = links.first { $0.value.from === node && $0.value.to === target }?.key
