@@ -197,6 +197,24 @@ import Testing
         #expect(world.texts(carol, thread) == ["one", "two", "three", "found it"])
     }
 
+    @Test func `What is said to a new device by who has not heard of it yet is said to it again`() throws {
+        let world = try SimulatedWorld(seed: 22)
+        let people = ["alice", "bob"].map { world.person($0) }
+        let (alice, bob) = (try world.device(people[0]), try world.device(people[1]))
+        try world.run(20)
+        let thread = try world.act(alice) { try $0.open(with: people[1].did, at: world.now) }
+        try say("one", alice, thread, world)
+        try world.run(20)
+        for device in [alice, bob] { try world.disconnect(device) }
+        try say("two", alice, thread, world)
+        let later = try world.device(people[1])
+        try world.run(180)
+        let there = try conversation(later)
+        try world.connect(alice)
+        try world.run(120)
+        #expect(world.texts(later, there) == ["one", "two"])
+    }
+
     @Test func `Who was taken out while it could not follow is out, whatever it last knew`() throws {
         let world = try SimulatedWorld(seed: 24)
         let (alice, bob) = try three(in: world)

@@ -157,8 +157,8 @@ extension Messenger {
         guard case .privateMessage = message, let epoch = message.claimedEpoch, var mls = try mlsGroup(id),
             let group = groups[id]
         else { return }
-        // M§12.3: said before this device was there.
-        guard epoch >= group.joinedEpoch else { return }
+        // M§12.3: said before this device was there, or by who did not know yet that it is: what is ordered behind its coming is asked for.
+        guard epoch >= group.joinedEpoch else { return noteUnopened(seq, in: id) }
         let opened: ApplicationMessage
         do throws(MLSError) {
             guard case .application(let message) = try mls.process(message, at: UInt64(now)) else { return }
