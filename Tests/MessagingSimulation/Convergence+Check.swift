@@ -166,7 +166,7 @@ extension Convergence {
     }
 
     /// Whether a device was taken away from an identity whose other devices do not have a line, and nobody can say it again to them; or what
-    /// became of it, without the key of its record.
+    /// became of it, be it without the key of its record or because who said that cannot say it again.
     private func isGone(_ line: some StringProtocol, from device: SimulatedWorld.Device) -> Bool {
         guard let id = ULID(line.prefix(26)) else { return false }
         let own = world.devices.filter { $0.person.did == device.person.did }
@@ -178,6 +178,14 @@ extension Convergence {
         guard let line = record(device) else {
             return living.allSatisfy { record($0) == nil } && !canBeSaidAgain(id, to: device)
         }
+        let isSilenced = editors[id]?.contains { editor in
+            editor.isRevoked
+                || !editor.store.conversations().contains {
+                    !$0.isRemoved && editor.store.message(id, in: $0.id) != nil
+                }
+        }
+        func isSame(_ other: MessageRecord) -> Bool { (other.text, other.isRetracted) == (line.text, line.isRetracted) }
+        if isSilenced == true, living.allSatisfy({ record($0).map(isSame) ?? true }) { return true }
         guard let group = line.group, let seq = line.seq,
             let item = try? device.service.store.items(of: device.person.did, .archived(group, seq), limit: 1).first,
             let content = try? device.service.store.content(at: item.position, of: device.person.did),

@@ -76,6 +76,8 @@ public struct Convergence {
     var witnesses: [ULID: [DID: Set<DID>]] = [:]
     /// Who may have it besides: they were on their way in.
     var awaited: [ULID: Set<DID>] = [:]
+    /// The devices that edited or retracted a message.
+    var editors: [ULID: [SimulatedWorld.Device]] = [:]
     var group: String { "Everybody" }
     private let seed: UInt64
 
@@ -280,9 +282,11 @@ public struct Convergence {
             case 78..<84:
                 guard let record, let line = some(device, record, { Self.isEditable($0) && $0.kind == .text })
                 else { return }
+                editors[line.id, default: []].append(device)
                 try world.act(device) { try $0.edit(line.id, in: record.id, text: line.text + "*", at: now) }
             case 84..<88:
                 guard let record, let line = some(device, record, Self.isEditable) else { return }
+                editors[line.id, default: []].append(device)
                 try world.act(device) { try $0.retract(line.id, in: record.id, at: now) }
             case 88..<90:
                 guard let record, record.kind == .group else { return }
