@@ -181,6 +181,31 @@ import Testing
         #expect(again.allSatisfy { if case .fanOut(let to, _, _) = $0 { to == alice } else { true } })
     }
 
+    @Test("M§7.4: who is removed where the group moved to is told, though their mailbox has not heard of the move yet")
+    func partedUnheard() throws {
+        let (alice, bob) = (try #require(DID("did:web:alice.example")), try #require(DID("did:web:bob.example")))
+        let group = try #require(GroupID("Zw"))
+        let roster = Roster([alice: [alice], bob: [bob]])
+        var hub = Hub(group: group, kind: .group, epoch: 4, roster: roster, handoverSeq: 20)
+        let removal = HubDeposit(
+            id: try #require(ULID("01J5Y0QBD8EF9GH0JK1MN2PQ3R")),
+            device: alice,
+            identity: alice,
+            depositClass: .handshake,
+            epoch: 4,
+            digest: "removal",
+            commit: .init(removes: [.init(identity: bob, device: bob)])
+        )
+        _ = hub.received(removal, at: 1_760_000_000)
+        hub = Hub(restoring: hub.state)
+        let isParted = hub.parted(bob)
+        #expect(!isParted && hub.nextSeq == 22 && hub.queues[bob]?.seqs(before: 22) == [21])
+        let retried = hub.retry()
+        #expect(retried.contains { if case .fanOut(bob, 21, _) = $0 { true } else { false } })
+        _ = hub.acknowledged(21, by: bob)
+        #expect(hub.queues[bob] == nil)
+    }
+
     @Test("M§6.5 rule 1: strangers and classes a hub does not take are refused, in that order's right place")
     func refusals() throws {
         try Scene.play(

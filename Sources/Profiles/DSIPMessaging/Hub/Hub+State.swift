@@ -25,6 +25,7 @@ extension Hub {
         public var queues: [DID: MemberQueue]
         public var hasGroupInfo = false
         public var movedTo: DID?
+        public var handoverSeq: Int64 = 0
         /// The oldest first; empty where a store has them.
         public var ordered: [Ordered] = []
 
@@ -60,6 +61,7 @@ extension Hub {
         )
         state.hasGroupInfo = hasGroupInfo
         state.movedTo = movedTo
+        state.handoverSeq = handoverSeq
         state.ordered = (log as? OrderedIndex)?.entries ?? []
         return state
     }
@@ -74,9 +76,10 @@ extension Hub {
             owner: state.owner,
             epoch: state.epoch,
             roster: Roster(state.devices),
-            handoverSeq: max(1, state.nextSeq) - 1,
+            handoverSeq: state.handoverSeq,
             log: stored
         )
+        nextSeq = max(1, state.nextSeq)
         queues = state.queues
         hasGroupInfo = state.hasGroupInfo
         movedTo = state.movedTo

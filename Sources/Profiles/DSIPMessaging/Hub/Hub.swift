@@ -15,6 +15,8 @@ public struct Hub: Sendable {
     public internal(set) var epoch: UInt64
     public internal(set) var roster: Roster
     public internal(set) var nextSeq: Int64
+    /// The `seq` of the commit that moved the group here; 0 where it began here. M§7.4
+    public internal(set) var handoverSeq: Int64
     /// What each identity's mailbox has not acknowledged, in order; the head is on its way.
     public internal(set) var queues: [DID: MemberQueue]
     public internal(set) var hasGroupInfo = false
@@ -44,7 +46,8 @@ public struct Hub: Sendable {
         self.owner = owner
         self.epoch = epoch
         self.roster = roster
-        self.nextSeq = max(0, handoverSeq) + 1
+        self.handoverSeq = max(0, handoverSeq)
+        self.nextSeq = self.handoverSeq + 1
         self.log = log ?? OrderedIndex(capacity: Self.maximumDigests)
         let first = nextSeq
         queues = roster.devices.mapValues { _ in MemberQueue(stretches: [.init(first: first)]) }
@@ -187,11 +190,14 @@ public struct Hub: Sendable {
         return queues[identity]?.welcomes.first.map { [.welcome(to: identity, seq: $0)] } ?? []
     }
 
-    /// The mailbox of `identity` has left the group. Where the identity was removed from it as well, it is sent nothing of it any more.
+    /// The mailbox of `identity` does not know the group here. Where the identity was removed from it as well, it is sent nothing of it any
+    /// more.
     ///
-    /// - Returns: false for a member, whose mailbox may know the group again.
+    /// - Returns: false for a member, whose mailbox may know the group again, and for one who was removed and whose mailbox has taken nothing
+    ///   since the group moved here: it may not have heard of the move yet. M§7.4
     public mutating func parted(_ identity: DID) -> Bool {
         guard !roster.contains(identity) else { return false }
+        if handoverSeq > 0, let next = queues[identity]?.head(before: nextSeq), next <= handoverSeq + 1 { return false }
         queues[identity] = nil
         return true
     }

@@ -133,6 +133,7 @@ final class HostedHub {
             queues: observer.roster.devices.mapValues { _ in MemberQueue(stretches: [.init(first: next)]) }
         )
         state.movedTo = try members.optional("moved_to", Read.did)
+        state.handoverSeq = try members.optional("handover_seq", Read.positive) ?? 0
         state.hasGroupInfo = try members.optional("has_info", Read.boolean) ?? false
         for record in queues {
             guard let identity = DID(record.key.name.dropFirst("queue/".count)) else { continue }
@@ -222,6 +223,7 @@ final class HostedHub {
         ]
         if let owner = hub.owner { head["owner"] = .string(owner.string) }
         if let moved = hub.movedTo { head["moved_to"] = .string(moved.string) }
+        if hub.handoverSeq > 0 { head["handover_seq"] = .int(hub.handoverSeq) }
         try put("head", .object(head))
         try saveQueues()
         let hasWork = !hub.isIdle || !owesInfo.isEmpty

@@ -24,8 +24,8 @@ import Testing
         }
 
         /// Alice makes a direct conversation and adds Bob's devices.
-        func converse() throws -> GroupID {
-            let group = try alice.create(.direct)
+        func converse(_ kind: ConversationKind = .direct) throws -> GroupID {
+            let group = try alice.create(kind)
             try #require(alice.publishInfo(of: group)?.accepted != nil)
             guard case .packages(let packages)? = try alice.packages(of: bob.identity.did, at: bob.node) else {
                 throw Failure()

@@ -199,27 +199,12 @@ import Testing
         let group = try pair.converse()
         try bob.sync()
         try bob.process()
-        var moved = try #require(bob.groups[group].flatMap { ConversationExtension(of: $0.extensions) })
-        moved.hub = HubReference(did: bob.node.service.did, uri: bob.node.service.uri)
-        var extensions = try #require(bob.groups[group]?.extensions)
-        extensions[ExtensionType(rawValue: ConversationExtension.extensionType)] = moved.json.utf8
         // What the hub did not get through to him before is for the next one to say.
         if isCut { world.cut = [alice.node.service.did] }
         try alice.publishInfo(of: group)
-        let seq = try #require(bob.commit([.groupContextExtensions(extensions)], in: group)?.accepted?.seq)
+        let seq = try move(group, to: bob)
         #expect(try alice.say("too late", in: group)?.reason == .mailboxUnknownGroup)
-        for device in [alice, bob] {
-            try device.sync()
-            try device.process()
-            let entry = MailboxConfig.Group(
-                group,
-                .joined,
-                hub: bob.node.service.did,
-                hubURI: bob.node.service.uri,
-                handoverSeq: seq
-            )
-            try world.send(.mailboxConfig(MailboxConfig(subject: device.identity.did, groups: [entry])), from: device)
-        }
+        for device in [alice, bob] { try hear(of: group, movedTo: bob, after: seq, device, in: world) }
         world.cut = []
         #expect(try bob.publishInfo(of: group, handoverSeq: seq)?.accepted != nil)
         #expect(try alice.say("on the new hub", in: group)?.accepted?.seq == seq + 1)
@@ -228,6 +213,55 @@ import Testing
         try bob.sync()
         try bob.process()
         #expect(bob.texts == ["on the new hub"])
+    }
+
+    @Test("M§7.4: who is removed where the group moved to is told, though their mailbox hears of the move later")
+    func removedUnheard() throws {
+        let pair = try Pair(services: 2)
+        let (world, alice, bob) = (pair.world, pair.alice, pair.bob)
+        let group = try pair.converse(.group)
+        try bob.sync()
+        try bob.process()
+        let seq = try move(group, to: bob)
+        try hear(of: group, movedTo: bob, after: seq, bob, in: world)
+        try #require(bob.publishInfo(of: group, handoverSeq: seq)?.accepted != nil)
+        let leaf = try #require(alice.groups[group]?.ownLeaf)
+        try #require(bob.commit([.remove(leaf)], in: group)?.accepted?.seq == seq + 1)
+        world.pass(600)
+        world.restart(bob.node)
+        world.pass(600)
+        #expect(bob.node.host.undelivered != [])
+        try hear(of: group, movedTo: bob, after: seq, alice, in: world)
+        world.pass(3600)
+        #expect(bob.node.host.undelivered == [])
+        try alice.sync()
+        #expect(alice.items.compactMap(\.seq).max() == seq + 1)
+    }
+
+    /// The group is to be ordered by the service of `device`.
+    ///
+    /// - Returns: the `seq` of the commit that says so.
+    private func move(_ group: GroupID, to device: HostWorld.Device) throws -> Int64 {
+        var moved = try #require(device.groups[group].flatMap { ConversationExtension(of: $0.extensions) })
+        moved.hub = HubReference(did: device.node.service.did, uri: device.node.service.uri)
+        var extensions = try #require(device.groups[group]?.extensions)
+        extensions[ExtensionType(rawValue: ConversationExtension.extensionType)] = moved.json.utf8
+        return try #require(device.commit([.groupContextExtensions(extensions)], in: group)?.accepted?.seq)
+    }
+
+    /// A device reads that the group has moved to the service of `host`, and tells its own.
+    private func hear(
+        of group: GroupID,
+        movedTo host: HostWorld.Device,
+        after seq: Int64,
+        _ device: HostWorld.Device,
+        in world: HostWorld
+    ) throws {
+        try device.sync()
+        try device.process()
+        let service = host.node.service
+        let entry = MailboxConfig.Group(group, .joined, hub: service.did, hubURI: service.uri, handoverSeq: seq)
+        try world.send(.mailboxConfig(MailboxConfig(subject: device.identity.did, groups: [entry])), from: device)
     }
 
     @Test("M§6.8: a device that lost its state comes back by itself; a stranger does not")
