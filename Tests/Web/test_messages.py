@@ -128,7 +128,7 @@ class ChatTest(MessagesTest):
         await expect(a.get_by_text("edited")).to_be_visible()
         await expect(self.bubbles(a).last).to_contain_text("At 9")
         await self.choose(a, "You", "Copy text")
-        self.assertEqual(await a.evaluate("navigator.clipboard.readText()"), "At 9")
+        self.assertEqual(await self.copied(a), "At 9")
         await self.choose(a, "You", "Delete for everyone")
         await self.button(a.get_by_role("dialog"), "Delete")
         await expect(a.get_by_text("Message deleted").last).to_be_visible()

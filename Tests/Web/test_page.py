@@ -99,6 +99,11 @@ class PageTest(unittest.IsolatedAsyncioTestCase):
     async def still(self, page):
         await self.until(page, "async () => { const b = await frames_decoded(); await new Promise(r => setTimeout(r, 600)); const a = await frames_decoded(); return a.every((n, i) => n - (b[i] ?? 0) <= 1) }")
 
+    async def copied(self, page):
+        """What the page has just put on the clipboard."""
+        await expect(page.get_by_text("Copied.", exact=True).last).to_be_visible()
+        return await page.evaluate("navigator.clipboard.readText()")
+
     async def button(self, page, name):
         await page.get_by_role("button", name=name, exact=True).click()
 
@@ -528,7 +533,7 @@ class MineTest(PageTest):
         await a.get_by_role("link", name="My identity", exact=True).click()
         await expect(a.get_by_role("img", name="QR code of Alice")).to_be_visible()
         await self.button(a, "Copy link")
-        self.assertTrue((await a.evaluate("navigator.clipboard.readText()")).startswith(f"dsip:{self.alice.did}"))
+        self.assertTrue((await self.copied(a)).startswith(f"dsip:{self.alice.did}"))
         await a.get_by_role("link", name="Make a backup").click()
         await self.button(a, "Show recovery phrase")
         dialog = a.get_by_role("dialog")
@@ -579,7 +584,7 @@ class MineTest(PageTest):
         added = a.get_by_role("dialog", name="Pocket is added")
         await expect(added.get_by_role("group", name="Answer for the new device")).to_contain_text("dsip-grant:")
         await self.button(added, "Copy answer")
-        answer = await a.evaluate("navigator.clipboard.readText()")
+        answer = await self.copied(a)
         self.assertTrue(answer.startswith("dsip-grant:"))
         await self.button(added, "Done")
         await expect(a.get_by_role("list", name="Your devices").get_by_role("listitem")).to_have_count(3)
@@ -598,14 +603,14 @@ class MineTest(PageTest):
         await expect(a.get_by_role("img", name="QR code for pairing")).to_be_visible()
         pair = a.get_by_role("dialog", name="Pair this device")
         await self.button(pair, "Copy code")
-        self.assertEqual(await a.evaluate("navigator.clipboard.readText()"), "K7Q2-9XMD")
+        self.assertEqual(await self.copied(a), "K7Q2-9XMD")
 
     async def test_pairing_by_paste_alone(self):
         old, new = await self.open(self.alice), await self.open(await self.world.add("Erin", fresh=True))
         await self.button(new, "Pair this device")
         shown = new.get_by_role("dialog", name="Pair this device")
         await self.button(shown, "Copy code")
-        code = await new.evaluate("navigator.clipboard.readText()")
+        code = await self.copied(new)
         await old.get_by_role("link", name="Devices", exact=True).click()
         await self.button(old, "Add a device")
         add = old.get_by_role("dialog")
@@ -615,7 +620,7 @@ class MineTest(PageTest):
         await self.button(add, "Check code")
         await self.button(add, "They match, approve")
         await self.button(add, "Copy answer")
-        answer = await old.evaluate("navigator.clipboard.readText()")
+        answer = await self.copied(old)
         await shown.get_by_text("The other device gave me an answer").click()
         await shown.get_by_label("Answer from the other device").fill("something else")
         await self.button(shown, "Finish pairing")
