@@ -159,21 +159,11 @@ import Testing
 
     @Test("M§6.5: who was removed, and whose mailbox has left the group, is sent nothing of it any more")
     func parted() throws {
-        let (alice, bob) = (try #require(DID("did:web:alice.example")), try #require(DID("did:web:bob.example")))
-        let group = try #require(GroupID("Zw"))
-        var hub = Hub(group: group, kind: .group, epoch: 1, roster: Roster([alice: [alice], bob: [bob]]))
+        let (alice, bob) = try people()
+        var hub = try hub(of: alice, and: bob, after: 0)
         let isMemberParted = hub.parted(bob)
         #expect(!isMemberParted && hub.queues[bob] != nil)
-        let removal = HubDeposit(
-            id: try #require(ULID("01J5Y0QBD8EF9GH0JK1MN2PQ3R")),
-            device: alice,
-            identity: alice,
-            depositClass: .handshake,
-            epoch: 1,
-            digest: "removal",
-            commit: .init(removes: [.init(identity: bob, device: bob)])
-        )
-        let actions = hub.received(removal, at: 1_760_000_000)
+        let actions = hub.received(try removal(of: bob, by: alice), at: 1_760_000_000)
         #expect(!actions.isEmpty && hub.queues[bob] != nil)
         let isParted = hub.parted(bob)
         #expect(isParted && hub.queues[bob] == nil)
@@ -183,20 +173,9 @@ import Testing
 
     @Test("M§7.4: who is removed where the group moved to is told, though their mailbox has not heard of the move yet")
     func partedUnheard() throws {
-        let (alice, bob) = (try #require(DID("did:web:alice.example")), try #require(DID("did:web:bob.example")))
-        let group = try #require(GroupID("Zw"))
-        let roster = Roster([alice: [alice], bob: [bob]])
-        var hub = Hub(group: group, kind: .group, epoch: 4, roster: roster, handoverSeq: 20)
-        let removal = HubDeposit(
-            id: try #require(ULID("01J5Y0QBD8EF9GH0JK1MN2PQ3R")),
-            device: alice,
-            identity: alice,
-            depositClass: .handshake,
-            epoch: 4,
-            digest: "removal",
-            commit: .init(removes: [.init(identity: bob, device: bob)])
-        )
-        _ = hub.received(removal, at: 1_760_000_000)
+        let (alice, bob) = try people()
+        var hub = try hub(of: alice, and: bob, after: 20)
+        _ = hub.received(try removal(of: bob, by: alice), at: 1_760_000_000)
         hub = Hub(restoring: hub.state)
         let isParted = hub.parted(bob)
         #expect(!isParted && hub.nextSeq == 22 && hub.queues[bob]?.seqs(before: 22) == [21])
@@ -204,6 +183,28 @@ import Testing
         #expect(retried.contains { if case .fanOut(bob, 21, _) = $0 { true } else { false } })
         _ = hub.acknowledged(21, by: bob)
         #expect(hub.queues[bob] == nil)
+    }
+
+    private func people() throws -> (alice: DID, bob: DID) {
+        (try #require(DID("did:web:alice.example")), try #require(DID("did:web:bob.example")))
+    }
+
+    /// A hub of two with a device each, which is their identity's own.
+    private func hub(of alice: DID, and bob: DID, after handoverSeq: Int64) throws -> Hub {
+        let roster = Roster([alice: [alice], bob: [bob]])
+        return Hub(group: try #require(GroupID("Zw")), kind: .group, epoch: 1, roster: roster, handoverSeq: handoverSeq)
+    }
+
+    private func removal(of bob: DID, by alice: DID) throws -> HubDeposit {
+        HubDeposit(
+            id: try #require(ULID("01J5Y0QBD8EF9GH0JK1MN2PQ3R")),
+            device: alice,
+            identity: alice,
+            depositClass: .handshake,
+            epoch: 1,
+            digest: "removal",
+            commit: .init(removes: [.init(identity: bob, device: bob)])
+        )
     }
 
     @Test("M§6.5 rule 1: strangers and classes a hub does not take are refused, in that order's right place")
