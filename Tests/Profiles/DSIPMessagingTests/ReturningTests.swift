@@ -241,6 +241,20 @@ import Testing
         #expect(world.texts(bob, thread).contains("welcome back"))
     }
 
+    @Test func `Who says something without a connection, leaves and deletes the conversation has left it`() throws {
+        let world = try SimulatedWorld(seed: 34)
+        let (alice, bob) = try three(in: world)
+        let thread = try group(alice, world)
+        try world.disconnect(bob)
+        try say("on my way out", bob, thread, world)
+        try world.act(bob) { try $0.leave(thread, at: world.now) }
+        try world.act(bob) { try $0.delete(thread, at: world.now) }
+        try world.connect(bob)
+        try world.run(60)
+        #expect(alice.store.conversation(thread)?.members.contains(bob.person.did) == false)
+        #expect(bob.messenger.loose == [])
+    }
+
     @Test func `An old welcome, read again, leads nobody back into a group`() throws {
         let world = try SimulatedWorld(seed: 28)
         let (alice, bob) = try three(in: world)

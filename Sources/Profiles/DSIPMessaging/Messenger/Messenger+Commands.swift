@@ -167,6 +167,7 @@ extension Messenger {
             }
             for item in messenger.outbox[conversation] ?? [] where item.purpose == .object {
                 messenger.removeFromOutbox(item.id, thread: conversation)
+                if let group = item.group { try messenger.withdraw(item.id, from: group) }
             }
             for group in messenger.groups.values where group.thread == conversation && !group.isConfirmed {
                 messenger.configure(group.id, .left)

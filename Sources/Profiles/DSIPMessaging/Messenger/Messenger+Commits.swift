@@ -263,18 +263,11 @@ extension Messenger {
 
     /// Forgets a commit that the hub did not order.
     mutating func dropCommit(_ item: ULID, in id: GroupID) throws(MessagingError) {
-        let now = now
-        guard let group = groups[id] else { return }
         if var mls = try mlsGroup(id), mls.hasPendingCommit {
             mls.clearPendingCommit()
             set(mls, for: id)
         }
-        removeFromOutbox(item, thread: group.thread)
-        let actions = update(id) { group -> [HubOutage.Action] in
-            group.commitItem = nil
-            // A refusal of its own takes it out of the queue, whatever state the hub is in.
-            return group.outage.receivedRefusal(item, .policyBlocked, at: now)
-        }
-        for case .deposit(let other) in actions ?? [] { try deposit(other, in: id) }
+        update(id) { $0.commitItem = nil }
+        try withdraw(item, from: id)
     }
 }

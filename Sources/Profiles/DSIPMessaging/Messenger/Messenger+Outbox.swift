@@ -187,6 +187,16 @@ extension Messenger {
         if !isSent, bound.contains(primary) { _ = update(id) { $0.outage.missedAnswer(item, at: now) } }
     }
 
+    /// What was deposited, and may be on its way, is not said again; what waits behind it goes on.
+    mutating func withdraw(_ item: ULID, from id: GroupID) throws(MessagingError) {
+        let now = now
+        guard let group = groups[id] else { return }
+        removeFromOutbox(item, thread: group.thread)
+        // A refusal of its own takes it out of the queue, whatever state the hub is in.
+        let actions = update(id) { $0.outage.receivedRefusal(item, .policyBlocked, at: now) } ?? []
+        for case .deposit(let other) in actions { try deposit(other, in: id) }
+    }
+
     // MARK: The hub's word
 
     /// The hub gave `item` its place: by its answer, or by the copy that came back first. M§6.5
