@@ -1,9 +1,10 @@
 import DSIPIdentity
 import Encoding
-import MessagingSimulation
+import Support
 import Testing
 
 @testable import DSIPMessaging
+@testable import MessagingSimulation
 
 /// What is said in a new group is held until those it was made with are in, and not for ever.
 @Suite struct GatheringTests {
@@ -158,6 +159,33 @@ import Testing
         try world.connect(phone)
         try world.run(20)
         try expectChanged(erin)
+    }
+
+    @Test(arguments: [6, 11, 22]) func `Two who come in late, one right behind the other, both read what was said`(
+        seed: UInt64
+    ) throws {
+        let world = try SimulatedWorld(seed: seed)
+        let devices = try ["alice", "bob", "erin", "frank"].map {
+            try world.device(world.person($0, isNamed: $0 == "erin" || $0 == "frank"))
+        }
+        try world.run(20)
+        world.hideDocuments(true)
+        let members = devices.dropFirst().map(\.person.did)
+        let thread = try world.act(devices[0]) { try $0.createGroup(title: "New", members: members, at: world.now) }
+        try world.run(45)
+        for text in ["one", "two"] {
+            _ = try world.act(devices[0]) { try $0.send(MessageDraft(text: text), in: thread, at: world.now) }
+        }
+        try world.run(10)
+        // Some answers of the hub are lost, and what it ordered is back late.
+        world.network.setLink(from: .service(0), to: .device(0), .init(latency: 5...50, loss: 300, isOrdered: false))
+        world.network.setLink(from: .service(0), to: .items(0), .init(latency: 10_000...10_000))
+        world.hideDocuments(false)
+        try world.run(180)
+        for device in devices {
+            let shown = try #require(device.store.conversations().first)
+            #expect(world.texts(device, shown.id) == ["one", "two"], "\(device.name)")
+        }
     }
 
     @Test func `Who comes in late does not read what was said without another who is back before`() throws {

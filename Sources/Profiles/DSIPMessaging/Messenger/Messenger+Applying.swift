@@ -258,7 +258,7 @@ extension Messenger {
         keep(Sent(object: bytes, audience: item.audience), in: id, seq)
         switch object {
         case .content, .update: try owe(seq, for: item.audience, in: id)
-        default: break
+        default: try saidOwed(item, in: id)
         }
         try apply(
             object,

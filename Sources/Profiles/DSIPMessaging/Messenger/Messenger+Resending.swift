@@ -224,6 +224,14 @@ extension Messenger {
         if !group.changes.contains(where: \.isAddition) { settled(in: id) }
     }
 
+    /// What is owed has been said again: who has come in since it was encrypted could not read it, and hears it by itself.
+    mutating func saidOwed(_ item: OutboxItem, in id: GroupID) throws(MessagingError) {
+        guard let again = item.again, again.askers.isEmpty, again.group == id, let group = groups[id],
+            group.owed.contains(again.seq), try item.audience != audience(of: id)
+        else { return }
+        sayOwed(again.seq, in: group)
+    }
+
     private mutating func sayOwed(_ seq: Int64, in group: GroupState) {
         guard let object = try? sent(seq, in: group.id)?.payload else { return }
         sayAgain(object, seq, of: group.id, in: group.thread)
