@@ -64,10 +64,10 @@ enum MailboxScene {
     }
 
     /// The owner's device names the new hub.
-    static func moved(_ id: Int, _ seq: Int) -> Scene.Step {
+    static func moved(_ id: Int, _ seq: Int, to hub: String = "@mbx.bob") -> Scene.Step {
         Scene.step(
             #"{"config":{"id":"%\#(id)","device":"@bob.phone","groups":[{"group":"$G","state":"joined","#
-                + #""hub":"@mbx.bob","handover_seq":\#(seq)}]}}"#,
+                + #""hub":"\#(hub)","handover_seq":\#(seq)}]}}"#,
             accepted(id, "@bob.phone", nil)
         )
     }

@@ -268,6 +268,57 @@ import Testing
         )
     }
 
+    @Test("M§7.4: a device that has not read of a later move yet does not lead back to the hub before")
+    func lateMove() throws {
+        try Scene.play(
+            "mailbox-trace",
+            MailboxScene.context(),
+            [
+                Scene.step(MailboxScene.deposit(1, seq: 1), MailboxScene.accepted(1, "@mbx.alice", 1)),
+                MailboxScene.moved(2, 1),
+                Scene.step(MailboxScene.deposit(3, seq: 2, from: "@mbx.bob"), MailboxScene.accepted(3, "@mbx.bob", 2)),
+                MailboxScene.moved(4, 2, to: "@mbx.alice"), MailboxScene.moved(5, 1),
+                Scene.step(MailboxScene.deposit(6, seq: 3), MailboxScene.accepted(6, "@mbx.alice", 3)),
+                MailboxScene.moved(7, 3),
+                Scene.step(MailboxScene.deposit(8, seq: 4, from: "@mbx.bob"), MailboxScene.accepted(8, "@mbx.bob", 4)),
+            ]
+        )
+    }
+
+    @Test("M§7.4: who hears of a move when the group is back takes what was ordered meanwhile, and nothing else")
+    func returnUnheard() throws {
+        try Scene.play(
+            "mailbox-trace",
+            MailboxScene.context(),
+            [
+                Scene.step(MailboxScene.deposit(1, seq: 1), MailboxScene.accepted(1, "@mbx.alice", 1)),
+                Scene.step(
+                    MailboxScene.deposit(2, seq: 2, from: "@mbx.bob"),
+                    MailboxScene.error(2, "@mbx.bob", "mailbox.unknown-group")
+                ),
+                Scene.step(MailboxScene.deposit(3, seq: 4), MailboxScene.accepted(3, "@mbx.alice", 2)),
+                MailboxScene.moved(4, 1),
+                Scene.step(MailboxScene.deposit(5, seq: 2, from: "@mbx.bob"), MailboxScene.accepted(5, "@mbx.bob", 3)),
+                Scene.step(#"{"restart":{}}"#, "[]"),
+                Scene.step(MailboxScene.deposit(6, seq: 5), MailboxScene.accepted(6, "@mbx.alice", 4)),
+                Scene.step(MailboxScene.deposit(7, seq: 3, from: "@mbx.bob"), MailboxScene.accepted(7, "@mbx.bob", 5)),
+                Scene.step(
+                    MailboxScene.deposit(8, seq: 3, from: "@mbx.bob"),
+                    MailboxScene.accepted(8, "@mbx.bob", 5, duplicate: true)
+                ),
+                Scene.step(
+                    MailboxScene.deposit(9, seq: 4, from: "@mbx.bob"),
+                    MailboxScene.error(9, "@mbx.bob", "mailbox.unknown-group")
+                ),
+                MailboxScene.moved(10, 5),
+                Scene.step(
+                    MailboxScene.deposit(11, seq: 6, from: "@mbx.bob"),
+                    MailboxScene.accepted(11, "@mbx.bob", 6)
+                ),
+            ]
+        )
+    }
+
     @Test("M§7.4: a wait that ran out is announced once, and what the old hub brings later fills the gap")
     func expiredWait() throws {
         try Scene.play(

@@ -42,6 +42,18 @@ public struct HubHandover: Hashable, Sendable {
         self.since = since
     }
 
+    /// The group was at `hub` for a while, and is back: what that one ordered meanwhile is taken still.
+    ///
+    /// - Parameter missing: what it may have ordered.
+    public init(_ missing: ClosedRange<Int64>, of hub: DID, since: Int64) {
+        self.init(from: hub, through: missing.upperBound, since: since, phase: .expired(missing: Set(missing)))
+    }
+
+    /// Whether something is still to come from a hub that the group has left.
+    public func isFilled(by hub: DID) -> Bool {
+        if case .expired(let missing) = phase { hub == previousHub && !missing.isEmpty } else { false }
+    }
+
     /// The old hub deposits.
     ///
     /// - Parameter highest: the highest `seq` stored for the group.

@@ -228,7 +228,10 @@ extension Mailbox {
         to hub: DID
     ) -> [MailboxAction] {
         guard identity == owner else { return [.error(to: device, inReplyTo: id, .policyBlocked, retryAfter: nil)] }
-        guard groups[group]?.hub == hub else {
+        // A former hub hears that what it still has is wanted. M§7.4
+        guard let registration = groups[group],
+            registration.hub == hub || registration.handover?.isFilled(by: hub) == true
+        else {
             return [.error(to: device, inReplyTo: id, .mailboxUnknownGroup, retryAfter: nil)]
         }
         return [.forward(to: hub, id: id)]

@@ -88,11 +88,29 @@ extension Mailbox {
         }
         registration.state = .joined
         if let hub = entry.hub, hub != registration.hub, let seq = entry.handoverSeq {
-            registration.handover = HubHandover(from: registration.hub, through: seq, since: now)
-            registration.hub = hub
+            if seq < highest[entry.group] ?? 0 {
+                // A device that has not read as far as the mailbox has stored does not lead back to where the group was then. When the
+                // mailbox hears of it only now, it takes what was ordered there meanwhile. M§7.4
+                if registration.handover?.phase != .waiting, let gap = gap(behind: seq, of: entry.group) {
+                    registration.handover = HubHandover(gap, of: hub, since: now)
+                }
+            } else if seq > registration.handover?.lastSeq ?? 0 {
+                registration.handover = HubHandover(from: registration.hub, through: seq, since: now)
+                registration.hub = hub
+            }
         }
         groups[entry.group] = registration
     }
+
+    /// What is not stored of a group between `seq` and the next that is; nil when there is nothing between them.
+    private func gap(behind seq: Int64, of group: GroupID) -> ClosedRange<Int64>? {
+        let limit = min(highest[group] ?? 0, seq.addingReportingOverflow(Self.maximumGap + 1).partialValue)
+        var end = seq + 1
+        while end < limit, index.first(.sequenced(group, end)) == nil { end += 1 }
+        return end > seq + 1 ? seq + 1...end - 1 : nil
+    }
+
+    private static let maximumGap: Int64 = 1024
 
     private static func bound(_ ids: inout Set<ULID>) {
         guard ids.count > maximumIDs else { return }

@@ -16,13 +16,7 @@ extension Messenger {
         group: GroupID? = nil
     ) {
         // A newer word about a group takes the place of one that has not arrived.
-        if let group {
-            for (number, old) in errands
-            where old.purpose == purpose && old.group == group && old.via == route.mailbox {
-                errands[number] = nil
-                ledger.set(.errand, "", old.key, nil)
-            }
-        }
+        if let group { drop(purpose, of: group, via: route.mailbox) }
         guard errands.count < Errand.maximumWaiting else { return }
         let errand = Errand(
             number: nextNumber(),
@@ -35,6 +29,17 @@ extension Messenger {
         )
         errands[errand.number] = errand
         ledger.set(.errand, "", errand.key, errand.encoded)
+    }
+
+    /// What was to be said of a group is out of date.
+    ///
+    /// - Parameter mailbox: where it was to be said; nil for everywhere.
+    mutating func drop(_ purpose: Errand.Purpose, of group: GroupID, via mailbox: DID? = nil) {
+        for (number, errand) in errands
+        where errand.purpose == purpose && errand.group == group && errand.via == mailbox ?? errand.via {
+            errands[number] = nil
+            ledger.set(.errand, "", errand.key, nil)
+        }
     }
 
     /// Sends what may be sent now.
@@ -120,6 +125,7 @@ extension Messenger {
         guard let hub = groups[id]?.hub else { return }
         // Who was out, and is in again, may have said so last: then the mailbox has to hear where the group is ordered.
         let isIn = state == .joined
+        if !isIn { drop(.move, of: id) }
         let entry = MailboxConfig.Group(id, state, hub: isIn ? hub.did : nil, hubURI: isIn ? hub.uri : nil)
         for service in configuration.mailboxes {
             addErrand(

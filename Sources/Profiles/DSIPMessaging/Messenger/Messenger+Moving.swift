@@ -65,7 +65,8 @@ extension Messenger {
         update(id) { $0.hub = hub }
         guard hub.did != group.hub.did else { return }
         recall(id)
-        dropGroupInfos(of: id)
+        // What was on its way to the old hub is of no use to it.
+        drop(.groupInfo, of: id)
         var handover = GroupState.Handover(seq: seq)
         if self.isOwn(hub.did) { handover.publishAt = now + (isOwn ? Self.handoverInterval : Self.handoverPatience) }
         update(id) { $0.handover = handover }
@@ -73,9 +74,10 @@ extension Messenger {
         let entry = MailboxConfig.Group(id, .joined, hub: hub.did, hubURI: hub.uri, handoverSeq: seq)
         for service in configuration.mailboxes {
             addErrand(
-                .config,
+                .move,
                 .mailboxConfig(MailboxConfig(subject: identity, groups: [entry])),
-                via: MailboxRoute(mailbox: service.mailbox)
+                via: MailboxRoute(mailbox: service.mailbox),
+                group: id
             )
         }
         // The mailbox is to know where to before what is said comes to it.
@@ -99,15 +101,15 @@ extension Messenger {
     /// A device that cannot follow reads where the group goes on all the same: the hub that ordered the move has judged it, and a group
     /// that is joined there is judged in joining.
     mutating func noteMove(_ item: StoredItem, in id: GroupID) throws(MessagingError) {
-        guard item.itemClass == .handshake, let seq = item.seq, let group = groups[id], let bytes = item.mls?.bytes,
-            let context = (try? MLSMessage(decoding: bytes))?.claimedExtensions.flatMap({
-                ConversationExtension(of: $0)
-            }),
+        guard item.itemClass == .handshake, let seq = item.seq, let group = groups[id],
+            let mls = item.mls?.bytes.flatMap({ try? MLSMessage(decoding: $0) }),
+            let context = mls.claimedExtensions.flatMap({ ConversationExtension(of: $0) }),
             context.conversation == group.conversation, seq > group.handover?.seq ?? 0
         else { return }
         try moved(id, to: context.hub, after: seq, isOwn: false, at: item.storedAt)
-        // What it was to come back by is of no use there.
-        if group.phase == .lost { update(id) { ($0.commitItem, $0.retryAt) = (nil, item.storedAt) } }
+        // What it was to come back by is of no use at another hub.
+        guard group.phase == .lost, context.hub.did != group.hub.did else { return }
+        update(id) { ($0.commitItem, $0.retryAt) = (nil, item.storedAt) }
     }
 
     // MARK: The new hub
@@ -139,13 +141,5 @@ extension Messenger {
         }
         update(id) { $0.handover?.publishAt = now + Self.handoverInterval }
         try publishGroupInfo(of: id)
-    }
-
-    /// What was on its way to the old hub is of no use to it.
-    private mutating func dropGroupInfos(of id: GroupID) {
-        for (number, errand) in errands where errand.purpose == .groupInfo && errand.group == id {
-            errands[number] = nil
-            ledger.set(.errand, "", errand.key, nil)
-        }
     }
 }

@@ -132,7 +132,7 @@ struct OutboxItem: Hashable, Sendable {
 /// Something for a mailbox or a hub that is not part of a group's order: history, state, configuration, first contact.
 struct Errand: Hashable, Sendable {
     enum Purpose: String, Sendable {
-        case archive, config, contact
+        case archive, config, contact, move
         case groupInfo = "group-info"
     }
 
@@ -144,7 +144,7 @@ struct Errand: Hashable, Sendable {
     /// Whom it is addressed to: the mailbox itself, or a hub.
     var to: DID
     var body: MailboxMessage.Body
-    /// Of a GroupInfo: which group.
+    /// Of a GroupInfo, what became of a group, or where it moved: which group.
     var group: GroupID?
 
     static let maximumWaiting = 65_536

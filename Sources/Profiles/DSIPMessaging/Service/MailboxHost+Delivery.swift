@@ -327,6 +327,10 @@ extension MailboxHost {
             outbound.settled(key)
             return []
         }
+        // Of what was ordered here before the group was elsewhere, a mailbox takes nothing that it has gone past. M§7.4
+        if key.kind == .items, reason == .policyBlocked, seq <= hosted.hub.handoverSeq {
+            return taken(key, seq, hosted)
+        }
         outbound.retry(key, at: now, after: retryAfter, using: &random)
         return []
     }
