@@ -215,6 +215,56 @@ import Testing
         #expect(world.texts(later, there) == ["one", "two"])
     }
 
+    @Test func `What is heard behind two own changes of the group is read, though it was said before both`() throws {
+        let world = try SimulatedWorld(seed: 36)
+        let people = ["alice", "bob", "carol", "dave", "erin", "frank"].map { world.person($0) }
+        let (alice, bob) = (try world.device(people[0]), try world.device(people[1]))
+        for person in [people[3], people[5]] { try world.device(person) }
+        try world.run(20)
+        let thread = try world.act(bob) { try $0.createGroup(title: "", members: [alice.person.did], at: world.now) }
+        try world.run(60)
+        try world.disconnect(bob)
+        try say("unheard", bob, thread, world)
+        world.network.cut(.service(0), .items(alice.index))
+        try world.act(alice) { try $0.add([people[3].did], to: thread, at: world.now) }
+        try world.run(20)
+        try world.connect(bob)
+        try world.run(3)
+        try world.disconnect(bob)
+        #expect(world.messages(bob, thread).last?.state == .accepted)
+        try world.act(alice) { try $0.add([people[5].did], to: thread, at: world.now) }
+        try world.run(20)
+        #expect(alice.store.conversation(thread)?.members.count == 3 && world.texts(alice, thread).isEmpty)
+        world.network.heal(.service(0), .items(alice.index))
+        try world.restart(alice)
+        try world.run(200)
+        #expect(world.texts(alice, thread) == ["unheard"])
+        #expect(alice.messenger.loose.isEmpty)
+    }
+
+    @Test(arguments: [true, false]) func `What comes to the mailbox behind a new device's coming is said to it again`(
+        isFirst: Bool
+    ) throws {
+        let world = try SimulatedWorld(seed: 37)
+        let (lost, bob) = try three(in: world)
+        let thread = try group(lost, world)
+        if !isFirst { try say("one", bob, thread, world) }
+        try world.run(60)
+        try world.disconnect(lost)
+        let new = try world.device(lost.person)
+        try world.run(5)
+        world.network.cut(.service(0), .items(new.index))
+        try say("two", bob, thread, world)
+        try world.run(120)
+        let there = try #require(new.store.conversations().first { $0.kind == .group })
+        #expect(new.messenger.current(there.id)?.phase == .active && world.texts(new, there.id) == [])
+        world.network.heal(.service(0), .items(new.index))
+        try world.restart(new)
+        try world.run(120)
+        #expect(world.texts(new, there.id) == (isFirst ? ["two"] : ["one", "two"]))
+        #expect(new.messenger.loose.isEmpty)
+    }
+
     @Test func `Who was taken out while it could not follow is out, whatever it last knew`() throws {
         let world = try SimulatedWorld(seed: 24)
         let (alice, bob) = try three(in: world)

@@ -254,6 +254,8 @@ extension Messenger {
     mutating func mergeOwnCommit(in id: GroupID, _ seq: Int64) throws(MessagingError) {
         guard let before = try mlsGroup(id), before.hasPendingCommit, let group = groups[id] else { return }
         var next = before
+        let isAhead = inbox.position(in: id).map { $0.contiguous < seq } ?? false
+        next.configuration.pastEpochs = Self.pastEpochs(before.configuration.pastEpochs, isAhead: isAhead)
         guard let summary = try? next.mergePendingCommit() else { return }
         // This device made it by the same rules by which it judges others'.
         guard case .admitted(let change) = try judge(summary, from: before, to: next, in: group, isOwn: true) else {

@@ -16,6 +16,8 @@ extension Messenger {
         else { return }
         guard epoch >= before.epoch else { return }
         var next = before
+        // All that was ordered before it has been heard.
+        next.configuration.pastEpochs = Self.groupConfiguration.pastEpochs
         let received: Received
         do throws(MLSError) {
             received = try next.process(message, at: UInt64(now))
@@ -120,7 +122,7 @@ extension Messenger {
         var roster = GroupRoster()
         roster.epoch = next.epoch
         roster.entries = entries
-        roster.earlier = old.entries
+        roster.earlier = Array(([old.entries] + old.earlier).prefix(next.configuration.pastEpochs))
         let isExternal = summary.committer == .newMemberCommit
         guard
             let committer = isExternal

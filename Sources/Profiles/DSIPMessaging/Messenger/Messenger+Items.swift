@@ -174,7 +174,9 @@ extension Messenger {
         }
         set(mls, for: id)
         update(id) { $0.unopened.removeAll { $0 == seq } }
-        guard let sender = try roster(of: id).entry(at: opened.sender, epoch: opened.epoch) else { return }
+        guard let sender = try roster(of: id).entry(at: opened.sender, epoch: opened.epoch) else {
+            return noteUnopened(seq, in: id)
+        }
         // M§6.2: not by a leaf whose delegation had ended. Its device is asked to say it by the one that it has now.
         guard sender.expiresAt > item.storedAt else { return noteUnopened(seq, in: id) }
         let context = ObjectContext(conversation: group.conversation, kind: group.kind, sender: sender.identity)

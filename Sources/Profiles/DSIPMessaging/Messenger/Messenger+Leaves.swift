@@ -40,6 +40,14 @@ extension Messenger {
         RequiredCapabilities(extensions: [delegationExtension, conversationExtension], credentials: [.basic])
     }
 
+    /// Own commits ahead of their place of which the epochs before are kept.
+    private static var maximumPastEpochs: Int { 4 }
+
+    /// Past epochs to keep with an own commit merged: the hub may have ordered what is of the last of them before it, unheard yet. M§6.5
+    static func pastEpochs(_ kept: Int, isAhead: Bool) -> Int {
+        isAhead ? min(kept + 1, maximumPastEpochs) : groupConfiguration.pastEpochs
+    }
+
     /// One member's limits: hubs take messages of this epoch and the last (M§6.5 rule 3), so more is not kept.
     static var groupConfiguration: GroupConfiguration {
         var configuration = GroupConfiguration()

@@ -146,6 +146,9 @@ extension Messenger {
         }
     }
 
+    /// Items before its coming that a device asks for in whose mailbox there was nothing of the group.
+    private static var newcomerAsks: Int { 32 }
+
     /// The hub took the external commit.
     mutating func cameBack(to id: GroupID, _ seq: Int64) throws(MessagingError) {
         guard let saved = try ledger.row(.mls, "joining", id.text), let before = groups[id],
@@ -156,9 +159,16 @@ extension Messenger {
         else { return }
         dropJoined(id)
         let wasIn = try ledger.row(.roster, "", id.text) != nil
-        for held in inbox.held(in: id) where held <= seq { try drop(held, of: id) }
+        let held = inbox.held(in: id)
+        for held in held where held <= seq { try drop(held, of: id) }
         let behind = inbox.rejoined(id, at: seq)
-        for seq in inbox.missed(in: id) where wasIn { noteUnopened(seq, in: id) }
+        var missed = inbox.missed(in: id)
+        if !wasIn {
+            // A device that has just come asks for what was not in the mailbox yet: what was said before is its siblings' to tell.
+            let last = max(held.last ?? 0, before.unopened.max() ?? 0)
+            missed = last > 0 ? missed.filter { $0 > last } : missed.suffix(before.isPersonal ? 0 : Self.newcomerAsks)
+        }
+        for seq in missed { noteUnopened(seq, in: id) }
         set(mls, for: id)
         set(roster, for: id)
         update(id) { group in

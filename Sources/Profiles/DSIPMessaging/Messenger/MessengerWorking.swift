@@ -113,7 +113,7 @@ struct MailboxQuestion: Hashable, Sendable {
     var retryAt: Int64 = 0
 }
 
-/// Who stands on which leaf, in the present epoch and the one before: late messages are of either (M§6.5 rule 3).
+/// Who stands on which leaf, in the present epoch and in those of which messages may still come.
 struct GroupRoster: Sendable {
     struct Entry: Hashable, Sendable {
         var index: UInt32
@@ -125,7 +125,8 @@ struct GroupRoster: Sendable {
 
     var epoch: UInt64 = 0
     var entries: [Entry] = []
-    var earlier: [Entry] = []
+    /// Those of the epochs before, the last one first.
+    var earlier: [[Entry]] = []
 
     init() {}
 
@@ -138,8 +139,9 @@ struct GroupRoster: Sendable {
     func devices(of identity: DID) -> [DID] { entries.filter { $0.identity == identity }.map(\.device) }
 
     func entry(at index: LeafIndex, epoch: UInt64) -> Entry? {
-        if epoch == self.epoch { return entries.first { $0.index == index.rawValue } }
-        return epoch + 1 == self.epoch ? earlier.first { $0.index == index.rawValue } : nil
+        guard epoch <= self.epoch, self.epoch - epoch <= earlier.count else { return nil }
+        let there = epoch == self.epoch ? entries : earlier[Int(self.epoch - epoch) - 1]
+        return there.first { $0.index == index.rawValue }
     }
 
     var roster: Roster {
@@ -157,14 +159,14 @@ struct GroupRoster: Sendable {
         var row = RowWriter()
         row.put("epoch", Int64(clamping: epoch))
         row.put("leaves", list: list(entries))
-        row.put("earlier", list: list(earlier))
+        row.put("earlier", list: earlier.map { .array(list($0)) })
         return row.bytes
     }
 
     init?(decoding bytes: [UInt8]) {
         guard let row = RowReader(bytes) else { return nil }
-        func list(_ name: String) -> [Entry] {
-            (row.value[name]?.array ?? []).compactMap { value in
+        func list(_ value: JSONValue?) -> [Entry] {
+            (value?.array ?? []).compactMap { value in
                 guard let index = value[0]?.int, let identity = value[1]?.string.flatMap({ DID($0) }),
                     let device = value[2]?.string.flatMap({ DID($0) }), let expires = value[3]?.int
                 else { return nil }
@@ -172,8 +174,8 @@ struct GroupRoster: Sendable {
             }
         }
         epoch = UInt64(clamping: row.int("epoch") ?? 0)
-        entries = list("leaves")
-        earlier = list("earlier")
+        entries = list(row.value["leaves"])
+        earlier = (row.value["earlier"]?.array ?? []).map(list)
     }
 }
 
