@@ -21,7 +21,7 @@ class People(unittest.IsolatedAsyncioTestCase):
     """A network, a browser, and what both are asked for again and again."""
 
     async def asyncSetUp(self):
-        expect.set_options(timeout=15000)
+        expect.set_options(timeout=30000)
         asyncio.get_running_loop().set_debug(False)
         self.trouble = []
         self.network = await self.make_network().__aenter__()
@@ -44,7 +44,10 @@ class People(unittest.IsolatedAsyncioTestCase):
         page.on("console", lambda message: self.trouble.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
         await page.goto(person.url)
-        await expect(page.get_by_role("heading", name=CONTACTS)).to_be_visible()
+        try:
+            await expect(page.get_by_role("heading", name=CONTACTS)).to_be_visible()
+        except AssertionError as error:
+            raise AssertionError(f"{await page.locator('body').inner_text()!r}, {self.trouble}") from error
         return page
 
     async def alice_and_bob(self):
@@ -53,8 +56,8 @@ class People(unittest.IsolatedAsyncioTestCase):
         await bob.add(alice)
         return alice, bob
 
-    async def until(self, page, expression, argument=None, seconds=20):
-        await page.wait_for_function(expression, arg=argument, timeout=seconds * 1000, polling=100)
+    async def until(self, page, function, argument=None, seconds=30):
+        await page.wait_for_function(function, arg=argument, timeout=seconds * 1000, polling=100)
 
     async def moving(self, page, streams=1):
         await self.until(page, """async n => { const before = await frames_decoded(); await new Promise(r => setTimeout(r, 400)); const after = await frames_decoded();
