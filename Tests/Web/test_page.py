@@ -64,13 +64,15 @@ class PageTest(unittest.IsolatedAsyncioTestCase):
         await self.world.stop()
         self.assertEqual([line for line in self.trouble if not any(re.search(pattern, line) for pattern in self.allowed)], [])
 
-    async def open(self, agent, path="", **options):
+    async def open(self, agent, path="", before=None, **options):
         context = await self.browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "permissions": ["camera", "microphone", "clipboard-read", "clipboard-write"], **options})
         page = await context.new_page()
         await page.add_init_script(WATCH)
         page.on("console", lambda message: self.trouble.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
         base, fragment = agent.url.split("#")
+        if before:
+            await before(page)
         await page.goto(f"{base}{path}#{fragment}")
         return page
 
@@ -684,6 +686,32 @@ class MineTest(PageTest):
         await expect(page.get_by_role("heading", name="This page has lost its key")).to_be_visible()
         await page.goto(f"http://127.0.0.1:{self.bob.port}/")
         await expect(page.get_by_role("heading", name="Open the address the agent prints")).to_be_visible()
+
+
+class LoadingTest(PageTest):
+    async def lacking(self, times):
+        """The page, of which one module does not come the first `times`."""
+        tries = []
+
+        async def lack(route):
+            tries.append(route)
+            await (route.abort() if len(tries) <= times else route.continue_())
+        self.allowed = ["net::ERR_FAILED"]
+        page = await self.open(self.alice, before=lambda page: page.route("**/js/strings.js", lack), service_workers="block")
+        return page, tries
+
+    async def test_a_page_of_which_a_part_did_not_come_is_loaded_again(self):
+        page, tries = await self.lacking(2)
+        await expect(page.get_by_role("heading", name="Contacts")).to_be_visible()
+        self.assertEqual(len(tries), 3)
+        self.assertEqual(await page.evaluate("sessionStorage.getItem('dsip.reloads')"), None)
+
+    async def test_a_page_that_does_not_come_says_so_and_may_be_tried_again(self):
+        page, tries = await self.lacking(4)
+        await expect(page.get_by_text("This page did not load completely.")).to_be_visible()
+        self.assertEqual(len(tries), 4)
+        await page.reload()
+        await expect(page.get_by_role("heading", name="Contacts")).to_be_visible()
 
 
 class AccessTest(PageTest):

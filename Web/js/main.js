@@ -44,6 +44,7 @@ function message(iconName, title, text) {
 }
 
 function start() {
+  sessionStorage.removeItem("dsip.reloads");
   applyTheme();
   startNotices();
   const container = document.getElementById("app");
