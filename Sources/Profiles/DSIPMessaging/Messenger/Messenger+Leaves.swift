@@ -40,7 +40,7 @@ extension Messenger {
         RequiredCapabilities(extensions: [delegationExtension, conversationExtension], credentials: [.basic])
     }
 
-    /// Own commits ahead of their place of which the epochs before are kept.
+    /// Past epochs kept at most, while own commits are ahead of their place.
     private static var maximumPastEpochs: Int { 4 }
 
     /// Past epochs to keep with an own commit merged: the hub may have ordered what is of the last of them before it, unheard yet. M§6.5
